@@ -1,0 +1,3 @@
+//! The gate: judges benchmark runs against a baseline.
+
+fn main() {}
