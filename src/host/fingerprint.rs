@@ -1,0 +1,361 @@
+//! Which machine this is, and whether another one counts as the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::cpuinfo;
+use super::files::{Files, Unreadable};
+use super::virtualisation::{self, Virtualisation};
+
+/// A machine, as far as it bears on how long things take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The CPU's name as it gives it, or its numbers on arm64.
+    pub cpu_model: String,
+    /// Online processors.
+    pub cores: usize,
+    /// Memory that the kernel has, in bytes.
+    pub memory_bytes: u64,
+    /// The kernel's release, e.g. `6.12.48-amd64`.
+    pub kernel: String,
+    /// The hypervisor, if there is one.
+    pub virtualisation: Virtualisation,
+    /// The frequency governor, several joined by ` + `; `None` without cpufreq.
+    pub governor: Option<String>,
+    /// What the kernel's clock reads, e.g. `tsc`.
+    pub clock_source: Option<String>,
+    /// Each CPU vulnerability that the kernel knows, and what is done about it.
+    pub mitigations: BTreeMap<String, String>,
+    /// Whether threads share cores, where the kernel says.
+    pub smt: Option<bool>,
+    /// Whether the CPU may exceed its base frequency, where the kernel says.
+    pub turbo: Option<bool>,
+}
+
+impl Host {
+    /// This machine.
+    pub fn read() -> Result<Self, Unreadable> {
+        Self::from_files(&Files::of_this_machine())
+    }
+
+    fn from_files(files: &Files) -> Result<Self, Unreadable> {
+        let cpu = files.required("proc/cpuinfo", "no processor line", cpuinfo::parse)?;
+        let switch = |path, on| Some(files.text(path).ok()? == on);
+        Ok(Self {
+            cpu_model: cpu
+                .model
+                .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH)),
+            cores: cpu.cores,
+            memory_bytes: files.required("proc/meminfo", "no MemTotal line", memory_bytes)?,
+            kernel: files.required("proc/sys/kernel/osrelease", "it is empty", |release| {
+                (!release.is_empty()).then(|| release.to_owned())
+            })?,
+            virtualisation: virtualisation::read(files, cpu.hypervisor),
+            governor: governor(files),
+            clock_source: files
+                .text("sys/devices/system/clocksource/clocksource0/current_clocksource")
+                .ok(),
+            mitigations: mitigations(files),
+            smt: switch("sys/devices/system/cpu/smt/active", "1"),
+            turbo: switch("sys/devices/system/cpu/intel_pstate/no_turbo", "0")
+                .or_else(|| switch("sys/devices/system/cpu/cpufreq/boost", "1")),
+        })
+    }
+
+    /// The name under which machines count as the same, safe as a file's name, e.g.
+    /// `intel-xeon-processor-2c-6.18-kvm`.
+    pub fn class(&self) -> String {
+        self.traits().map(|t| t.slug).join("-")
+    }
+
+    /// Why `other` is not of the same class: a reason for each trait that differs,
+    /// with `self` named first; empty where it is.
+    pub fn difference(&self, other: &Self) -> Vec<String> {
+        self.traits()
+            .into_iter()
+            .zip(other.traits())
+            .filter(|(ours, theirs)| ours.slug != theirs.slug)
+            .map(|(ours, theirs)| {
+                let Trait { name, words, .. } = ours;
+                format!("{name}: {words} against {}", theirs.words)
+            })
+            .collect()
+    }
+
+    /// What the class is made of.
+    fn traits(&self) -> [Trait; 4] {
+        let bare = self.virtualisation == Virtualisation::None;
+        [
+            Trait {
+                name: "CPU model",
+                words: self.cpu_model.clone(),
+                slug: slug(&self.cpu_model),
+            },
+            Trait {
+                name: "cores",
+                words: self.cores.to_string(),
+                slug: format!("{}c", self.cores),
+            },
+            Trait {
+                name: "kernel",
+                words: self.kernel.clone(),
+                slug: slug(&minor(&self.kernel)),
+            },
+            Trait {
+                name: "virtualisation",
+                words: self.virtualisation.to_string(),
+                slug: if bare {
+                    "bare".to_owned()
+                } else {
+                    slug(&self.virtualisation.to_string())
+                },
+            },
+        ]
+    }
+}
+
+/// A part of the host class: for people in words, for file names as a slug.
+struct Trait {
+    name: &'static str,
+    words: String,
+    slug: String,
+}
+
+fn memory_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+fn governor(files: &Files) -> Option<String> {
+    const CPUFREQ: &str = "sys/devices/system/cpu/cpufreq";
+    let governors: BTreeSet<String> = files
+        .names(CPUFREQ)
+        .iter()
+        .filter_map(|policy| {
+            files
+                .text(&format!("{CPUFREQ}/{policy}/scaling_governor"))
+                .ok()
+        })
+        .collect();
+    (!governors.is_empty()).then(|| Vec::from_iter(governors).join(" + "))
+}
+
+fn mitigations(files: &Files) -> BTreeMap<String, String> {
+    const VULNERABILITIES: &str = "sys/devices/system/cpu/vulnerabilities";
+    files
+        .names(VULNERABILITIES)
+        .into_iter()
+        .filter_map(|name| {
+            let status = files.text(&format!("{VULNERABILITIES}/{name}")).ok()?;
+            Some((name, status))
+        })
+        .collect()
+}
+
+/// A kernel's release to the minor: `6.18` of `6.18.44-cloud`, `6.18` of `6.18-rc1`.
+fn minor(release: &str) -> String {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .take_while(|number| !number.is_empty());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => format!("{major}.{minor}"),
+        _ => release.to_owned(),
+    }
+}
+
+/// Lower case letters, digits and dots, all else a dash, without trade marks.
+fn slug(words: &str) -> String {
+    let words = words
+        .to_lowercase()
+        .replace("(r)", " ")
+        .replace("(tm)", " ");
+    words
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+        .map(|word| word.trim_matches('.'))
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cpuinfo::fixture::{AMD_METAL, ARM64, INTEL_VIRTUAL};
+    use super::super::files::fixture::tree;
+    use super::*;
+
+    const MEMINFO: (&str, &str) = (
+        "proc/meminfo",
+        "MemTotal:       24684084 kB\nMemFree: 1 kB\n",
+    );
+
+    fn host(files: &[(&str, &str)]) -> Result<Host, Unreadable> {
+        let root = tree(files);
+        Host::from_files(&Files::under(root.path()))
+    }
+
+    fn virtual_machine() -> Host {
+        host(&[
+            MEMINFO,
+            ("proc/cpuinfo", INTEL_VIRTUAL),
+            ("proc/sys/kernel/osrelease", "6.18.44-cloud\n"),
+            (
+                "sys/devices/system/clocksource/clocksource0/available_clocksource",
+                "tsc kvm-clock \n",
+            ),
+            (
+                "sys/devices/system/clocksource/clocksource0/current_clocksource",
+                "tsc\n",
+            ),
+            (
+                "sys/devices/system/cpu/vulnerabilities/retbleed",
+                "Vulnerable\n",
+            ),
+            ("sys/devices/system/cpu/smt/active", "0\n"),
+        ])
+        .unwrap()
+    }
+
+    fn metal() -> Host {
+        host(&[
+            MEMINFO,
+            ("proc/cpuinfo", AMD_METAL),
+            ("proc/sys/kernel/osrelease", "6.1.0-13-amd64"),
+            (
+                "sys/devices/system/cpu/cpufreq/policy0/scaling_governor",
+                "schedutil",
+            ),
+            (
+                "sys/devices/system/cpu/cpufreq/policy1/scaling_governor",
+                "performance",
+            ),
+            (
+                "sys/devices/system/cpu/cpufreq/policy2/scaling_governor",
+                "performance",
+            ),
+            ("sys/devices/system/cpu/cpufreq/boost", "1"),
+            ("sys/devices/system/cpu/smt/active", "1"),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn reads_a_virtual_machine() {
+        assert_eq!(
+            virtual_machine(),
+            Host {
+                cpu_model: "Intel(R) Xeon(R) Processor".into(),
+                cores: 2,
+                memory_bytes: 24_684_084 * 1024,
+                kernel: "6.18.44-cloud".into(),
+                virtualisation: Virtualisation::Hypervisor("kvm".into()),
+                governor: None,
+                clock_source: Some("tsc".into()),
+                mitigations: BTreeMap::from([("retbleed".into(), "Vulnerable".into())]),
+                smt: Some(false),
+                turbo: None,
+            }
+        );
+    }
+
+    #[test]
+    fn reads_what_only_metal_shows() {
+        let metal = metal();
+        assert_eq!(metal.virtualisation, Virtualisation::None);
+        assert_eq!(metal.governor.as_deref(), Some("performance + schedutil"));
+        assert_eq!((metal.smt, metal.turbo), (Some(true), Some(true)));
+        assert!(metal.mitigations.is_empty());
+    }
+
+    #[test]
+    fn a_tree_without_its_essentials_is_an_error_that_names_the_file() {
+        let cpuinfo = ("proc/cpuinfo", ARM64);
+        for (files, path) in [
+            (vec![], "proc/cpuinfo"),
+            (vec![("proc/cpuinfo", "nothing")], "proc/cpuinfo"),
+            (vec![cpuinfo], "proc/meminfo"),
+            (
+                vec![cpuinfo, ("proc/meminfo", "MemTotal: x kB")],
+                "proc/meminfo",
+            ),
+            (vec![cpuinfo, MEMINFO], "proc/sys/kernel/osrelease"),
+        ] {
+            let error = host(&files).unwrap_err();
+            assert!(error.path.ends_with(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn classes_are_file_names() {
+        assert_eq!(
+            virtual_machine().class(),
+            "intel-xeon-processor-2c-6.18-kvm"
+        );
+        assert_eq!(
+            metal().class(),
+            "amd-epyc-7763-64-core-processor-1c-6.1-bare"
+        );
+        let hostile = Host {
+            cpu_model: "../../etc/CPU @ 2.20GHz".into(),
+            kernel: "../x".into(),
+            ..metal()
+        };
+        assert_eq!(hostile.class(), "etc-cpu-2.20ghz-1c-x-bare");
+    }
+
+    #[test]
+    fn a_kernel_counts_to_its_minor() {
+        for (release, expected) in [
+            ("6.18.44-cloud", "6.18"),
+            ("6.1.0-13-amd64", "6.1"),
+            ("6.18-rc1", "6.18"),
+            ("6.8", "6.8"),
+            ("six", "six"),
+            ("", ""),
+        ] {
+            assert_eq!(minor(release), expected);
+        }
+    }
+
+    #[test]
+    fn what_does_not_bear_on_the_class_is_no_difference() {
+        let other = Host {
+            kernel: "6.18.2".into(),
+            memory_bytes: 1,
+            clock_source: None,
+            ..virtual_machine()
+        };
+        assert_ne!(virtual_machine(), other);
+        assert_eq!(virtual_machine().class(), other.class());
+        assert!(virtual_machine().difference(&other).is_empty());
+    }
+
+    #[test]
+    fn every_trait_that_differs_is_a_reason() {
+        assert_eq!(
+            virtual_machine().difference(&metal()),
+            [
+                "CPU model: Intel(R) Xeon(R) Processor against AMD EPYC 7763 64-Core Processor",
+                "cores: 2 against 1",
+                "kernel: 6.18.44-cloud against 6.1.0-13-amd64",
+                "virtualisation: kvm against none",
+            ]
+        );
+    }
+
+    #[test]
+    fn json_and_back() {
+        for host in [virtual_machine(), metal()] {
+            let json = serde_json::to_string(&host).unwrap();
+            assert_eq!(serde_json::from_str::<Host>(&json).unwrap(), host);
+        }
+    }
+
+    #[test]
+    fn reads_the_machine_it_runs_on() {
+        let host = Host::read().unwrap();
+        assert!(host.cores > 0 && host.memory_bytes > 0);
+        assert!(!host.class().contains('/'));
+    }
+}
