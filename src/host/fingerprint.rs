@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cpuinfo;
 use super::files::{Files, Unreadable};
+use super::kernel;
 use super::virtualisation::{self, Virtualisation};
 
 /// A machine, as far as it bears on how long things take.
@@ -100,7 +101,10 @@ impl Host {
             Trait {
                 name: "kernel",
                 words: self.kernel.clone(),
-                slug: slug(&minor(&self.kernel)),
+                slug: kernel::version(&self.kernel).map_or_else(
+                    || slug(&self.kernel),
+                    |(major, minor)| format!("{major}.{minor}"),
+                ),
             },
             Trait {
                 name: "virtualisation",
@@ -128,7 +132,8 @@ fn memory_bytes(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-fn governor(files: &Files) -> Option<String> {
+/// The governors of all CPUs.
+pub(super) fn governor(files: &Files) -> Option<String> {
     const CPUFREQ: &str = "sys/devices/system/cpu/cpufreq";
     let governors: BTreeSet<String> = files
         .names(CPUFREQ)
@@ -152,17 +157,6 @@ fn mitigations(files: &Files) -> BTreeMap<String, String> {
             Some((name, status))
         })
         .collect()
-}
-
-/// A kernel's release to the minor: `6.18` of `6.18.44-cloud`, `6.18` of `6.18-rc1`.
-fn minor(release: &str) -> String {
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .take_while(|number| !number.is_empty());
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) => format!("{major}.{minor}"),
-        _ => release.to_owned(),
-    }
 }
 
 /// Lower case letters, digits and dots, all else a dash, without trade marks.
@@ -302,20 +296,6 @@ mod tests {
             ..metal()
         };
         assert_eq!(hostile.class(), "etc-cpu-2.20ghz-1c-x-bare");
-    }
-
-    #[test]
-    fn a_kernel_counts_to_its_minor() {
-        for (release, expected) in [
-            ("6.18.44-cloud", "6.18"),
-            ("6.1.0-13-amd64", "6.1"),
-            ("6.18-rc1", "6.18"),
-            ("6.8", "6.8"),
-            ("six", "six"),
-            ("", ""),
-        ] {
-            assert_eq!(minor(release), expected);
-        }
     }
 
     #[test]

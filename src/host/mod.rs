@@ -3,11 +3,23 @@
 //! Parsers are pure functions over text; files are read at one edge, below a root
 //! that tests replace by a tree of their own.
 
+mod capability;
+mod counters;
 mod cpuinfo;
+mod cpus;
 mod files;
 mod fingerprint;
+mod kernel;
+mod memlock;
+mod mounts;
+mod rights;
 mod virtualisation;
 
+pub use capability::{Capability, Obstacle, State, capabilities};
+pub use cpus::allowed_cpus;
 pub use files::Unreadable;
 pub use fingerprint::Host;
+pub use kernel::btf;
+pub use mounts::{cgroup2_mount, tracefs_mount};
+pub use rights::Right;
 pub use virtualisation::Virtualisation;
