@@ -2,8 +2,11 @@
 //!
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
+//! * [`agent`]: the in-process eBPF agent: hooks, ring consumer, events, policy.
 //! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
 //! * [`host`]: which machine this is and what it can do, with the reason where it cannot.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod host;
 pub mod stats;

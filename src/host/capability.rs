@@ -38,7 +38,8 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    pub(super) fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// An obstacle and the way round it.
+    pub fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             why: why.into(),
             remedy: remedy.into(),

@@ -1,0 +1,168 @@
+//! The thread that reads the ring.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use aya::maps::{MapData, RingBuf};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use super::settings::{Options, Wakeup};
+
+/// How many records are taken before anything else is looked at.
+const LONGEST_BATCH: u64 = 8192;
+
+/// Something that takes records as they come out of the ring. It runs on the
+/// consumer's thread.
+pub trait Sink: Send + 'static {
+    /// Takes one record; the bytes are the ring's own and gone afterwards.
+    fn take(&mut self, record: &[u8]);
+
+    /// Called whenever the ring has been read empty.
+    fn flush(&mut self) {}
+}
+
+impl<F: FnMut(&[u8]) + Send + 'static> Sink for F {
+    fn take(&mut self, record: &[u8]) {
+        self(record);
+    }
+}
+
+/// The consumer thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    shared: Arc<Shared>,
+    tid: u32,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    paused: AtomicBool,
+    received: AtomicU64,
+}
+
+impl Consumer {
+    pub(super) fn spawn(
+        ring: RingBuf<MapData>,
+        options: &Options,
+        sink: impl Sink,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (tell, told) = mpsc::channel();
+        let cpu = options.cpu;
+        let (wakeup, pause) = (options.wakeup, options.drain_every);
+        let inner = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("agent-consumer".into())
+            .spawn(move || {
+                let pinned = cpu.map_or(Ok(()), pin_this_thread);
+                let tid = rustix::thread::gettid().as_raw_nonzero().get();
+                // The other end waits for exactly this message.
+                let _ = tell.send(pinned.map(|()| tid as u32));
+                read(ring, sink, &inner, wakeup, pause);
+            })?;
+        let tid = told
+            .recv()
+            .map_err(|_| std::io::Error::other("the consumer thread died at its start"))??;
+        Ok(Self {
+            shared,
+            tid,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn tid(&self) -> u32 {
+        self.tid
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::Acquire)
+    }
+
+    pub(super) fn pause(&self, paused: bool) {
+        self.shared.paused.store(paused, Ordering::Release);
+    }
+
+    /// Waits until so many records have been received in all.
+    pub(super) fn wait_for(&self, records: u64, patience: Duration) -> bool {
+        let start = Instant::now();
+        while self.received() < records {
+            if start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        true
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the sink has been printed; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(
+    mut ring: RingBuf<MapData>,
+    mut sink: impl Sink,
+    shared: &Shared,
+    wakeup: Wakeup,
+    pause: Duration,
+) {
+    while !shared.stop.load(Ordering::Acquire) {
+        if shared.paused.load(Ordering::Acquire) {
+            std::thread::sleep(pause);
+            continue;
+        }
+        let mut records = 0;
+        // A bound, so that a producer faster than the sink cannot keep this
+        // thread from being paused or stopped.
+        while records < LONGEST_BATCH
+            && let Some(record) = ring.next()
+        {
+            sink.take(&record);
+            records += 1;
+        }
+        if records > 0 {
+            sink.flush();
+            shared.received.fetch_add(records, Ordering::AcqRel);
+        }
+        if records == LONGEST_BATCH {
+            continue;
+        }
+        match wakeup {
+            Wakeup::Never => std::thread::sleep(pause),
+            Wakeup::Default | Wakeup::Bytes(_) => wait_for_wakeup(&ring, pause),
+        }
+    }
+}
+
+/// Waits for the kernel's wake-up, at most as long as a timed drain would: a
+/// wake-up that waits for many bytes must not hold the last ones back.
+fn wait_for_wakeup(ring: &RingBuf<MapData>, longest: Duration) {
+    let timeout = rustix::event::Timespec {
+        tv_sec: longest.as_secs() as i64,
+        tv_nsec: longest.subsec_nanos().into(),
+    };
+    // An interrupted wait only means to look earlier.
+    let _ = poll(&mut [PollFd::new(ring, PollFlags::IN)], Some(&timeout));
+}
+
+/// Ties the calling thread to `cpu`.
+pub fn pin_this_thread(cpu: usize) -> std::io::Result<()> {
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}

@@ -1,0 +1,74 @@
+//! The compiled programs, as they are committed beside their sources.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use aya::maps::Map;
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+
+use crate::host;
+use crate::host::Obstacle;
+
+static AGENT: &[u8] = aya::include_bytes_aligned!("bpf/agent.bpf.o");
+static SPIN: &[u8] = aya::include_bytes_aligned!("bpf/spin.bpf.o");
+
+/// Creates the agent's maps and makes its programs ready to load.
+pub(super) fn load(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
+    let page = rustix::param::page_size() as u32;
+    if !ring_bytes.is_power_of_two() || ring_bytes < page {
+        return Err(Obstacle::new(
+            format!("a ring of {ring_bytes} bytes cannot be"),
+            format!("its size is a power of two from {page} on"),
+        ));
+    }
+    EbpfLoader::new()
+        .btf(btf)
+        .map_max_entries("RING", ring_bytes)
+        .load(AGENT)
+        .map_err(failed)
+}
+
+/// The program with a known cost.
+pub(super) fn load_spin() -> Result<Ebpf, Obstacle> {
+    EbpfLoader::new().load(SPIN).map_err(failed)
+}
+
+pub(super) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<Map, Obstacle> {
+    ebpf.take_map(name).ok_or_else(|| lacks(name))
+}
+
+/// The refusal where the object and this code no longer fit each other.
+pub(super) fn lacks(name: &str) -> Obstacle {
+    Obstacle::new(
+        format!("the eBPF object holds no {name}"),
+        "rebuild it with tools/build-bpf",
+    )
+}
+
+/// The id of a cgroup (v2), and how deep it lies below the root.
+pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
+    let root = host::cgroup2_mount()?;
+    let below = path.strip_prefix(&root).map_err(|_| {
+        Obstacle::new(
+            format!("{} is no cgroup", path.display()),
+            format!("name a directory below {}", root.display()),
+        )
+    })?;
+    let id = std::fs::metadata(path)
+        .map_err(|error| Obstacle::new(format!("{}: {error}", path.display()), "create it first"))?
+        .ino();
+    Ok((id, below.components().count() as u32))
+}
+
+fn failed(error: EbpfError) -> Obstacle {
+    let mut causes = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes = format!("{causes}: {cause}");
+        source = cause.source();
+    }
+    Obstacle::new(
+        format!("the kernel did not take the agent's maps ({causes})"),
+        "run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+    )
+}

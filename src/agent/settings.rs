@@ -1,0 +1,121 @@
+//! What the programs are told (`struct settings` in bpf/agent.h), and the
+//! choices behind it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Whose calls are audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// This process, all threads but the agent's own.
+    ThisProcess,
+    /// Every process in this cgroup (v2) and the cgroups below it.
+    Cgroup(PathBuf),
+    /// Every process, but the agent's own thread.
+    Everyone,
+}
+
+/// When the kernel wakes the consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wakeup {
+    /// Never: the consumer looks by itself, at every [`Options::drain_every`].
+    Never,
+    /// As the kernel does by default: whenever the consumer had caught up.
+    Default,
+    /// From so many unread bytes on.
+    Bytes(u32),
+}
+
+/// Which parts of an event are filled in. All of them, but for taking the cost
+/// of an event apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fields(u32);
+
+impl Fields {
+    /// Only the process, thread and user.
+    pub const NONE: Self = Self(0);
+    /// The time of the call.
+    pub const TIME: Self = Self(1);
+    /// The command name.
+    pub const COMM: Self = Self(2);
+    /// The cgroup.
+    pub const CGROUP: Self = Self(4);
+    /// The path or the address.
+    pub const TARGET: Self = Self(8);
+    /// The full event.
+    pub const ALL: Self = Self(15);
+
+    /// These fields and `others`.
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+}
+
+/// How the agent is set up. The default is the agent that the benchmarks run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whose calls are audited.
+    pub scope: Scope,
+    /// The size of the ring in bytes: a power of two, at least one page.
+    pub ring_bytes: u32,
+    /// When the consumer is woken.
+    pub wakeup: Wakeup,
+    /// How long the consumer sleeps between two looks at the ring.
+    pub drain_every: Duration,
+    /// The CPU of the consumer thread; `None` leaves it to the scheduler.
+    pub cpu: Option<usize>,
+    /// One of how many matching calls becomes an event; 1 is all.
+    pub sample: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scope: Scope::ThisProcess,
+            ring_bytes: 8 << 20,
+            wakeup: Wakeup::Never,
+            drain_every: Duration::from_millis(1),
+            cpu: None,
+            sample: 1,
+        }
+    }
+}
+
+/// `struct settings`, as the programs read it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Settings {
+    pub on: u32,
+    pub match_all: u32,
+    pub tgid: u32,
+    pub excluded_tid: u32,
+    pub cgroup: u64,
+    pub cgroup_level: u32,
+    pub path_rules: u32,
+    pub inode_rules: u32,
+    pub sample: u32,
+    pub fields: u32,
+    pub wakeup_bytes: u32,
+}
+
+// SAFETY: integers only, and no padding between them.
+unsafe impl aya::Pod for Settings {}
+
+impl Fields {
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl Wakeup {
+    pub(super) fn bytes(self) -> u32 {
+        match self {
+            Self::Never => 0,
+            Self::Default => 1,
+            Self::Bytes(bytes) => bytes.max(2),
+        }
+    }
+}
