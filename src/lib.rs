@@ -3,6 +3,7 @@
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
 //! * [`agent`]: the in-process eBPF agent: hooks, ring consumer, events, policy.
+//! * [`measure`]: how it is timed: arms and their interleaving, latencies, calibration.
 //! * [`workload`]: what is measured: one file a workload, set-up apart from the operation.
 //! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
 //! * [`host`]: which machine this is and what it can do, with the reason where it cannot.
@@ -10,6 +11,8 @@
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod host;
+#[cfg(feature = "agent")]
+pub mod measure;
 pub mod stats;
 #[cfg(feature = "agent")]
 pub mod workload;
