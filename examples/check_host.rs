@@ -1,0 +1,95 @@
+//! Prints which machine this is, what it can do, and what stands in the way of the
+//! rest: `cargo run --example check_host`.
+
+use std::process::ExitCode;
+
+use probecost::host::{Capability, Host, State, capabilities};
+
+fn main() -> ExitCode {
+    let host = match Host::read() {
+        Ok(host) => host,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    print_machine(&host);
+    print_mitigations(&host);
+    let capabilities = capabilities();
+    print_capabilities(&capabilities);
+    println!("\n{}", closing(&capabilities));
+    ExitCode::SUCCESS
+}
+
+fn print_machine(host: &Host) {
+    let gib = host.memory_bytes as f64 / f64::from(1 << 30);
+    let known = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "unknown".to_owned());
+    let switch = |on: Option<bool>| known(&on.map(|on| if on { "on" } else { "off" }.to_owned()));
+    println!("This machine\n");
+    for (name, fact) in [
+        ("host class", host.class()),
+        ("CPU", host.cpu_model.clone()),
+        ("cores", host.cores.to_string()),
+        ("memory", format!("{gib:.1} GiB")),
+        ("kernel", host.kernel.clone()),
+        ("virtualisation", host.virtualisation.to_string()),
+        (
+            "governor",
+            host.governor.clone().unwrap_or_else(|| "none".to_owned()),
+        ),
+        ("clock source", known(&host.clock_source)),
+        ("SMT", switch(host.smt)),
+        ("turbo", switch(host.turbo)),
+    ] {
+        println!("  {name:<19} {fact}");
+    }
+}
+
+fn print_mitigations(host: &Host) {
+    println!("\nWhat its kernel does about its CPU's vulnerabilities\n");
+    for (vulnerability, status) in &host.mitigations {
+        // Most vulnerabilities are of other CPUs.
+        if status != "Not affected" {
+            println!("  {vulnerability:<26} {status}");
+        }
+    }
+}
+
+fn print_capabilities(capabilities: &[Capability]) {
+    println!("\nWhat it can do\n");
+    for Capability { name, state, .. } in capabilities {
+        match state {
+            State::Present(detail) => println!("  {name:<19} yes  {detail}"),
+            State::Missing(obstacle) => {
+                println!("  {name:<19} no   {}", obstacle.why);
+                println!("  {:<19}      -> {}", "", obstacle.remedy);
+            }
+            State::Unknown(obstacle) => {
+                println!("  {name:<19} ?    {}", obstacle.why);
+                println!("  {:<19}      -> {}", "", obstacle.remedy);
+            }
+        }
+    }
+}
+
+/// What cannot be had here, in one line.
+fn closing(capabilities: &[Capability]) -> String {
+    let purposes = |wanted: fn(&State) -> bool| {
+        let purposes: Vec<&str> = capabilities
+            .iter()
+            .filter(|capability| wanted(&capability.state))
+            .map(|capability| capability.purpose)
+            .collect();
+        purposes.join(", ")
+    };
+    let missing = purposes(|state| matches!(state, State::Missing(_)));
+    let unknown = purposes(|state| matches!(state, State::Unknown(_)));
+    match (missing.as_str(), unknown.as_str()) {
+        ("", "") => "All of this can be had here.".to_owned(),
+        (missing, "") => format!("Not to be had here: {missing}."),
+        ("", unknown) => format!("Not to be seen from here: {unknown}."),
+        (missing, unknown) => {
+            format!("Not to be had here: {missing}. Not to be seen from here: {unknown}.")
+        }
+    }
+}
