@@ -2,6 +2,18 @@
 //!
 //! Parsers are pure functions over text; files are read at one edge, below a root
 //! that tests replace by a tree of their own.
+//!
+//! ```
+//! use probecost::host::{Host, State, capabilities};
+//!
+//! println!("{}", Host::read()?.class());
+//! for capability in capabilities() {
+//!     if let State::Missing(obstacle) = capability.state {
+//!         println!("no {}: {obstacle}", capability.name);
+//!     }
+//! }
+//! # Ok::<(), probecost::host::Unreadable>(())
+//! ```
 
 mod capability;
 mod counters;
