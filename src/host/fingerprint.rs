@@ -263,6 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn intel_says_turbo_by_its_opposite() {
+        let turbo = |no_turbo| {
+            let host = host(&[
+                MEMINFO,
+                ("proc/cpuinfo", INTEL_VIRTUAL),
+                ("proc/sys/kernel/osrelease", "6.12.1"),
+                ("sys/devices/system/cpu/intel_pstate/no_turbo", no_turbo),
+            ]);
+            host.unwrap().turbo
+        };
+        assert_eq!(turbo("0\n"), Some(true));
+        assert_eq!(turbo("1\n"), Some(false));
+    }
+
+    #[test]
     fn a_tree_without_its_essentials_is_an_error_that_names_the_file() {
         let cpuinfo = ("proc/cpuinfo", ARM64);
         for (files, path) in [
