@@ -88,6 +88,18 @@ impl Consumer {
         self.shared.paused.store(paused, Ordering::Release);
     }
 
+    /// The CPU time that the thread has used.
+    pub(super) fn cpu_time(&self) -> std::io::Result<Duration> {
+        // Inside a PID namespace, too, this directory is named as `gettid` says.
+        let path = format!("/proc/self/task/{}/schedstat", self.tid);
+        std::fs::read_to_string(&path)?
+            .split_whitespace()
+            .next()
+            .and_then(|ns| ns.parse().ok())
+            .map(Duration::from_nanos)
+            .ok_or_else(|| std::io::Error::other(format!("{path} does not begin with a number")))
+    }
+
     /// Waits until so many records have been received in all.
     pub(super) fn wait_for(&self, records: u64, patience: Duration) -> bool {
         let start = Instant::now();

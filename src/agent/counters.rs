@@ -2,10 +2,10 @@
 
 use std::ops::{Add, Sub};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The counts of one hook. Always seen = filtered + submitted + failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Calls of processes out of the agent's scope.
     pub foreign: u64,

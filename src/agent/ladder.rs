@@ -7,27 +7,33 @@ use std::os::unix::ffi::OsStrExt;
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Record, Target};
 use crate::host;
 
 /// One way to hook an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rung {
     /// The LSM hook that every open passes, with the resolved file.
+    #[serde(rename = "lsm/file_open")]
     LsmFileOpen,
     /// The typed tracepoint at the entry of every system call. Reading the
     /// caller's name and cgroup off the task makes its events cheaper than
     /// those of the raw tracepoint.
+    #[serde(rename = "tp_btf/sys_enter")]
     TpBtfSysEnter,
     /// The raw tracepoint at the entry of every system call; needs no BTF.
+    #[serde(rename = "raw_tp/sys_enter")]
     RawTpSysEnter,
     /// The classic tracepoint of `openat` alone; needs a mounted tracefs.
+    #[serde(rename = "tracepoint/syscalls/sys_enter_openat")]
     TracepointOpenat,
     /// The LSM hook that every connect passes.
+    #[serde(rename = "lsm/socket_connect")]
     LsmSocketConnect,
     /// The cgroup (v2) hooks for IPv4 and IPv6 connects.
+    #[serde(rename = "cgroup/connect4+connect6")]
     CgroupConnect,
 }
 
@@ -75,9 +81,15 @@ impl Rung {
     }
 }
 
-impl Serialize for Rung {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+impl std::str::FromStr for Rung {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = || Self::OPEN.into_iter().chain(Self::CONNECT);
+        all().find(|rung| rung.name() == text).ok_or_else(|| {
+            let names: Vec<_> = all().map(Self::name).collect();
+            format!("no rung is called so; there are {}", names.join(", "))
+        })
     }
 }
 

@@ -27,7 +27,9 @@ mod spin;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::{loaded_links, loaded_programs};
 use aya::{Btf, Ebpf};
+use aya_obj::generated::bpf_prog_type;
 use serde::Serialize;
 
 use consumer::Consumer;
@@ -137,7 +139,8 @@ impl Agent {
             wakeup_bytes: 0,
         };
         maps.write(&settings)?;
-        let mut climb = |operation| climb(&mut ebpf, &mut ring, btf.as_ref(), operation);
+        let first = options.rung;
+        let mut climb = |operation| climb(&mut ebpf, &mut ring, btf.as_ref(), operation, first);
         let (open, open_pid) = climb(Operation::Open);
         let (connect, connect_pid) = climb(Operation::Connect);
         let hooks = Hooks { open, connect };
@@ -301,6 +304,26 @@ impl Agent {
         self.stats()
     }
 
+    /// The CPU time that the consumer thread has used.
+    pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
+        self.consumer.cpu_time().map_err(|error| {
+            Obstacle::new(
+                format!("the consumer's CPU time cannot be read: {error}"),
+                "mount /proc",
+            )
+        })
+    }
+
+    /// Why the agent does not see opens, or connects, where it does not.
+    pub fn blind_to(&self, opens: bool, connects: bool) -> Option<String> {
+        let missing = |name: &str, hook: &Hook, wanted: bool| {
+            (wanted && hook.rung.is_none())
+                .then(|| format!("no hook for {name} holds here: {}", hook.failures()))
+        };
+        missing("open", &self.hooks.open, opens)
+            .or_else(|| missing("connect", &self.hooks.connect, connects))
+    }
+
     /// Keeps the consumer from reading, or lets it go on.
     pub fn pause_consumer(&self, paused: bool) {
         self.consumer.pause(paused);
@@ -337,6 +360,33 @@ impl Agent {
     }
 }
 
+/// Whether `PROBECOST_REQUIRE_AGENT=1` forbids to go on without an agent.
+pub fn is_required() -> bool {
+    std::env::var_os("PROBECOST_REQUIRE_AGENT").is_some_and(|value| value == "1")
+}
+
+/// What other eBPF programs are attached where the agent's would be, each in a
+/// few words. Empty where this process may not ask.
+pub fn others() -> Vec<String> {
+    let programs: Vec<_> = loaded_programs().filter_map(Result::ok).collect();
+    loaded_links()
+        .filter_map(Result::ok)
+        .filter_map(|link| {
+            let program = programs.iter().find(|p| p.id() == link.program_id())?;
+            let shared = matches!(
+                program.program_type(),
+                bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT
+                    | bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT
+                    | bpf_prog_type::BPF_PROG_TYPE_TRACING
+                    | bpf_prog_type::BPF_PROG_TYPE_LSM
+                    | bpf_prog_type::BPF_PROG_TYPE_CGROUP_SOCK_ADDR
+            );
+            let name = program.name_as_str().unwrap_or("without a name");
+            shared.then(|| format!("the eBPF program {name} (link {})", link.id()))
+        })
+        .collect()
+}
+
 /// Tries the rungs of one operation from the best down, and gives this process'
 /// id as the first that holds shows it.
 fn climb(
@@ -344,9 +394,15 @@ fn climb(
     ring: &mut RingBuf<MapData>,
     btf: Option<&Btf>,
     operation: Operation,
+    first: Option<Rung>,
 ) -> (Hook, Option<u32>) {
+    let rungs = operation.rungs();
+    let skip = rungs
+        .iter()
+        .position(|&rung| Some(rung) == first)
+        .unwrap_or(0);
     let mut tried = Vec::new();
-    for &rung in operation.rungs() {
+    for &rung in &rungs[skip..] {
         let held = ladder::load(ebpf, rung, btf)
             .and_then(|()| ladder::attach(ebpf, rung))
             .and_then(|links| {

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::ladder::Rung;
 
 /// Whose calls are audited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
     /// This process, all threads but the agent's own.
     ThisProcess,
@@ -18,7 +20,7 @@ pub enum Scope {
 }
 
 /// When the kernel wakes the consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wakeup {
     /// Never: the consumer looks by itself, at every [`Options::drain_every`].
@@ -55,7 +57,7 @@ impl Fields {
 }
 
 /// How the agent is set up. The default is the agent that the benchmarks run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Whose calls are audited.
     pub scope: Scope,
@@ -69,6 +71,8 @@ pub struct Options {
     pub cpu: Option<usize>,
     /// One of how many matching calls becomes an event; 1 is all.
     pub sample: u32,
+    /// The first rung to try, in place of the best of its ladder.
+    pub rung: Option<Rung>,
 }
 
 impl Default for Options {
@@ -80,6 +84,7 @@ impl Default for Options {
             drain_every: Duration::from_millis(1),
             cpu: None,
             sample: 1,
+            rung: None,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
-use super::nanoseconds;
+use super::{Latency, nanoseconds};
 use crate::stats::{median, quantile};
 use crate::workload::Workload;
 
@@ -18,7 +18,7 @@ const LARGEST_BATCH: u64 = 64;
 const SINGLES: f64 = 0.3;
 
 /// What one block came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Block {
     /// Operations done, all of them: in batches and alone.
     pub ops: u64,
@@ -78,12 +78,12 @@ impl Timer {
         &mut self,
         workload: &mut dyn Workload,
         length: Duration,
-        latencies: &mut Histogram<u64>,
+        latencies: &mut Latency,
     ) -> Result<Block, Errno> {
         let (batched_ops, batched_ns) = self.batches(workload, length.mul_f64(1.0 - SINGLES))?;
         self.time_singles(workload, length.mul_f64(SINGLES))?;
         for &single in &self.singles {
-            latencies.saturating_record(single as u64);
+            latencies.record(single);
         }
         Ok(Block {
             ops: batched_ops + self.singles.len() as u64,

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
-use super::{Arm, Block, Failure, Timer};
+use super::{Arm, Block, Failure, Latency, Timer};
 use crate::agent::{Agent, Counters};
+use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::{Calls, Workload};
 
 /// How to interleave.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Plan {
-    /// How long all rounds of one workload may take together.
+    /// How long all rounds may take together.
     pub length: Duration,
     /// How long one block is.
     pub block: Duration,
@@ -23,12 +24,9 @@ pub struct Plan {
 /// What is thrown away after each switch.
 const SETTLE: Duration = Duration::from_millis(1);
 
-/// Fewer rounds than this give no interval, however short the time allowed.
-const FEWEST_ROUNDS: usize = 8;
-
 /// The blocks of one round: each arm twice, in an order and its mirror image,
 /// so that a drift of the machine weighs on all arms alike.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Round {
     /// Without the agent.
     pub off: [Block; 2],
@@ -39,7 +37,7 @@ pub struct Round {
 }
 
 /// The blocks of one round under the agent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hooked {
     /// Attached and silent.
     pub hook: [Block; 2],
@@ -48,18 +46,18 @@ pub struct Hooked {
 }
 
 /// Latencies of single operations by arm, in nanoseconds.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Latencies {
     /// Without the agent.
-    pub off: Histogram<u64>,
+    pub off: Latency,
     /// Attached and silent.
-    pub hook: Histogram<u64>,
+    pub hook: Latency,
     /// An event for every operation.
-    pub event: Histogram<u64>,
+    pub event: Latency,
 }
 
-/// All that was measured of one workload.
-#[derive(Debug)]
+/// All that one process measured of one workload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// The rounds, in the order in which they ran.
     pub rounds: Vec<Round>,
@@ -71,6 +69,10 @@ pub struct Measured {
     pub event_counts: Counters,
     /// Records the consumer took during `event` blocks.
     pub received: u64,
+    /// The CPU time of the consumer during `event` blocks.
+    pub consumer_cpu: Duration,
+    /// How long the `event` blocks took, with the drain behind each.
+    pub event_time: Duration,
     /// What one reading of the clock costs, in nanoseconds; it has been taken
     /// off every figure.
     pub clock_ns: f64,
@@ -78,32 +80,37 @@ pub struct Measured {
     pub batch: u64,
 }
 
-/// Measures `workload` in interleaved rounds until the plan's time is up.
-/// `progress` is told the share of the time that has passed.
+impl Measured {
+    /// The share of a CPU that the consumer used during `event` blocks.
+    pub fn consumer_cpu_share(&self) -> Option<f64> {
+        (!self.event_time.is_zero())
+            .then(|| self.consumer_cpu.as_secs_f64() / self.event_time.as_secs_f64())
+    }
+}
+
+/// Measures `workload` in interleaved rounds until the plan's time is up, one
+/// round at least.
 pub fn interleave(
     workload: &mut dyn Workload,
     mut agent: Option<&mut Agent>,
     plan: &Plan,
-    mut progress: impl FnMut(f64),
 ) -> Result<Measured, Failure> {
     let mut rng = Rng::with_seed(plan.seed);
     let mut timer = Timer::new(workload)?;
     timer.settle(workload, plan.block)?;
     let mut measured = Measured {
         rounds: Vec::new(),
-        latencies: Latencies {
-            off: histogram(),
-            hook: histogram(),
-            event: histogram(),
-        },
+        latencies: Latencies::default(),
         hook_counts: Counters::default(),
         event_counts: Counters::default(),
         received: 0,
+        consumer_cpu: Duration::ZERO,
+        event_time: Duration::ZERO,
         clock_ns: timer.clock_ns(),
         batch: timer.batch(),
     };
     let begin = Instant::now();
-    while measured.rounds.len() < FEWEST_ROUNDS || begin.elapsed() < plan.length {
+    while measured.rounds.is_empty() || begin.elapsed() < plan.length {
         let mut blocks = Vec::new();
         for place in mirrored(&mut rng, if agent.is_some() { 4 } else { 2 }) {
             let block = match (place, agent.as_deref_mut()) {
@@ -121,7 +128,6 @@ pub fn interleave(
             blocks.push((place, block));
         }
         measured.rounds.push(round(&blocks, agent.is_some()));
-        progress((begin.elapsed().as_secs_f64() / plan.length.as_secs_f64()).min(1.0));
     }
     if let Some(agent) = agent {
         agent.detach();
@@ -144,25 +150,25 @@ fn mirrored(rng: &mut Rng, arms: usize) -> Vec<usize> {
 }
 
 fn round(blocks: &[(usize, Block)], hooked: bool) -> Round {
-    let of = |wanted: usize| {
-        let mut two = blocks
-            .iter()
-            .filter(|(place, _)| *place == wanted)
-            .map(|(_, b)| *b);
-        let mut next = || {
-            two.next()
-                .expect("each place stands twice in a mirrored order")
-        };
-        [next(), next()]
-    };
     Round {
-        off: of(OFF),
-        again: of(AGAIN),
+        off: both(blocks, OFF),
+        again: both(blocks, AGAIN),
         hooked: hooked.then(|| Hooked {
-            hook: of(HOOK),
-            event: of(EVENT),
+            hook: both(blocks, HOOK),
+            event: both(blocks, EVENT),
         }),
     }
+}
+
+/// The two blocks of one place.
+fn both(blocks: &[(usize, Block)], wanted: usize) -> [Block; 2] {
+    let mut two = blocks.iter().filter(|(place, _)| *place == wanted);
+    let mut next = || {
+        two.next()
+            .expect("each place stands twice in a mirrored order")
+            .1
+    };
+    [next(), next()]
 }
 
 /// One block of `hook`: every call is seen, and none becomes an event.
@@ -202,9 +208,13 @@ fn emitting(
     agent.set_emitting(true)?;
     agent.attach()?;
     timer.settle(workload, SETTLE)?;
+    // Reading the CPU time opens a file, so it stands outside what is counted.
+    let (cpu_before, begin) = (agent.consumer_cpu_time()?, Instant::now());
     let before = agent.drain()?;
     let block = timer.block(workload, plan.block, &mut measured.latencies.event)?;
     let after = agent.drain()?;
+    measured.consumer_cpu += agent.consumer_cpu_time()? - cpu_before;
+    measured.event_time += begin.elapsed();
     let counts = after.total() - before.total();
     proven(Arm::Event, &counts, block.ops, workload.calls())?;
     if after.received - before.received != counts.submitted {
@@ -237,37 +247,32 @@ fn proven(arm: Arm, counts: &Counters, ops: u64, calls: Calls) -> Result<(), Fai
     Ok(())
 }
 
-/// From one nanosecond to a minute, to three digits.
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds")
-}
-
 /// Rounds of `off` and `hook` of a call that the agent does not watch: what its
-/// hooks cost the rest of the system. The agent must see none of it.
+/// hooks cost the rest of the system. Gives the blocks of
+/// `off` and of `hook`, a round.
 pub fn unhooked(
     workload: &mut dyn Workload,
     agent: &mut Agent,
     plan: &Plan,
-) -> Result<Vec<(Block, Block)>, Failure> {
+) -> Result<Vec<[[Block; 2]; 2]>, Failure> {
     let mut rng = Rng::with_seed(plan.seed);
     let mut timer = Timer::new(workload)?;
-    let mut scrap = histogram();
+    let mut scrap = Latency::default();
     let mut rounds = Vec::new();
     let begin = Instant::now();
     agent.set_emitting(false)?;
-    while rounds.len() < FEWEST_ROUNDS || begin.elapsed() < plan.length {
-        let (mut off, mut hook) = (Vec::new(), Vec::new());
+    while rounds.len() < runs_for_median_interval(CONFIDENCE) || begin.elapsed() < plan.length {
+        let mut blocks = Vec::new();
         for place in mirrored(&mut rng, 2) {
-            if place == 0 {
+            if place == OFF {
                 agent.detach();
             } else {
                 agent.attach()?;
             }
             timer.settle(workload, SETTLE)?;
-            let block = timer.block(workload, plan.block, &mut scrap)?;
-            if place == 0 { &mut off } else { &mut hook }.push(block);
+            blocks.push((place, timer.block(workload, plan.block, &mut scrap)?));
         }
-        rounds.extend(off.into_iter().zip(hook));
+        rounds.push([both(&blocks, OFF), both(&blocks, 1 - OFF)]);
     }
     agent.detach();
     Ok(rounds)

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Block;
-use crate::stats::{CONFIDENCE, Interval, median_interval};
+use crate::stats::{CONFIDENCE, Interval, median, median_interval};
 
-/// One arm against another: medians over rounds, with their intervals.
+/// One arm against another: medians over observations, with their intervals.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Versus {
     /// The difference of the mean times of an operation, in nanoseconds.
@@ -16,27 +16,57 @@ pub struct Versus {
     pub p95_ratio: Interval,
 }
 
-/// Compares the blocks of each round, `(arm, against)`, with each other. Each
-/// side of a round is the mean of its blocks, which stand symmetrically around
-/// the round's middle. `None` for fewer rounds than an interval needs.
-pub fn versus<'a, A, B>(rounds: impl Iterator<Item = (A, B)>) -> Option<Versus>
-where
-    A: IntoIterator<Item = &'a Block>,
-    B: IntoIterator<Item = &'a Block>,
-{
-    let (mut deltas, mut ratios, mut p95_ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for (arm, against) in rounds {
+/// One arm against another in one round, or in one process.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// The difference of the mean times, in nanoseconds.
+    pub delta_ns: f64,
+    /// Their ratio.
+    pub ratio: f64,
+    /// The ratio of the 95th percentiles.
+    pub p95_ratio: f64,
+}
+
+impl Pair {
+    /// Of the blocks of one round. Each side is the mean of its blocks, which
+    /// stand symmetrically around the round's middle, so that a steady drift of
+    /// the machine cancels.
+    pub fn of<'a>(
+        arm: impl IntoIterator<Item = &'a Block>,
+        against: impl IntoIterator<Item = &'a Block>,
+    ) -> Self {
         let (arm_ns, arm_p95) = means(arm);
         let (against_ns, against_p95) = means(against);
-        deltas.push(arm_ns - against_ns);
-        ratios.push(arm_ns / against_ns);
-        p95_ratios.push(arm_p95 / against_p95);
+        Self {
+            delta_ns: arm_ns - against_ns,
+            ratio: arm_ns / against_ns,
+            p95_ratio: arm_p95 / against_p95,
+        }
     }
+
+    /// The medians over rounds: what one process has to say.
+    pub fn median(rounds: &[Self]) -> Option<Self> {
+        Some(Self {
+            delta_ns: median(&column(rounds, |pair| pair.delta_ns))?,
+            ratio: median(&column(rounds, |pair| pair.ratio))?,
+            p95_ratio: median(&column(rounds, |pair| pair.p95_ratio))?,
+        })
+    }
+}
+
+/// The medians over independent observations (processes, where they can be
+/// had), with their intervals. `None` for fewer than an interval needs.
+pub fn versus(observations: &[Pair]) -> Option<Versus> {
+    let over = |value: fn(&Pair) -> f64| median_interval(&column(observations, value), CONFIDENCE);
     Some(Versus {
-        delta_ns: median_interval(&deltas, CONFIDENCE)?,
-        ratio: median_interval(&ratios, CONFIDENCE)?,
-        p95_ratio: median_interval(&p95_ratios, CONFIDENCE)?,
+        delta_ns: over(|pair| pair.delta_ns)?,
+        ratio: over(|pair| pair.ratio)?,
+        p95_ratio: over(|pair| pair.p95_ratio)?,
     })
+}
+
+fn column(pairs: &[Pair], value: fn(&Pair) -> f64) -> Vec<f64> {
+    pairs.iter().map(value).collect()
 }
 
 /// The means of `ns_per_op` and `p95_ns` over blocks.
@@ -66,35 +96,35 @@ mod tests {
     /// mirrored order cancels the drift.
     #[test]
     fn a_steady_drift_cancels() {
-        let rounds: Vec<([Block; 2], [Block; 2])> = (0..20)
-            .map(|round| {
-                let at = |place: f64, factor: f64| {
-                    block(factor * (1000.0 + 20.0 * (4.0 * f64::from(round) + place)))
-                };
-                ([at(0.0, 1.1), at(3.0, 1.1)], [at(1.0, 1.0), at(2.0, 1.0)])
-            })
-            .collect();
-        let found = versus(rounds.iter().map(|(a, b)| (a, b))).unwrap();
-        assert!((found.ratio.est - 1.1).abs() < 1e-9, "{found:?}");
-        assert!((found.p95_ratio.est - 1.1).abs() < 1e-9, "{found:?}");
+        let at = |place: f64, factor: f64| block(factor * (1000.0 + 20.0 * place));
+        let outer = Pair::of(&[at(0.0, 1.1), at(3.0, 1.1)], &[at(1.0, 1.0), at(2.0, 1.0)]);
+        assert!((outer.ratio - 1.1).abs() < 1e-9, "{outer:?}");
+        assert!((outer.p95_ratio - 1.1).abs() < 1e-9, "{outer:?}");
     }
 
-    /// The interval's promise, by simulation with noise that differs by round.
+    /// The interval's promise, by simulation: processes that differ more than
+    /// their rounds do.
     #[test]
     fn the_interval_holds_the_truth() {
         let mut rng = fastrand::Rng::with_seed(3);
         let trials = 1000;
         let held = (0..trials)
             .filter(|_| {
-                let rounds: Vec<_> = (0..40)
+                let processes: Vec<Pair> = (0..16)
                     .map(|_| {
-                        let level = 1000.0 * (1.0 + 0.3 * rng.f64());
-                        let mut noisy = |ns: f64| block(ns * (1.0 + 0.02 * (rng.f64() - 0.5)));
-                        ([noisy(1.16 * level)], [noisy(level)])
+                        let truth = 1.16 * (1.0 + 0.04 * (rng.f64() - 0.5));
+                        let rounds: Vec<Pair> = (0..3)
+                            .map(|_| {
+                                let level = 1000.0 * (1.0 + 0.3 * rng.f64());
+                                let mut noisy =
+                                    |ns: f64| block(ns * (1.0 + 0.01 * (rng.f64() - 0.5)));
+                                Pair::of(&[noisy(truth * level)], &[noisy(level)])
+                            })
+                            .collect();
+                        Pair::median(&rounds).unwrap()
                     })
                     .collect();
-                let found = versus(rounds.iter().map(|(a, b)| (a, b))).unwrap();
-                found.ratio.contains(1.16)
+                versus(&processes).unwrap().ratio.contains(1.16)
             })
             .count();
         assert!(
@@ -104,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn too_few_rounds_give_no_answer() {
-        let round = ([block(1.0)], [block(1.0)]);
-        assert!(versus(std::iter::repeat_n((&round.0, &round.1), 7)).is_none());
-        assert!(versus(std::iter::repeat_n((&round.0, &round.1), 8)).is_some());
+    fn too_few_observations_give_no_answer() {
+        let pair = Pair::of(&[block(1.0)], &[block(1.0)]);
+        assert!(versus(&[pair; 7]).is_none());
+        assert!(versus(&[pair; 8]).is_some());
     }
 }

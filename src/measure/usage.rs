@@ -1,6 +1,7 @@
-//! What the agent itself uses: CPU time and memory.
+//! What the agent itself takes: memory of the process and of the kernel.
 
-use std::time::Duration;
+use std::fs;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,34 +10,65 @@ use serde::{Deserialize, Serialize};
 pub struct Footprint {
     /// Resident memory of the process (`VmRSS`).
     pub resident: u64,
-    /// Kernel memory of the agent's maps (`memlock` in fdinfo).
+    /// Kernel memory of its eBPF maps (`memlock` in fdinfo).
     pub maps: u64,
 }
 
-/// The CPU time that a thread of this process has used.
-pub fn thread_cpu_time(tid: u32) -> std::io::Result<Duration> {
-    let path = format!("/proc/self/task/{tid}/schedstat");
-    let text = std::fs::read_to_string(&path)?;
-    text.split_whitespace()
-        .next()
-        .and_then(|ns| ns.parse().ok())
-        .map(Duration::from_nanos)
-        .ok_or_else(|| std::io::Error::other(format!("{path} does not begin with a number")))
-}
-
 impl Footprint {
-    /// Of this process, with an agent whose maps take `maps` bytes.
-    pub fn of_this_process(maps: u64) -> std::io::Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.trim().strip_suffix("kB"))
-            .and_then(|kib| kib.trim().parse::<u64>().ok())
-            .ok_or_else(|| std::io::Error::other("/proc/self/status has no VmRSS"))?;
+    /// Of this process.
+    pub fn of_this_process() -> io::Result<Self> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let resident = kib(&status, "VmRSS:")
+            .ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))?;
+        let mut maps = 0;
+        for file in fs::read_dir("/proc/self/fdinfo")? {
+            // The directory's own descriptor is gone by the time it is read.
+            if let Ok(info) = fs::read_to_string(file?.path()) {
+                maps += map_memory(&info).unwrap_or(0);
+            }
+        }
         Ok(Self {
             resident: resident * 1024,
             maps,
         })
+    }
+}
+
+/// The memory of a map, from its fdinfo; none for another kind of descriptor.
+fn map_memory(info: &str) -> Option<u64> {
+    value(info, "map_type:")?;
+    value(info, "memlock:")?.parse().ok()
+}
+
+fn kib(status: &str, key: &str) -> Option<u64> {
+    value(status, key)?.strip_suffix("kB")?.trim().parse().ok()
+}
+
+fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines()
+        .find_map(|line| Some(line.strip_prefix(key)?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_maps_count_as_maps() {
+        let map = "pos:\t0\nmap_type:\t27\nmax_entries:\t4096\nmemlock:\t16384\nmap_id:\t9\n";
+        let program = "pos:\t0\nprog_type:\t17\nmemlock:\t4096\nprog_id:\t3\n";
+        assert_eq!(map_memory(map), Some(16384));
+        assert_eq!(map_memory(program), None);
+    }
+
+    #[test]
+    fn resident_memory_is_in_kib() {
+        assert_eq!(kib("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2048));
+        assert_eq!(kib("Name:\tx\n", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        assert!(Footprint::of_this_process().unwrap().resident > 100_000);
     }
 }

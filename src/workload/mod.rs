@@ -12,6 +12,7 @@ mod udp_connect;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::host::Obstacle;
 
@@ -69,7 +70,8 @@ pub struct Calls {
 }
 
 /// The workloads by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Name {
     /// Open a file, read one byte, close it.
     OpenClose,

@@ -1,0 +1,311 @@
+//! The whole instrument: every arm of every workload, and the controls.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::report::{self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked};
+use super::worker::pin_workload;
+use super::{Arm, Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
+use super::{parts, proportionality, unhooked, versus};
+use crate::agent::{self, Agent, Wakeup};
+use crate::host::{Host, Obstacle};
+use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
+use crate::workload::{Getppid, Name, Workload};
+
+/// What to measure, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The workloads, in the order of the rows.
+    pub workloads: Vec<Name>,
+    /// What one process measures; its workload, and the seed and length of its
+    /// plan, are set for each.
+    pub job: Job,
+    /// How long each workload is measured.
+    pub length: Duration,
+    /// Whether to measure without an agent where none can run.
+    pub agent_optional: bool,
+}
+
+/// How long one process measures: a few rounds.
+const PROCESS: Duration = Duration::from_millis(600);
+
+/// Runs what needs a process of its own.
+pub trait Workers {
+    /// Measures one job in a new process.
+    fn measure(&self, job: &Job) -> Result<Measured, Failure>;
+
+    /// The memory of a new process that runs only the agent.
+    fn footprint(&self, options: &agent::Options) -> Option<Footprint>;
+}
+
+/// Measures it all. `progress` is told what is being measured, and the share of
+/// it that is done.
+///
+/// Fails only where nothing could be measured: what goes wrong with one
+/// workload is a row that says so.
+pub fn overhead(
+    request: &Request,
+    workers: &impl Workers,
+    budget: impl Fn(Name) -> Budget,
+    mut progress: impl FnMut(&str, f64),
+) -> Result<Report, Obstacle> {
+    let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
+    let mut workloads = Vec::new();
+    for &name in &request.workloads {
+        let mut workload = name.set_up(&request.job.file)?;
+        workload.check()?;
+        workloads.push((name, workload));
+    }
+    pin_workload(request.job.cpu)?;
+    let warnings = warnings(&request.job);
+
+    progress("agent", 0.0);
+    let mut agent = match request.job.start_agent() {
+        Err(obstacle) if !request.agent_optional => return Err(obstacle),
+        other => other,
+    };
+    let mut report = Report {
+        schema: report::SCHEMA,
+        host,
+        settings: settings(request),
+        agent: match &agent {
+            Ok(Some(agent)) => AgentReport {
+                footprint: request
+                    .job
+                    .agent
+                    .as_ref()
+                    .and_then(|options| workers.footprint(options)),
+                ..AgentReport::of(agent)
+            },
+            Ok(None) => AgentReport::default(),
+            Err(obstacle) => AgentReport::missing(obstacle),
+        },
+        rows: Vec::new(),
+        controls: Controls::default(),
+        warnings,
+    };
+    let mut a_a = BTreeMap::new();
+    for (name, workload) in &mut workloads {
+        let mut told = |done: f64| progress(name.as_str(), done);
+        let one = measure(
+            *name,
+            &mut **workload,
+            &mut agent,
+            request,
+            workers,
+            &budget,
+            &mut told,
+        );
+        match one {
+            Ok(one) => {
+                report.rows.extend(one.rows);
+                a_a.extend(one.a_a.map(|versus| (name.to_string(), versus.ratio)));
+                let share = &mut report.agent.consumer_cpu_share;
+                *share = share
+                    .iter()
+                    .copied()
+                    .chain(one.consumer_cpu_share)
+                    .reduce(f64::max);
+                report.settings.clock_ns = Some(one.clock_ns);
+            }
+            Err(failure) => report
+                .rows
+                .extend(report::failed(*name, &failure.to_string())),
+        }
+    }
+    report.controls.a_a = report::AA::of(a_a);
+    for (name, ratio) in report.controls.a_a.iter().flat_map(|a_a| &a_a.workloads) {
+        if !ratio.contains(1.0) {
+            distrust(&mut report.rows, name);
+        }
+    }
+    let agent = agent.as_mut().ok().and_then(Option::as_mut);
+    let done = controls(
+        &mut report.controls,
+        &mut workloads,
+        agent,
+        request,
+        &mut progress,
+    );
+    if let Err(failure) = done {
+        report
+            .warnings
+            .push(format!("a control could not be measured: {failure}"));
+    }
+    Ok(report)
+}
+
+fn warnings(job: &Job) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Some(options) = &job.agent else {
+        return warnings;
+    };
+    if options.cpu == Some(job.cpu) {
+        warnings.push(
+            "the consumer shares the workload's CPU, so the event arm pays for its work, too"
+                .into(),
+        );
+    }
+    warnings.extend(agent::others().into_iter().map(|other| {
+        format!("{other} is attached already: off is not free of agents, and all costs stand on top of it")
+    }));
+    warnings
+}
+
+/// What the control says of `off` weighs on every arm that is compared to it.
+fn distrust(rows: &mut [Row], workload: &str) {
+    for row in rows
+        .iter_mut()
+        .filter(|row| row.workload == workload && row.arm != Arm::Off)
+    {
+        if !matches!(
+            row.verdict,
+            report::Verdict::HarnessError | report::Verdict::Skipped
+        ) {
+            row.verdict = report::Verdict::Inconclusive;
+            row.reason = "off against off does not hold 1: the machine was not steady; measure again, with more --seconds".into();
+        }
+    }
+}
+
+struct One {
+    rows: Vec<Row>,
+    a_a: Option<Versus>,
+    consumer_cpu_share: Option<f64>,
+    clock_ns: f64,
+}
+
+/// One workload: a process after the other, and the kernel's count in a pass of
+/// its own.
+fn measure(
+    name: Name,
+    workload: &mut dyn Workload,
+    agent: &mut Result<Option<Agent>, Obstacle>,
+    request: &Request,
+    workers: &impl Workers,
+    budget: &impl Fn(Name) -> Budget,
+    progress: &mut impl FnMut(f64),
+) -> Result<One, Failure> {
+    let calls = workload.calls();
+    // A workload whose calls found no rung is measured without the agent, and
+    // its other rows say why.
+    let blind = match agent {
+        Ok(Some(agent)) => agent.blind_to(calls.opens > 0, calls.connects > 0),
+        Ok(None) => None,
+        Err(obstacle) => Some(obstacle.to_string()),
+    };
+    let mut job = Job {
+        workload: name,
+        ..request.job.clone()
+    };
+    if blind.is_some() {
+        job.agent = None;
+    }
+    let fewest = runs_for_median_interval(CONFIDENCE);
+    let count = (request.length.div_duration_f64(PROCESS) as usize).max(fewest);
+    job.plan.length = request.length / count as u32;
+    let mut processes: Vec<Measured> = Vec::new();
+    let begin = Instant::now();
+    while processes.len() < fewest || begin.elapsed() < request.length {
+        job.plan.seed = request.job.plan.seed.wrapping_add(processes.len() as u64);
+        processes.push(workers.measure(&job)?);
+        let done = begin.elapsed().div_duration_f64(request.length);
+        progress(done.min(processes.len() as f64 / fewest as f64));
+    }
+    let mut rows = report::rows(name, calls, &processes, budget(name));
+    if let (None, Ok(Some(agent))) = (&blind, agent) {
+        for row in rows.iter_mut().filter(|row| row.arm != Arm::Off) {
+            let pass = Duration::from_millis(200);
+            row.kernel = Some(kernel_time(workload, agent, row.arm == Arm::Event, pass)?);
+        }
+    }
+    if let Some(why) = blind {
+        rows.extend(report::skipped(name, &why));
+    }
+    let shares: Vec<f64> = processes
+        .iter()
+        .filter_map(Measured::consumer_cpu_share)
+        .collect();
+    let clocks: Vec<f64> = processes.iter().map(|process| process.clock_ns).collect();
+    Ok(One {
+        rows,
+        a_a: report::off_against_off(&processes),
+        consumer_cpu_share: median(&shares),
+        clock_ns: median(&clocks).unwrap_or(0.0),
+    })
+}
+
+/// The controls that belong to no one workload.
+fn controls(
+    controls: &mut Controls,
+    workloads: &mut [(Name, Box<dyn Workload>)],
+    agent: Option<&mut Agent>,
+    request: &Request,
+    progress: &mut impl FnMut(&str, f64),
+) -> Result<(), Failure> {
+    let length = (request.length / 3).min(Duration::from_secs(3));
+    let plan = Plan {
+        length,
+        ..request.job.plan
+    };
+    if let Some((_, workload)) = workloads.first_mut() {
+        progress("twice the operations", 0.0);
+        let ratio = proportionality(&mut **workload, length / 3)?;
+        controls.proportionality = Some(Ratio { ratio });
+    }
+    let Some(agent) = agent else {
+        return Ok(());
+    };
+    progress("calibration", 0.0);
+    controls.calibration = Some(calibrate(agent.pid(), length, plan.seed)?);
+    progress("a call not hooked", 0.0);
+    let rounds = unhooked(&mut Getppid, agent, &plan)?;
+    let off: Vec<f64> = rounds
+        .iter()
+        .flatten()
+        .step_by(2)
+        .flatten()
+        .map(|b| b.ns_per_op)
+        .collect();
+    let pairs: Vec<Pair> = rounds
+        .iter()
+        .map(|[off, hook]| Pair::of(hook, off))
+        .collect();
+    controls.unhooked = versus(&pairs).map(|vs_off| Unhooked {
+        call: "getppid".into(),
+        off_ns: median(&off).unwrap_or(0.0),
+        vs_off,
+    });
+    if let Some((_, workload)) = workloads
+        .iter_mut()
+        .find(|(name, _)| *name == Name::OpenClose)
+        && agent.blind_to(true, false).is_none()
+    {
+        progress("parts of an event", 0.0);
+        controls.parts = Some(parts(&mut **workload, agent, length, plan.seed)?);
+    }
+    Ok(())
+}
+
+fn settings(request: &Request) -> Settings {
+    let job = &request.job;
+    let options = job.agent.clone().unwrap_or_default();
+    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+    Settings {
+        seconds: request.length.as_secs_f64(),
+        block_ms: milliseconds(job.plan.block),
+        seed: job.plan.seed,
+        cpu: job.cpu,
+        consumer_cpu: options.cpu,
+        ring_bytes: options.ring_bytes,
+        wakeup: match options.wakeup {
+            Wakeup::Never => "never".into(),
+            Wakeup::Default => "default".into(),
+            Wakeup::Bytes(bytes) => bytes.to_string(),
+        },
+        drain_ms: milliseconds(options.drain_every),
+        rules: job.rules,
+        file: job.file.clone(),
+        clock_ns: None,
+    }
+}

@@ -1,0 +1,89 @@
+//! What each part of an event costs.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Timer};
+use crate::agent::{Agent, Fields};
+use crate::stats::{CONFIDENCE, Interval, median_interval};
+use crate::workload::Workload;
+
+/// The cost of an event, taken apart: nanoseconds over the arm without it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Parts {
+    /// A bare event over `hook`: room in the ring, process, thread and user, and submitting it.
+    pub ring: Interval,
+    /// The time of the call, over a bare event.
+    pub time: Interval,
+    /// The command name, over a bare event.
+    pub comm: Interval,
+    /// The cgroup, over a bare event.
+    pub cgroup: Interval,
+    /// The path, over a bare event.
+    pub path: Interval,
+    /// The full event over `hook`.
+    pub full: Interval,
+}
+
+/// What is told apart, `None` being the silent hook.
+const VARIANTS: [Option<Fields>; 7] = [
+    None,
+    Some(Fields::NONE),
+    Some(Fields::TIME),
+    Some(Fields::COMM),
+    Some(Fields::CGROUP),
+    Some(Fields::TARGET),
+    Some(Fields::ALL),
+];
+
+/// Switching fields takes a microsecond, so stretches can be short.
+const STRETCH: Duration = Duration::from_millis(3);
+
+/// Emits events with one field at a time, in short stretches of random order,
+/// and pairs each with the others of its round.
+pub fn parts(
+    workload: &mut dyn Workload,
+    agent: &mut Agent,
+    length: Duration,
+    seed: u64,
+) -> Result<Parts, Failure> {
+    let timer = Timer::new(workload)?;
+    let mut rng = Rng::with_seed(seed);
+    let mut rounds: Vec<[f64; VARIANTS.len()]> = Vec::new();
+    agent.attach()?;
+    let begin = Instant::now();
+    while rounds.len() < 16 || begin.elapsed() < length {
+        let mut order: Vec<usize> = (0..VARIANTS.len()).collect();
+        rng.shuffle(&mut order);
+        let mut took = [0.0; VARIANTS.len()];
+        for place in order {
+            agent.set_emitting(VARIANTS[place].is_some())?;
+            agent.set_fields(VARIANTS[place].unwrap_or(Fields::ALL))?;
+            timer.settle(workload, STRETCH / 6)?;
+            took[place] = timer.median_of_batches(workload, STRETCH)?;
+            agent.drain()?;
+        }
+        rounds.push(took);
+    }
+    agent.set_emitting(false)?;
+    agent.set_fields(Fields::ALL)?;
+    agent.detach();
+    let over = |variant: usize, base: usize| {
+        let differences: Vec<f64> = rounds
+            .iter()
+            .map(|took| took[variant] - took[base])
+            .collect();
+        median_interval(&differences, CONFIDENCE)
+            .ok_or_else(|| Failure::Harness("too few rounds to take an event apart".into()))
+    };
+    Ok(Parts {
+        ring: over(1, 0)?,
+        time: over(2, 1)?,
+        comm: over(3, 1)?,
+        cgroup: over(4, 1)?,
+        path: over(5, 1)?,
+        full: over(6, 0)?,
+    })
+}
