@@ -43,7 +43,7 @@ pub fn calibrate(pid: u32, length: Duration, seed: u64) -> Result<Calibration, F
         for place in order {
             spinner.set(Duration::from_nanos(SPINS[place].into()))?;
             timer.settle(&mut workload, STRETCH / 4)?;
-            took[place] = timer.median_of_batches(&mut workload, STRETCH)?;
+            took[place] = timer.batches(&mut workload, STRETCH)?.1;
         }
         let points: Vec<(f64, f64)> = SPINS.iter().map(|&s| s.into()).zip(took).collect();
         slopes.extend(slope(&points, CONFIDENCE).map(|line| line.est));

@@ -32,7 +32,7 @@ pub fn kernel_time(
     agent.attach()?;
     timer.settle(workload, Duration::from_millis(1))?;
     let before = totals(agent)?;
-    let ops = timer.count_until(workload, length)?;
+    let (ops, _) = timer.batches(workload, length)?;
     let after = totals(agent)?;
     drop(counting);
     agent.detach();
