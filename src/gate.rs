@@ -1,0 +1,356 @@
+//! `gate.toml`: every number that decides a verdict, and every budget, in one place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The file that this project ships. It holds the defaults: there is no other copy of them.
+const SHIPPED: &str = include_str!("../baselines/gate.toml");
+
+/// The numbers of `gate.toml`. The shipped file documents each key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    schema: u32,
+    /// Thresholds by policy.
+    pub policy: Policies,
+    /// How times are judged.
+    pub times: Times,
+    /// Names for sizes.
+    pub severity: Severities,
+    /// How counts are judged.
+    pub counts: Counts,
+    /// Which benchmarks raise alarms.
+    pub focus: Focus,
+    /// Which arms are judged as ratios where times cannot be.
+    pub ratios: Ratios,
+    /// Benchmarks with a threshold of their own, by id.
+    pub benchmark: BTreeMap<String, Threshold>,
+    /// Budgets of the overhead instrument.
+    pub overhead: Overhead,
+}
+
+/// One threshold for each policy.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    /// For a machine of one's own.
+    pub strict: Threshold,
+    /// For a machine that others share.
+    pub advisory: Threshold,
+}
+
+/// The smallest change that is called.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// In percent of the baseline.
+    pub change_pct: f64,
+}
+
+/// How times are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Times {
+    /// The chance that a suite without change raises any alarm, 0..1.
+    pub family_error: f64,
+    /// The lowest noise floor of any benchmark, in percent.
+    pub noise_floor_min_pct: f64,
+    /// The drift between two sessions that is assumed before any was seen, in percent.
+    pub session_drift_pct: f64,
+    /// Shorter benchmarks raise no alarm, in nanoseconds.
+    pub shortest_ns: f64,
+}
+
+/// Where each name for a regression begins, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Severities {
+    /// Where `minor` begins.
+    pub minor_pct: f64,
+    /// Where `warning` begins.
+    pub warning_pct: f64,
+    /// Where `critical` begins.
+    pub critical_pct: f64,
+}
+
+/// How counts of instructions and allocations are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// The smallest change that is called, in percent.
+    pub change_pct: f64,
+}
+
+/// Which benchmarks raise alarms.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Focus {
+    /// Regular expressions over ids; empty means all.
+    pub patterns: Vec<String>,
+}
+
+/// Which arms of a workload make a ratio within one run.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ratios {
+    /// The last parts of the ids that are divided.
+    pub of: Vec<String>,
+    /// The last part of the id that they are divided by.
+    pub over: String,
+}
+
+/// Budgets of the overhead instrument, by workload, as ratios to the arm without the agent.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overhead {
+    /// Of the 95th percentile.
+    pub p95_ratio: BTreeMap<String, f64>,
+    /// Of the mean.
+    pub ratio: BTreeMap<String, f64>,
+}
+
+impl Gate {
+    /// The shipped numbers.
+    pub fn shipped() -> Self {
+        Self::parse("").expect("the tests read the shipped gate.toml")
+    }
+
+    /// The numbers in the file at `path`, laid over the shipped ones.
+    ///
+    /// # Errors
+    /// The file cannot be read, has an unknown key (the nearest known one is
+    /// suggested), or a number outside its range.
+    pub fn load(path: &Path) -> Result<Self, GateError> {
+        let at = |cause| GateError {
+            path: path.to_owned(),
+            cause,
+        };
+        let text = fs::read_to_string(path).map_err(|e| at(Cause::Unreadable(e)))?;
+        Self::parse(&text).map_err(|cause| at(Cause::Invalid(cause)))
+    }
+
+    /// The numbers in `text`, laid over the shipped ones; an error is the cause in words.
+    fn parse(text: &str) -> Result<Self, String> {
+        let own: Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| e.to_string().trim_end().to_owned())?;
+        let mut table: Table = SHIPPED.parse().map_err(|e| format!("{e}"))?;
+        overlay(&mut table, own);
+        let gate: Gate = table.try_into().map_err(|e: toml::de::Error| {
+            suggest(e.message()).unwrap_or_else(|| e.message().to_owned())
+        })?;
+        gate.check_ranges()?;
+        Ok(gate)
+    }
+
+    fn check_ranges(&self) -> Result<(), String> {
+        if self.schema != 1 {
+            return Err(format!("schema is {}, this program reads 1", self.schema));
+        }
+        let mut positive: Vec<(String, f64)> = vec![
+            (
+                "policy.strict.change_pct".into(),
+                self.policy.strict.change_pct,
+            ),
+            (
+                "policy.advisory.change_pct".into(),
+                self.policy.advisory.change_pct,
+            ),
+            (
+                "times.noise_floor_min_pct".into(),
+                self.times.noise_floor_min_pct,
+            ),
+            (
+                "times.session_drift_pct".into(),
+                self.times.session_drift_pct,
+            ),
+            ("severity.minor_pct".into(), self.severity.minor_pct),
+            ("counts.change_pct".into(), self.counts.change_pct),
+        ];
+        positive.extend(
+            self.benchmark
+                .iter()
+                .map(|(id, own)| (format!("benchmark.\"{id}\".change_pct"), own.change_pct)),
+        );
+        for (table, budgets) in [
+            ("p95_ratio", &self.overhead.p95_ratio),
+            ("ratio", &self.overhead.ratio),
+        ] {
+            positive.extend(
+                budgets
+                    .iter()
+                    .map(|(workload, ratio)| (format!("overhead.{table}.{workload}"), *ratio)),
+            );
+        }
+        for (key, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(format!("{key} is {value}, and must be above 0"));
+            }
+        }
+        if !(self.times.family_error > 0.0 && self.times.family_error < 1.0) {
+            let error = self.times.family_error;
+            return Err(format!(
+                "times.family_error is {error}, and must lie between 0 and 1"
+            ));
+        }
+        if !(self.times.shortest_ns.is_finite() && self.times.shortest_ns >= 0.0) {
+            let shortest = self.times.shortest_ns;
+            return Err(format!(
+                "times.shortest_ns is {shortest}, and must be 0 or more"
+            ));
+        }
+        let Severities {
+            minor_pct,
+            warning_pct,
+            critical_pct,
+        } = self.severity;
+        if !(minor_pct < warning_pct && warning_pct < critical_pct && critical_pct.is_finite()) {
+            return Err("severity must rise: minor_pct < warning_pct < critical_pct".into());
+        }
+        Ok(())
+    }
+}
+
+/// Lays `own` over `table`, table by table.
+fn overlay(table: &mut Table, own: Table) {
+    for (key, value) in own {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// What serde says of an unknown key (``unknown field `a`, expected one of `b`, `c` ``),
+/// with the nearest known key instead of all of them.
+fn suggest(message: &str) -> Option<String> {
+    let mut names = message
+        .strip_prefix("unknown field ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let unknown = names.next()?;
+    Some(match nearest(unknown, names) {
+        Some(known) => format!("unknown key `{unknown}`; did you mean `{known}`?"),
+        None => format!("unknown key `{unknown}`; the shipped gate.toml documents all keys"),
+    })
+}
+
+/// The name among `known` that is most like `name`, if any is like it at all.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
+
+/// A `gate.toml` that cannot be used.
+#[derive(Debug)]
+pub struct GateError {
+    path: PathBuf,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Unreadable(io::Error),
+    Invalid(String),
+}
+
+impl fmt::Display for GateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        match &self.cause {
+            Cause::Unreadable(error) => write!(f, "{error}"),
+            Cause::Invalid(words) => f.write_str(words),
+        }
+    }
+}
+
+impl std::error::Error for GateError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_is_whole() {
+        let gate = Gate::shipped();
+        assert_eq!(gate.policy.strict.change_pct, 5.0);
+        assert_eq!(gate.overhead.p95_ratio["open_close"], 1.05);
+    }
+
+    #[test]
+    fn a_file_need_only_hold_what_differs() {
+        let gate = Gate::parse("[policy.strict]\nchange_pct = 7\n").unwrap();
+        assert_eq!(gate.policy.strict.change_pct, 7.0);
+        assert_eq!(gate.policy.advisory.change_pct, 20.0);
+    }
+
+    #[test]
+    fn an_unknown_key_suggests_the_nearest() {
+        for (text, key) in [
+            ("[times]\nshortest = 40", "shortest_ns"),
+            ("[time]\n", "times"),
+            ("[policy.strct]\nchange_pct = 3", "strict"),
+            ("[overhead]\np95_ratios = {}", "p95_ratio"),
+        ] {
+            let error = Gate::parse(text).unwrap_err();
+            assert!(error.contains(&format!("did you mean `{key}`?")), "{error}");
+        }
+        let error = Gate::parse("[times]\nzzz = 1").unwrap_err();
+        assert!(error.contains("unknown key `zzz`"), "{error}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        for (text, key) in [
+            (
+                "[policy.strict]\nchange_pct = -5",
+                "policy.strict.change_pct",
+            ),
+            (
+                "[policy.strict]\nchange_pct = nan",
+                "policy.strict.change_pct",
+            ),
+            ("[times]\nfamily_error = 1.5", "times.family_error"),
+            ("[times]\nshortest_ns = -1", "times.shortest_ns"),
+            ("[severity]\nminor_pct = 20", "severity"),
+            (
+                "[benchmark]\n\"a/b\" = { change_pct = 0 }",
+                "benchmark.\"a/b\".change_pct",
+            ),
+            (
+                "[overhead]\nratio = { open_close = 0 }",
+                "overhead.ratio.open_close",
+            ),
+            ("schema = 2", "schema"),
+        ] {
+            let error = Gate::parse(text).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let error = Gate::load(Path::new("/nowhere/gate.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("/nowhere/gate.toml: No such file"),
+            "{error}"
+        );
+        let wrong = Gate::parse("[times").unwrap_err();
+        assert!(wrong.contains("line 1"), "{wrong}");
+    }
+}
