@@ -1,2 +1,14 @@
-//! x
-fn main() {}
+//! Read a file to its end, three sizes: without an agent, hooked, and audited.
+
+mod arms;
+
+use criterion::Throughput;
+use probecost::workload::Name;
+
+fn main() {
+    arms::bench(&[
+        (Name::FullRead, Some(Throughput::Bytes(4 << 10))),
+        (Name::FullRead64k, Some(Throughput::Bytes(64 << 10))),
+        (Name::FullRead1m, Some(Throughput::Bytes(1 << 20))),
+    ]);
+}

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use probecost::agent::{self, Agent, Options, Rung};
 use probecost::host::{Capability, Host, State, capabilities};
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     print_mitigations(&host);
     let capabilities = capabilities();
     print_capabilities(&capabilities);
+    print_agent();
     println!("\n{}", closing(&capabilities));
     ExitCode::SUCCESS
 }
@@ -69,6 +71,30 @@ fn print_capabilities(capabilities: &[Capability]) {
                 println!("  {:<19}      -> {}", "", obstacle.remedy);
             }
         }
+    }
+}
+
+/// How the agent would hook each operation, found out by doing it.
+fn print_agent() {
+    println!("\nHow the agent hooks here\n");
+    let agent = match Agent::start(Options::default()) {
+        Ok(agent) => agent,
+        Err(obstacle) => {
+            println!("  not at all          {}", obstacle.why);
+            println!("  {:<19} -> {}", "", obstacle.remedy);
+            return;
+        }
+    };
+    let hooks = agent.hooks();
+    for (operation, hook) in [("open", &hooks.open), ("connect", &hooks.connect)] {
+        let rung = hook.rung.map_or("no hook holds", Rung::name);
+        println!("  {operation:<19} {rung}");
+        for tried in &hook.tried {
+            println!("  {:<19} not by {}: {}", "", tried.rung.name(), tried.error);
+        }
+    }
+    for other in agent::others() {
+        println!("  {:<19} {other} is attached already", "another agent");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod block;
 mod calibration;
+pub mod command;
 mod interleave;
 mod kernel;
 mod latency;

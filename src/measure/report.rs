@@ -15,6 +15,12 @@ use crate::workload::{Calls, Name};
 /// The version of this layout.
 pub const SCHEMA: u32 = 1;
 
+/// The file's name.
+pub const FILE: &str = "overhead.json";
+
+/// Where it lies unless told otherwise.
+pub const DIRECTORY: &str = "target/overhead";
+
 /// Events lost, as a share of those wanted, from which on a row fails.
 const MOST_DROPS: f64 = 0.001;
 
@@ -223,32 +229,38 @@ impl Report {
             .any(|row| row.verdict == Verdict::HarnessError)
     }
 
-    /// Reads a report back.
-    pub fn read(path: &Path) -> Result<Self, Obstacle> {
+    /// Reads back what [`Self::write`] wrote into `directory`.
+    pub fn read(directory: &Path) -> Result<Self, Obstacle> {
+        let path = directory.join(FILE);
         let again = "measure it with: cargo bench --bench overhead";
-        let text = std::fs::read_to_string(path)
+        let text = std::fs::read_to_string(&path)
             .map_err(|error| Obstacle::new(format!("{}: {error}", path.display()), again))?;
         serde_json::from_str(&text)
             .map_err(|error| Obstacle::new(format!("{}: {error}", path.display()), again))
     }
 
-    /// Writes the report to `path`, whole or not at all, making its directory.
-    pub fn write(&self, path: &Path) -> Result<(), Obstacle> {
-        let failed = |error: std::io::Error| {
-            Obstacle::new(
-                format!("{} cannot be written: {error}", path.display()),
-                "name another directory with --out",
-            )
-        };
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        std::fs::create_dir_all(directory).map_err(failed)?;
+    /// Writes the report into `directory`, whole or not at all.
+    pub fn write(&self, directory: &Path) -> Result<(), Obstacle> {
+        let path = directory.join(FILE);
+        let failed = |error: std::io::Error| unwritable(&path, &error);
         let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
         serde_json::to_writer_pretty(&mut file, self).map_err(|error| failed(error.into()))?;
         file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
     }
+}
+
+/// Makes the directory that a report is to be written into.
+pub fn make_directory(directory: &Path) -> Result<(), Obstacle> {
+    std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("{} cannot be written: {error}", path.display()),
+        "name another directory with --out",
+    )
 }
 
 impl AgentReport {
@@ -497,4 +509,90 @@ impl AA {
 /// `1.163 [1.161, 1.164]`.
 fn show(ratio: Interval) -> String {
     format!("{:.3} [{:.3}, {:.3}]", ratio.est, ratio.lo, ratio.hi)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLS: Calls = Calls {
+        opens: 1,
+        connects: 0,
+    };
+
+    fn interval(est: f64) -> Interval {
+        Interval {
+            est,
+            lo: est - 0.01,
+            hi: est + 0.01,
+        }
+    }
+
+    /// An event row with these ratios, judged.
+    fn judged(ratio: f64, p95_ratio: f64, drops: u64, budget: Budget) -> Row {
+        let mut row = Row::empty(Name::OpenClose, Arm::Event);
+        row.ops = 10_000;
+        row.drops = drops;
+        row.vs_off = Some(Versus {
+            delta_ns: interval(100.0),
+            ratio: interval(ratio),
+            p95_ratio: interval(p95_ratio),
+        });
+        row.judge(CALLS, budget);
+        row
+    }
+
+    #[test]
+    fn a_budget_is_held_by_the_interval_not_by_the_point() {
+        let budget = Budget {
+            p95_ratio: Some(1.05),
+            ratio: Some(1.10),
+        };
+        let verdict = |ratio, p95| judged(ratio, p95, 0, budget).verdict;
+        assert_eq!(verdict(1.08, 1.03), Verdict::Pass);
+        assert_eq!(verdict(1.08, 1.045), Verdict::Inconclusive);
+        assert_eq!(verdict(1.08, 1.07), Verdict::Fail);
+        assert_eq!(verdict(1.12, 1.03), Verdict::Fail);
+        let row = judged(1.2, 1.2, 0, budget);
+        assert_eq!(
+            row.budget,
+            Some(1.05),
+            "the p95 budget is the one that decides"
+        );
+        assert!(
+            row.reason.contains("over its budget of 1.05"),
+            "{}",
+            row.reason
+        );
+    }
+
+    #[test]
+    fn lost_events_fail_without_any_other_budget() {
+        assert_eq!(
+            judged(1.2, 1.2, 9, Budget::default()).verdict,
+            Verdict::Pass
+        );
+        let row = judged(1.2, 1.2, 11, Budget::default());
+        assert_eq!(row.verdict, Verdict::Fail);
+        assert!(row.reason.contains("events lost"), "{}", row.reason);
+    }
+
+    #[test]
+    fn an_agent_that_makes_things_faster_is_no_pass() {
+        let row = judged(0.95, 0.95, 0, Budget::default());
+        assert_eq!(row.verdict, Verdict::HarnessError);
+        // But one whose interval reaches 1 may be free.
+        assert_eq!(
+            judged(0.995, 1.0, 0, Budget::default()).verdict,
+            Verdict::Pass
+        );
+    }
+
+    #[test]
+    fn too_few_processes_decide_nothing() {
+        let mut row = Row::empty(Name::OpenClose, Arm::Event);
+        row.judge(CALLS, Budget::default());
+        assert_eq!(row.verdict, Verdict::Inconclusive);
+        assert!(row.reason.contains("--seconds"));
+    }
 }

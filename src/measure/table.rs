@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::Arm;
 use super::report::{HookReport, Report, Row, Verdict};
 use crate::stats::Interval;
 
@@ -24,96 +25,153 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
             write_hook(text, "connect", &report.agent.connect)?;
         }
     }
-    writeln!(text)?;
-    writeln!(text, "{}", rows(&report.rows))?;
+    writeln!(text, "\n{}", costs(report))?;
     for row in report.rows.iter().filter(|row| !row.reason.is_empty()) {
         writeln!(text, "  {} {}: {}", row.workload, row.arm, row.reason)?;
     }
-    writeln!(text)?;
+    writeln!(
+        text,
+        "\nSingle operations, and what the programs ran for\n{}",
+        details(report)
+    )?;
     write_controls(text, report)?;
     for warning in &report.warnings {
-        writeln!(text, "  note: {warning}")?;
+        writeln!(text, "note: {warning}")?;
     }
     Ok(())
 }
 
 fn write_hook(text: &mut String, operation: &str, hook: &HookReport) -> std::fmt::Result {
     let rung = hook.rung.as_deref().unwrap_or("not hooked");
-    write!(text, "  {operation:8} {rung}")?;
-    for (place, tried) in hook.tried.iter().enumerate() {
-        let lead = if place == 0 { "   (tried " } else { "; " };
-        write!(text, "{lead}{}: {}", tried.rung, tried.error)?;
+    writeln!(text, "  {operation:8} by {rung}")?;
+    for tried in &hook.tried {
+        writeln!(text, "           not by {}: {}", tried.rung, tried.error)?;
     }
-    writeln!(text, "{}", if hook.tried.is_empty() { "" } else { ")" })
+    Ok(())
 }
 
-fn rows(rows: &[Row]) -> String {
+/// The answer: what each arm costs, with its interval. The ratio of the `off`
+/// row is the control, `off` against `off`.
+fn costs(report: &Report) -> String {
+    let a_a = report.controls.a_a.as_ref();
+    let rows = report.rows.iter().map(|row| {
+        let control = a_a.and_then(|a_a| a_a.workloads.get(&row.workload));
+        let (over, ratio_to_off, p95_ratio) = match (row.arm, row.vs_off) {
+            (Arm::Off, _) => (
+                String::new(),
+                control.map_or(String::new(), |c| ratio(*c)),
+                String::new(),
+            ),
+            (_, Some(versus)) => (
+                difference(versus.delta_ns),
+                ratio(versus.ratio),
+                ratio(versus.p95_ratio),
+            ),
+            (_, None) => Default::default(),
+        };
+        let time = if row.ops == 0 {
+            String::new()
+        } else {
+            time(row.ns_per_op)
+        };
+        let verdict = match (row.arm, control) {
+            (Arm::Off, Some(control)) if control.contains(1.0) => "off/off holds 1",
+            (Arm::Off, Some(_)) => "OFF/OFF DOES NOT HOLD 1",
+            _ => verdict(row),
+        };
+        vec![
+            row.workload.clone(),
+            row.arm.to_string(),
+            time,
+            over,
+            ratio_to_off,
+            p95_ratio,
+            verdict.into(),
+        ]
+    });
+    let titles = [
+        "workload",
+        "arm",
+        "time/op",
+        "over off",
+        "ratio to off",
+        "p95 ratio to off",
+        "verdict",
+    ];
+    table(&titles, &[0, 1, 6], rows)
+}
+
+fn details(report: &Report) -> String {
+    let rows = report.rows.iter().filter(|row| row.ops > 0).map(|row| {
+        let (program, rest) = match (row.kernel, row.vs_off) {
+            (Some(kernel), Some(versus)) => (
+                format!("{} in {:.0} runs", time(kernel.program_ns), kernel.runs),
+                time(versus.delta_ns.est - kernel.program_ns),
+            ),
+            _ => Default::default(),
+        };
+        vec![
+            row.workload.clone(),
+            row.arm.to_string(),
+            row.ops.to_string(),
+            time(row.p50_ns),
+            time(row.p95_ns),
+            time(row.p99_ns),
+            count(row.events_per_op),
+            row.drops.to_string(),
+            program,
+            rest,
+        ]
+    });
+    let titles = [
+        "workload",
+        "arm",
+        "operations",
+        "p50",
+        "p95",
+        "p99",
+        "events/op",
+        "drops",
+        "programs ran",
+        "rest of cost",
+    ];
+    table(&titles, &[0, 1], rows)
+}
+
+/// A table without lines, its columns aligned right but for those named; a
+/// workload is written once.
+fn table(titles: &[&str], left: &[usize], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let align = |(place, text): (usize, String)| {
+        let side = if left.contains(&place) {
+            CellAlignment::Left
+        } else {
+            CellAlignment::Right
+        };
+        Cell::new(text).set_alignment(side)
+    };
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     // A reader can scroll; a cell broken over two lines cannot be read.
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(
-        [
-            "workload",
-            "arm",
-            "ns/op",
-            "over off, ns",
-            "ratio",
-            "p50",
-            "p95",
-            "p99",
-            "p95 ratio",
-            "events/op",
-            "drops",
-            "verdict",
-        ]
-        .map(|title| Cell::new(title).set_alignment(CellAlignment::Right)),
+        titles
+            .iter()
+            .map(ToString::to_string)
+            .enumerate()
+            .map(align),
     );
-    let mut last = "";
-    for row in rows {
-        let workload = if row.workload == last {
-            ""
+    let mut last = String::new();
+    for mut cells in rows {
+        if cells[0] == last {
+            cells[0].clear();
         } else {
-            &row.workload
-        };
-        last = &row.workload;
-        let mut cells = vec![workload.to_string(), row.arm.to_string()];
-        if row.ops == 0 {
-            cells.extend(std::iter::repeat_n(String::new(), 9));
-        } else {
-            cells.extend([
-                time(row.ns_per_op),
-                row.vs_off.map_or(String::new(), |v| difference(v.delta_ns)),
-                row.vs_off.map_or(String::new(), |v| ratio(v.ratio)),
-                time(row.p50_ns),
-                time(row.p95_ns),
-                time(row.p99_ns),
-                row.vs_off.map_or(String::new(), |v| ratio(v.p95_ratio)),
-                format!("{:.3}", row.events_per_op)
-                    .trim_end_matches("000")
-                    .trim_end_matches('.')
-                    .into(),
-                row.drops.to_string(),
-            ]);
+            last.clone_from(&cells[0]);
         }
-        cells.push(verdict(row).into());
-        table.add_row(cells.into_iter().enumerate().map(|(place, cell)| {
-            let alignment = if place < 2 || place == 11 {
-                CellAlignment::Left
-            } else {
-                CellAlignment::Right
-            };
-            Cell::new(cell).set_alignment(alignment)
-        }));
-    }
-    for place in [0, 1, 11] {
-        if let Some(column) = table.column_mut(place) {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
+        table.add_row(cells.into_iter().enumerate().map(align));
     }
     table
         .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
+        .map(|line| format!(" {}\n", line.trim_end()))
         .collect()
 }
 
@@ -130,68 +188,50 @@ fn verdict(row: &Row) -> &'static str {
 
 fn write_controls(text: &mut String, report: &Report) -> std::fmt::Result {
     let controls = &report.controls;
+    writeln!(text, "Controls")?;
     let mut line = |name: &str, value: String| writeln!(text, "  {name:22} {value}");
-    if let Some(a_a) = &controls.a_a {
-        for (workload, found) in &a_a.workloads {
-            let holds = if found.contains(1.0) {
-                "holds 1"
-            } else {
-                "DOES NOT HOLD 1"
-            };
-            line(
-                &format!("off/off {workload}"),
-                format!("{}   {holds}", fine_ratio(*found)),
-            )?;
-        }
-    }
     if let Some(found) = &controls.proportionality {
         line(
             "twice the operations",
-            format!("{} times the time", fine_ratio(found.ratio)),
+            format!("take {} times the time", ratio(found.ratio)),
         )?;
     }
     if let Some(found) = &controls.calibration {
-        line("calibration", format!("slope {}", fine_ratio(found.slope)))?;
-        for (spin, back) in &found.points[1..] {
-            line(
-                &format!("  {spin} ns spun"),
-                format!("came back as {}", difference(*back)),
-            )?;
-        }
+        line("calibration", format!("slope {}", ratio(found.slope)))?;
+        let points: Vec<String> = found.points[1..]
+            .iter()
+            .map(|(spin, back)| format!("{spin} as {:.0}", back.est))
+            .collect();
+        line("", format!("ns spun came back: {}", points.join(", ")))?;
     }
     if let Some(found) = &controls.unhooked {
+        let (off, over) = (time(found.off_ns), difference(found.vs_off.delta_ns));
         line(
-            &format!("{} (not hooked)", found.call),
-            format!(
-                "{} ns, with the agent {} ns",
-                time(found.off_ns),
-                difference(found.vs_off.delta_ns)
-            ),
+            &found.call,
+            format!("{off}, a call that is not watched; {over} with the agent attached"),
         )?;
     }
-    for row in &report.rows {
-        if let (Some(kernel), Some(versus)) = (row.kernel, row.vs_off) {
-            line(
-                &format!("{} {}", row.workload, row.arm),
-                format!(
-                    "{:+.0} ns = {:.0} in programs ({:.0} runs) + {:.0} entering hooks and the rest",
-                    versus.delta_ns.est,
-                    kernel.program_ns,
-                    kernel.runs,
-                    versus.delta_ns.est - kernel.program_ns
-                ),
-            )?;
+    if let Some(parts) = &controls.parts {
+        line(
+            "one open event",
+            format!("{} over hook", difference(parts.full)),
+        )?;
+        for (name, part) in [
+            ("ring", parts.ring),
+            ("time", parts.time),
+            ("command name", parts.comm),
+            ("cgroup", parts.cgroup),
+            ("path", parts.path),
+        ] {
+            line(&format!("  {name}"), difference(part))?;
         }
     }
     if let Some(found) = report.agent.footprint {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let (resident, maps) = (mib(found.resident), mib(found.maps));
         line(
             "agent's memory",
-            format!(
-                "{:.1} MiB resident, {:.1} MiB in kernel maps",
-                mib(found.resident),
-                mib(found.maps)
-            ),
+            format!("{resident:.1} MiB resident, {maps:.1} MiB in kernel maps"),
         )?;
     }
     if let Some(share) = report.agent.consumer_cpu_share {
@@ -203,23 +243,41 @@ fn write_controls(text: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-/// Nanoseconds with three or four digits that mean something.
+/// A time with its unit, to three or four digits.
 fn time(ns: f64) -> String {
-    if ns < 100.0 {
-        format!("{ns:.1}")
-    } else {
-        format!("{ns:.0}")
+    match ns.abs() {
+        ns_size if ns_size >= 999_500.0 => format!("{:.2} ms", ns / 1e6),
+        ns_size if ns_size >= 9_995.0 => format!("{:.1} µs", ns / 1e3),
+        ns_size if ns_size >= 99.95 => format!("{ns:.0} ns"),
+        _ => format!("{ns:.1} ns"),
     }
 }
 
 fn difference(ns: Interval) -> String {
-    format!("{:+.0} [{:+.0}, {:+.0}]", ns.est, ns.lo, ns.hi)
+    if ns.est.abs() >= 9_995.0 {
+        return format!(
+            "{:+.1} [{:.1}, {:.1}] µs",
+            ns.est / 1e3,
+            ns.lo / 1e3,
+            ns.hi / 1e3
+        );
+    }
+    let digits = usize::from(ns.est.abs() < 99.95);
+    format!(
+        "{:+.digits$} [{:.digits$}, {:.digits$}] ns",
+        ns.est, ns.lo, ns.hi
+    )
 }
 
 fn ratio(ratio: Interval) -> String {
     format!("{:.3} [{:.3}, {:.3}]", ratio.est, ratio.lo, ratio.hi)
 }
 
-fn fine_ratio(ratio: Interval) -> String {
-    format!("{:.4} [{:.4}, {:.4}]", ratio.est, ratio.lo, ratio.hi)
+/// A count that is nearly always whole.
+fn count(number: f64) -> String {
+    if number.fract() == 0.0 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:.4}")
+    }
 }

@@ -1,0 +1,140 @@
+//! What the Criterion targets share: one workload under all its arms.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement::WallTime};
+use probecost::agent::{self, Agent, Options, pin_this_thread};
+use probecost::host::{self, Obstacle};
+use probecost::workload::{Name, Workload, default_file};
+
+/// The body of a target: benches `names`, each under all arms, with what one
+/// operation moves.
+///
+/// `--require-agent` is taken out of the arguments, which are otherwise
+/// Criterion's.
+pub fn bench(names: &[(Name, Option<Throughput>)]) {
+    let asked = std::env::args_os().any(|argument| argument == "--require-agent");
+    if asked {
+        run_again_requiring_agent();
+    }
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(50)
+        .configure_from_args();
+    for (name, throughput) in names {
+        if let Err(obstacle) = arms(&mut criterion, *name, throughput.clone()) {
+            fail(&obstacle);
+        }
+    }
+    criterion.final_summary();
+}
+
+/// Criterion reads the arguments itself and knows nothing of this one.
+fn run_again_requiring_agent() -> ! {
+    let arguments: Vec<OsString> = std::env::args_os()
+        .skip(1)
+        .filter(|argument| argument != "--require-agent")
+        .collect();
+    let error = std::env::current_exe().map(|executable| {
+        Command::new(executable)
+            .args(arguments)
+            .env("PROBECOST_REQUIRE_AGENT", "1")
+            .exec()
+    });
+    fail(&format!("this executable cannot start itself: {error:?}"))
+}
+
+fn fail(why: &dyn std::fmt::Display) -> ! {
+    eprintln!("error: {why}");
+    std::process::exit(2)
+}
+
+fn arms(
+    criterion: &mut Criterion,
+    name: Name,
+    throughput: Option<Throughput>,
+) -> Result<(), Obstacle> {
+    let mut workload = name.set_up(Path::new(&default_file()))?;
+    workload.check()?;
+    let cpus = host::allowed_cpus();
+    let mut group = criterion.benchmark_group(name.as_str());
+    group.sampling_mode(SamplingMode::Flat);
+    if let Some(throughput) = throughput {
+        group.throughput(throughput);
+    }
+    let calls = workload.calls();
+    let agent = Agent::start(Options {
+        cpu: cpus.last().copied(),
+        ..Options::default()
+    })
+    .and_then(
+        |agent| match agent.blind_to(calls.opens > 0, calls.connects > 0) {
+            Some(why) => Err(Obstacle::new(why, "see cargo run --example check_host")),
+            None => Ok(agent),
+        },
+    );
+    // After the agent, whose consumer would otherwise inherit this CPU.
+    if let Some(&cpu) = cpus.first() {
+        pin_this_thread(cpu)
+            .map_err(|e| Obstacle::new(e.to_string(), "allow this process a CPU"))?;
+    }
+    time(&mut group, "off", &mut *workload);
+    match agent {
+        Ok(agent) => hooked(&mut group, &mut *workload, agent)?,
+        Err(obstacle) if agent::is_required() => return Err(obstacle),
+        Err(obstacle) => eprintln!("{name}/hook and {name}/event skipped: {obstacle}"),
+    }
+    group.finish();
+    Ok(())
+}
+
+/// The arms that need an agent: only one that runs gets here.
+fn hooked(
+    group: &mut BenchmarkGroup<WallTime>,
+    workload: &mut dyn Workload,
+    mut agent: Agent,
+) -> Result<(), Obstacle> {
+    agent.attach()?;
+    let before = agent.stats()?.total();
+    let ran = time(group, "hook", workload);
+    let silent = agent.stats()?.total() - before;
+    agent.set_emitting(true)?;
+    let emitted = time(group, "event", workload);
+    agent.set_emitting(false)?;
+    let loud = agent.drain()?.total() - before - silent;
+    for (arm, ran, seen) in [
+        ("hook", ran, silent.seen),
+        ("event", emitted, loud.submitted),
+    ] {
+        if ran && seen == 0 {
+            return Err(Obstacle::new(
+                format!("the {arm} arm ran, and the agent saw none of it"),
+                "see cargo run --example check_host",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Times one arm; false where the command line asked for other benchmarks only.
+fn time(group: &mut BenchmarkGroup<WallTime>, arm: &str, workload: &mut dyn Workload) -> bool {
+    let mut ran = false;
+    group.bench_function(arm, |bencher| {
+        ran = true;
+        bencher.iter_custom(|times| {
+            let start = std::time::Instant::now();
+            let done = workload.repeat(times);
+            let elapsed = start.elapsed();
+            if let Err(error) = done {
+                fail(&format!("the operation failed while it was timed: {error}"));
+            }
+            elapsed
+        });
+    });
+    ran
+}

@@ -1,0 +1,255 @@
+//! The overhead instrument, through its executable.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard};
+
+use serde_json::Value;
+
+/// Two measurements at a time would measure each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_overhead"))
+        .args(arguments)
+        .arg("--bench")
+        .output()
+        .unwrap()
+}
+
+/// Runs it with results in a directory of its own.
+fn measure(out: &Path, arguments: &[&str]) -> (Output, Option<Value>) {
+    let mut all = vec!["--out", out.to_str().unwrap(), "--format", "json"];
+    all.extend(arguments);
+    let output = run(&all);
+    let report = serde_json::from_slice(&output.stdout).ok();
+    (output, report)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn required() -> bool {
+    probecost::agent::is_required()
+}
+
+#[test]
+fn a_short_run_gives_every_arm_or_says_why_not() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let (output, report) = measure(
+        out.path(),
+        &["--workload", "open_close,udp_connect", "--seconds", "0.5"],
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = report.expect("JSON on standard output");
+    let written = std::fs::read(out.path().join("overhead.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), report);
+    assert_eq!(report["schema"], 1);
+
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let arm = row["arm"].as_str().unwrap();
+        if row["verdict"] == "skipped" {
+            assert!(!required(), "{row}");
+            assert!(!row["reason"].as_str().unwrap().is_empty(), "{row}");
+            assert_eq!(row["ops"], 0, "a skipped arm has no numbers: {row}");
+            continue;
+        }
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert!(number("p50_ns") <= number("p95_ns") && number("p95_ns") <= number("p99_ns"));
+        assert!(number("ops") > 0.0 && number("ns_per_op") > 0.0, "{row}");
+        assert_eq!(
+            number("events_per_op"),
+            f64::from(u8::from(arm == "event")),
+            "{row}"
+        );
+        assert_eq!(row["drops"], 0);
+        assert_eq!(row["vs_off"].is_null(), arm == "off", "{row}");
+    }
+    let a_a = &report["controls"]["a_a"]["ratio"];
+    assert!(a_a["lo"].as_f64() <= a_a["hi"].as_f64(), "{a_a}");
+    if required() {
+        let slope = report["controls"]["calibration"]["slope"]["est"]
+            .as_f64()
+            .unwrap();
+        assert!((0.9..1.1).contains(&slope), "{slope}");
+        assert_eq!(report["agent"]["missing"], Value::Null);
+    }
+}
+
+#[test]
+fn without_an_agent_only_off_has_numbers() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let (output, report) = measure(
+        out.path(),
+        &[
+            "--workload",
+            "open_close",
+            "--seconds",
+            "0.2",
+            "--ring-bytes",
+            "5000",
+        ],
+    );
+    // An agent that cannot start (here: for its ring) is a reason, not a crash.
+    assert!(output.status.success() || required(), "{}", stderr(&output));
+    if required() {
+        assert_eq!(output.status.code(), Some(2));
+        return;
+    }
+    let report = report.unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    let verdicts: Vec<_> = rows
+        .iter()
+        .map(|row| row["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts, ["pass", "skipped", "skipped"]);
+    assert!(
+        rows[1]["reason"].as_str().unwrap().contains("power of two"),
+        "{}",
+        rows[1]
+    );
+}
+
+#[test]
+fn a_required_agent_that_cannot_start_is_a_failure() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let (output, _) = measure(
+        out.path(),
+        &[
+            "--workload",
+            "open_close",
+            "--seconds",
+            "0.2",
+            "--require-agent",
+            "--ring-bytes",
+            "5000",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("power of two"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_ring_too_small_for_a_block_loses_events_and_says_so() {
+    let _alone = alone();
+    if !required() {
+        eprintln!("skipped: needs an agent, and PROBECOST_REQUIRE_AGENT=1 does not promise one");
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--workload",
+        "open_close",
+        "--seconds",
+        "0.5",
+        "--ring-bytes",
+        "4096",
+        "--drain-ms",
+        "10",
+    ];
+    let (output, report) = measure(out.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = report.unwrap();
+    let event = &report["rows"][2];
+    assert!(event["drops"].as_u64().unwrap() > 0, "{event}");
+    assert!(event["events_per_op"].as_f64().unwrap() < 1.0, "{event}");
+    let drops = event["budgets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|b| b["measure"] == "drops");
+    assert_eq!(drops.unwrap()["verdict"], "fail", "{event}");
+    assert_eq!(event["verdict"], "fail", "{event}");
+}
+
+#[test]
+fn one_cpu_for_all_is_said() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--workload",
+        "open_close",
+        "--seconds",
+        "0.2",
+        "--cpu",
+        "0",
+        "--consumer-cpu",
+        "0",
+    ];
+    let (output, report) = measure(out.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let warnings = report.unwrap()["warnings"].to_string();
+    assert!(warnings.contains("shares the workload's CPU"), "{warnings}");
+}
+
+/// Each of these is one clear sentence and exit status 2, and nothing is measured.
+#[test]
+fn bad_arguments_are_named() {
+    let cases: [(&[&str], &str); 13] = [
+        (&["--workload", "open_clsoe"], "open_close, udp_connect"),
+        (&["--seconds", "0"], "above 0"),
+        (&["--seconds", "-1"], "above 0"),
+        (&["--seconds", "1e9"], "at most 86400"),
+        (&["--seconds", "NaN"], "above 0"),
+        (&["--block-ms", "0"], "above 0"),
+        (
+            &["--wakeup", "sometimes"],
+            "never, default, or a number of bytes",
+        ),
+        (&["--rung", "kprobe"], "raw_tp/sys_enter"),
+        (&["--format", "xml"], "table, json"),
+        (&["--file", "/no/such/file"], "/no/such/file"),
+        (&["--file", "/"], "--file"),
+        (&["--cpu", "4000"], "--cpu"),
+        (&["--frobnicate"], "--frobnicate"),
+    ];
+    for (arguments, said) in cases {
+        let output = run(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        let text = stderr(&output);
+        assert!(text.contains(said), "{arguments:?}: {text}");
+        assert!(!text.contains("panicked"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_are_said_with_the_place() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let place = file.join("below");
+    let (output, _) = measure(&place, &["--workload", "open_close", "--seconds", "0.1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--out"), "{}", stderr(&output));
+}
+
+/// A filter that fits no workload, as `cargo bench -- something_else` gives,
+/// is no error.
+#[test]
+fn a_filter_for_other_benches_measures_nothing() {
+    let output = run(&["decode"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+}
