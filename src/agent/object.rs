@@ -6,8 +6,8 @@ use std::path::Path;
 use aya::maps::Map;
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
-use crate::host;
-use crate::host::Obstacle;
+use super::ladder;
+use crate::host::{self, Obstacle};
 
 static AGENT: &[u8] = aya::include_bytes_aligned!("bpf/agent.bpf.o");
 static SPIN: &[u8] = aya::include_bytes_aligned!("bpf/spin.bpf.o");
@@ -61,14 +61,11 @@ pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
 }
 
 fn failed(error: EbpfError) -> Obstacle {
-    let mut causes = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        causes = format!("{causes}: {cause}");
-        source = cause.source();
-    }
     Obstacle::new(
-        format!("the kernel did not take the agent's maps ({causes})"),
+        format!(
+            "the kernel did not take the agent's maps ({})",
+            ladder::chain(&error)
+        ),
         "run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
     )
 }

@@ -1,0 +1,130 @@
+//! Do the intervals hold when the measurement is repeated? Reads the results of
+//! several overhead runs and shows how far their estimates lie apart:
+//!
+//!     for k in $(seq 10); do
+//!         cargo bench --bench overhead -- --workload open_close --out target/repeat/$k
+//!     done
+//!     cargo run --example repeatability target/repeat/*
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use comfy_table::{CellAlignment, Table, presets};
+use probecost::host::Obstacle;
+use probecost::measure::Arm;
+use probecost::measure::report::{Report, Row};
+use probecost::stats::{Interval, median};
+
+fn main() -> ExitCode {
+    let directories: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if directories.len() < 2 {
+        eprintln!(
+            "usage: repeatability DIRECTORY DIRECTORY ...   each as --out of the overhead bench"
+        );
+        return ExitCode::from(2);
+    }
+    let reports: Result<Vec<Report>, Obstacle> = directories
+        .iter()
+        .map(|directory| Report::read(directory))
+        .collect();
+    match reports {
+        Ok(reports) => {
+            println!("{}", table(&reports));
+            ExitCode::SUCCESS
+        }
+        Err(obstacle) => {
+            eprintln!("error: {obstacle}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn table(reports: &[Report]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "workload",
+        "ratio",
+        "runs",
+        "median",
+        "standard deviation",
+        "lowest",
+        "highest",
+        "intervals that hold the median",
+    ]);
+    let mut workloads: Vec<&str> = reports[0]
+        .rows
+        .iter()
+        .map(|row| row.workload.as_str())
+        .collect();
+    workloads.dedup();
+    for workload in workloads {
+        let of = |arm: Arm, pick: fn(&Row) -> Option<Interval>| -> Vec<Interval> {
+            let rows = reports.iter().flat_map(|report| &report.rows);
+            rows.filter(|row| row.workload == workload && row.arm == arm)
+                .filter_map(pick)
+                .collect()
+        };
+        let off = reports
+            .iter()
+            .filter_map(|report| report.controls.a_a.as_ref());
+        let a_a: Vec<Interval> = off
+            .filter_map(|a_a| a_a.workloads.get(workload).copied())
+            .collect();
+        let truth_of_a_a = Some(1.0);
+        for (name, ratios, truth) in [
+            ("off/off", a_a, truth_of_a_a),
+            (
+                "hook/off",
+                of(Arm::Hook, |row| Some(row.vs_off?.ratio)),
+                None,
+            ),
+            (
+                "event/hook",
+                of(Arm::Event, |row| Some(row.vs_hook?.ratio)),
+                None,
+            ),
+            (
+                "event/off",
+                of(Arm::Event, |row| Some(row.vs_off?.ratio)),
+                None,
+            ),
+        ] {
+            if let Some(cells) = row(&ratios, truth) {
+                table.add_row([vec![workload.to_string(), name.to_string()], cells].concat());
+            }
+        }
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// The spread of estimates; none where there are none.
+fn row(ratios: &[Interval], truth: Option<f64>) -> Option<Vec<String>> {
+    let estimates: Vec<f64> = ratios.iter().map(|ratio| ratio.est).collect();
+    let centre = median(&estimates)?;
+    let count = estimates.len() as f64;
+    let mean = estimates.iter().sum::<f64>() / count;
+    let squares: f64 = estimates.iter().map(|est| (est - mean).powi(2)).sum();
+    let held = ratios
+        .iter()
+        .filter(|ratio| ratio.contains(truth.unwrap_or(centre)))
+        .count();
+    let of_what = if truth.is_some() { " hold 1" } else { "" };
+    Some(vec![
+        estimates.len().to_string(),
+        format!("{centre:.4}"),
+        format!("{:.4}", (squares / (count - 1.0)).sqrt()),
+        format!(
+            "{:.4}",
+            estimates.iter().copied().fold(f64::INFINITY, f64::min)
+        ),
+        format!(
+            "{:.4}",
+            estimates.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        ),
+        format!("{held}{of_what}"),
+    ])
+}
