@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -196,6 +197,60 @@ fn one_cpu_for_all_is_said() {
     assert!(output.status.success(), "{}", stderr(&output));
     let warnings = report.unwrap()["warnings"].to_string();
     assert!(warnings.contains("shares the workload's CPU"), "{warnings}");
+}
+
+/// Killed in the middle, it leaves the rows it had, and neither a process nor a
+/// hook.
+#[test]
+fn a_kill_loses_no_finished_row_and_leaves_no_hook() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let hooks_before = probecost::agent::others().len();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_overhead"))
+        .args([
+            "--workload",
+            "open_close,full_read",
+            "--seconds",
+            "1",
+            "--bench",
+            "--out",
+        ])
+        .arg(out.path())
+        .spawn()
+        .unwrap();
+    let file = out.path().join("overhead.json");
+    let begin = std::time::Instant::now();
+    while !file.exists() {
+        assert!(begin.elapsed().as_secs() < 120, "no result yet");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The next workload is under way.
+    std::thread::sleep(Duration::from_millis(300));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let report: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let workloads: Vec<_> = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["workload"].clone())
+        .collect();
+    assert_eq!(workloads, ["open_close"; 3]);
+    assert!(
+        report["warnings"].to_string().contains("cut off"),
+        "{}",
+        report["warnings"]
+    );
+    let killed = std::time::Instant::now();
+    while probecost::agent::others().len() > hooks_before {
+        assert!(
+            killed.elapsed().as_secs() < 5,
+            "{:?}",
+            probecost::agent::others()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Each of these is one clear sentence and exit status 2, and nothing is measured.

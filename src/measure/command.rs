@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::report::{self, Budget};
+use super::report::{self, Budget, Report};
 use super::{Failure, Footprint, Job, Measured, Plan, Request, Workers};
 use super::{die_with_parent, overhead, table};
 use crate::agent::{self, Agent, Rung, Wakeup};
@@ -124,12 +124,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
     );
-    let report = overhead(&request, &Processes, budgets()?, |what, done| {
+    let progress = |what: &str, done: f64| {
         bar.set_message(what.to_string());
         bar.set_position((1000.0 * done) as u64);
-    })?;
+    };
+    let keep = |report: &Report| report.write(&arguments.out);
+    let report = overhead(&request, &Processes, budgets()?, progress, keep)?;
     bar.finish_and_clear();
-    report.write(&arguments.out)?;
     match arguments.format {
         Format::Json => print(&json(&report)),
         Format::Table => print(&table::render(&report)),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::report::{self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked};
+use super::report::{
+    self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked, Verdict,
+};
 use super::worker::pin_workload;
 use super::{Arm, Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
 use super::{parts, proportionality, unhooked, versus};
@@ -38,8 +40,12 @@ pub trait Workers {
     fn footprint(&self, options: &agent::Options) -> Option<Footprint>;
 }
 
+/// What the report of a measurement that was cut off says of itself.
+const UNFINISHED: &str = "the measurement was cut off: there would have been more rows";
+
 /// Measures it all. `progress` is told what is being measured, and the share of
-/// it that is done.
+/// it that is done; `keep` is given the report whenever a workload has been
+/// measured, so that an interruption loses no more than the one under way.
 ///
 /// Fails only where nothing could be measured: what goes wrong with one
 /// workload is a row that says so.
@@ -48,6 +54,7 @@ pub fn overhead(
     workers: &impl Workers,
     budget: impl Fn(Name) -> Budget,
     mut progress: impl FnMut(&str, f64),
+    keep: impl Fn(&Report) -> Result<(), Obstacle>,
 ) -> Result<Report, Obstacle> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let mut workloads = Vec::new();
@@ -57,7 +64,8 @@ pub fn overhead(
         workloads.push((name, workload));
     }
     pin_workload(request.job.cpu)?;
-    let warnings = warnings(&request.job);
+    let mut warnings = warnings(&request.job);
+    warnings.push(UNFINISHED.into());
 
     progress("agent", 0.0);
     let mut agent = match request.job.start_agent() {
@@ -112,8 +120,9 @@ pub fn overhead(
                 .rows
                 .extend(report::failed(*name, &failure.to_string())),
         }
+        report.controls.a_a = report::AA::of(a_a.clone());
+        keep(&report)?;
     }
-    report.controls.a_a = report::AA::of(a_a);
     for (name, ratio) in report.controls.a_a.iter().flat_map(|a_a| &a_a.workloads) {
         if !ratio.contains(1.0) {
             distrust(&mut report.rows, name);
@@ -132,6 +141,8 @@ pub fn overhead(
             .warnings
             .push(format!("a control could not be measured: {failure}"));
     }
+    report.warnings.retain(|warning| warning != UNFINISHED);
+    keep(&report)?;
     Ok(report)
 }
 
@@ -152,19 +163,17 @@ fn warnings(job: &Job) -> Vec<String> {
     warnings
 }
 
-/// What the control says of `off` weighs on every arm that is compared to it.
+/// What the control says of `off` weighs on every arm whose time is compared to
+/// it. Lost events are counted, not timed, and stay what they are.
 fn distrust(rows: &mut [Row], workload: &str) {
-    for row in rows
+    let rows = rows
         .iter_mut()
-        .filter(|row| row.workload == workload && row.arm != Arm::Off)
-    {
-        if !matches!(
-            row.verdict,
-            report::Verdict::HarnessError | report::Verdict::Skipped
-        ) {
-            row.verdict = report::Verdict::Inconclusive;
-            row.reason = "off against off does not hold 1: the machine was not steady; measure again, with more --seconds".into();
-        }
+        .filter(|row| row.workload == workload && row.arm != Arm::Off);
+    for row in rows.filter(|row| row.ops > 0 && !row.lost_too_many()) {
+        row.verdict = Verdict::Inconclusive;
+        row.reason = "off against off does not hold 1: the machine was not steady; measure again, \
+                      with more --seconds"
+            .into();
     }
 }
 

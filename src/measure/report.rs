@@ -423,6 +423,12 @@ impl Row {
         row
     }
 
+    /// Whether more events were lost than may be.
+    pub fn lost_too_many(&self) -> bool {
+        let lost = |judged: &Judged| judged.measure == "drops" && judged.verdict == Verdict::Fail;
+        self.budgets.iter().any(lost)
+    }
+
     /// Sets the verdict of an `event` row.
     fn judge(&mut self, calls: Calls, budget: Budget) {
         let Some(versus) = self.vs_off else {
