@@ -1,0 +1,1 @@
+//! Nothing but its benchmarks: see `benches/mixed.rs`.
