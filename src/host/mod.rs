@@ -25,6 +25,7 @@ mod kernel;
 mod memlock;
 mod mounts;
 mod rights;
+mod surroundings;
 mod virtualisation;
 
 pub use capability::{Capability, Obstacle, State, capabilities};
@@ -34,4 +35,5 @@ pub use fingerprint::Host;
 pub use kernel::btf;
 pub use mounts::{cgroup2_mount, tracefs_mount};
 pub use rights::Right;
+pub use surroundings::{Surroundings, Watch};
 pub use virtualisation::Virtualisation;
