@@ -4,10 +4,10 @@ use std::f64::consts::PI;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{Interval, median, quantile};
+use super::{Interval, median};
 
-/// The share of normal data that lies within one standard deviation.
-const WITHIN_ONE_SIGMA: f64 = 0.682_689_492_137_085_9;
+/// The standard deviation of normal data over the median of its distances from the middle.
+const SIGMA_OVER_MAD: f64 = 1.4826;
 
 /// The runs of a benchmark that a new measurement is held against: a logarithm for
 /// each run, grouped by session.
@@ -38,9 +38,9 @@ pub struct Change {
 impl Reference<'_> {
     /// How far the median of `current` lies from that of the reference.
     ///
-    /// The spread of single runs is the 68.3 % quantile of all runs' distances from
-    /// the median of their own session, so that a quarter of the runs may be
-    /// outliers of any size. A median of n normal values has the variance
+    /// The spread of single runs is 1.4826 times the median of all runs' distances from
+    /// the median of their own session (Rousseeuw & Croux 1993), so that nearly half of
+    /// the runs may be outliers of any size. A median of n normal values has the variance
     /// π / (2n + π - 2) of one (exact at n = 1; for small even n up to a quarter too much). The drift
     /// between sessions is what the sessions' medians show beyond that.
     ///
@@ -137,7 +137,7 @@ fn spread<'a>(groups: impl Iterator<Item = &'a [f64]>) -> Option<(f64, f64)> {
         medians += 1;
     }
     let freedom = (distances.len() - medians) as f64;
-    let typical = quantile(&distances, WITHIN_ONE_SIGMA)?;
+    let typical = SIGMA_OVER_MAD * median(&distances)?;
     Some((typical * (distances.len() as f64 / freedom).sqrt(), freedom))
 }
 
@@ -294,10 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn two_outliers_in_ten_do_not_move_the_spread() {
-        let good = [-0.02, -0.01, -0.005, 0.0, 0.002, 0.005, 0.01, 0.02];
+    fn three_outliers_in_ten_do_not_move_the_spread() {
+        let good = [-0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02];
         let with = |outlier: f64| {
-            let session = [good.as_slice(), &[outlier; 2]].concat();
+            let session = [good.as_slice(), &[outlier; 3]].concat();
             spread([session.as_slice()].into_iter()).unwrap().0
         };
         assert_eq!(with(1.0), with(100.0));
