@@ -1,3 +1,120 @@
 //! The gate: judges benchmark runs against a baseline.
+//!
+//! `check` is the heart of it, and reads as a pipeline:
+//! load → match host → estimate → decide → verdict → render.
 
-fn main() {}
+mod args;
+mod baseline;
+mod check;
+mod decide;
+mod failure;
+mod file;
+mod input;
+mod refresh;
+mod repeat;
+mod report;
+mod repository;
+mod rows;
+mod selftest;
+mod verdict;
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use check::Question;
+use failure::Failure;
+use refresh::Order;
+use repeat::Series;
+use report::Format;
+use selftest::Trial;
+use verdict::Exit;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run(args),
+        Command::Check(args) => check(args),
+        Command::Refresh(args) => refresh(args),
+        Command::Selftest(args) => selftest(args),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        Exit::Broken
+    });
+    ExitCode::from(u8::from(exit))
+}
+
+fn run(args: args::Run) -> Result<Exit, Failure> {
+    let said = repeat::repeat(&Series {
+        times: args.times as usize,
+        out: args.out,
+        command: args.command,
+    })?;
+    print(&said)?;
+    Ok(Exit::Passed)
+}
+
+fn check(args: args::Check) -> Result<Exit, Failure> {
+    let verdict = check::check(&Question {
+        baseline: args.baseline,
+        runs: args.runs,
+        against: args.against,
+        policy: args.policy,
+        only: args.only,
+    })?;
+    let colour = args.out.is_none() && colours();
+    let text = report::render(&verdict, args.format, colour)?;
+    match &args.out {
+        Some(path) => file::replace(path, text.as_bytes())?,
+        None => print(&text)?,
+    }
+    if args.format == Format::Github
+        && let Some(path) = env::var_os("GITHUB_STEP_SUMMARY")
+    {
+        report::summarise(&verdict, Path::new(&path))?;
+    }
+    Ok(verdict.exit)
+}
+
+fn refresh(args: args::Refresh) -> Result<Exit, Failure> {
+    let said = refresh::refresh(&Order {
+        runs: args.runs,
+        out: args.out,
+        why: args.why,
+        allow_dirty: args.allow_dirty,
+        append: args.append,
+    })?;
+    print(&said)?;
+    Ok(Exit::Passed)
+}
+
+fn selftest(args: args::Selftest) -> Result<Exit, Failure> {
+    let said = selftest::selftest(&Trial {
+        runs: args.runs,
+        planted: args.planted,
+        seed: args.seed,
+    })?;
+    print(&said)?;
+    Ok(Exit::Passed)
+}
+
+/// A reader that went away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether standard output is a terminal that wants colours (no-color.org).
+fn colours() -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+        || env::var_os("TERM").is_some_and(|v| v == "dumb");
+    io::stdout().is_terminal() && !refused
+}

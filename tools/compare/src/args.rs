@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use regex::Regex;
+
+use crate::report::Format;
+use crate::selftest::Planted;
+use crate::verdict::Policy;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  passed
+  1  slower than the baseline, under this policy
+  2  broken: bad input, missing rows, a tool that failed, nothing compared
+  3  cannot be decided here: inconclusive, or another machine
+
+--policy advisory turns 1 and 3 into 0, never 2.";
+
+/// Judges benchmark runs against a baseline.
+///
+/// Works on the Criterion homes of any project.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a benchmark command N times, each time into a Criterion home of its own
+    Run(Run),
+    /// Judge runs against a baseline
+    Check(Check),
+    /// Make a baseline from runs, or renew it
+    Refresh(Refresh),
+    /// Resample your own runs: how often the gate errs
+    Selftest(Selftest),
+}
+
+/// `compare run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// How many runs there shall be; those that are there already count
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+    /// Where they go: DIR/1, DIR/2, …
+    #[arg(long, value_name = "DIR", default_value = "target/runs")]
+    pub out: PathBuf,
+    /// The command, e.g. `cargo bench --bench syscalls`
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
+}
+
+/// `compare check`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Check {
+    /// The baseline [default: baselines/<host class>.json]
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Criterion homes, directories of runs, or files from `critcmp --export`
+    /// [default: target/criterion]
+    #[arg(long = "run", value_name = "DIR", num_args = 1..)]
+    pub runs: Vec<PathBuf>,
+    /// Take the baseline's file from this commit
+    #[arg(long, value_name = "REV")]
+    pub against: Option<String>,
+    /// How strictly to judge
+    #[arg(long, value_enum, default_value = "strict")]
+    pub policy: Policy,
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Only benchmarks that match
+    #[arg(long, value_name = "REGEX")]
+    pub only: Option<Regex>,
+    /// Write to this file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `compare refresh`
+#[derive(Debug, Args)]
+pub struct Refresh {
+    /// Criterion homes, directories of runs, or files from `critcmp --export`
+    #[arg(long = "run", value_name = "DIR", num_args = 1.., required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The baseline [default: baselines/<host class>.json]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The reason, kept in the baseline
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Take runs of a work tree that differs from its commit
+    #[arg(long)]
+    pub allow_dirty: bool,
+    /// Add the runs as one more session instead of starting anew
+    #[arg(long)]
+    pub append: bool,
+}
+
+/// `compare selftest`
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// Runs of an unchanged program, 15 at least and 40 better
+    #[arg(long = "run", value_name = "DIR", num_args = 1.., required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Runs with a slowdown of PERCENT planted in every benchmark
+    #[arg(long, value_name = "PERCENT=DIR", num_args = 1..)]
+    pub planted: Vec<Planted>,
+    /// Where the resampling starts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}

@@ -1,0 +1,48 @@
+//! The file that `critcmp --export` writes: one run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::criterion::Estimates;
+use super::{Reading, Run};
+use crate::failure::Failure;
+
+#[derive(Deserialize)]
+struct Export {
+    benchmarks: BTreeMap<String, Exported>,
+}
+
+#[derive(Deserialize)]
+struct Exported {
+    criterion_estimates_v1: Estimates,
+}
+
+/// The run in the file at `path`.
+///
+/// # Errors
+/// The file cannot be read, is not critcmp's, or holds no benchmark.
+pub fn read(path: &Path) -> Result<Run, Failure> {
+    let bytes = fs::read(path).map_err(|e| Failure::at(path, e))?;
+    let export: Export = serde_json::from_slice(&bytes).map_err(|e| {
+        Failure::at(path, format_args!("not a file that critcmp exported: {e}"))
+            .remedy("critcmp --export BASELINE > FILE, or --run with a Criterion home")
+    })?;
+    if export.benchmarks.is_empty() {
+        return Err(Failure::at(path, "holds no benchmarks"));
+    }
+    let readings = export.benchmarks.into_iter().map(|(id, exported)| {
+        let reading = exported.criterion_estimates_v1.time().map_or_else(
+            |cause| Reading::Broken(format!("{}: {cause}", path.display())),
+            Reading::Time,
+        );
+        (id, reading)
+    });
+    Ok(Run {
+        place: path.to_owned(),
+        record: None,
+        readings: readings.collect(),
+    })
+}

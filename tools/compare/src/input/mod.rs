@@ -1,0 +1,123 @@
+//! What benchmark programs leave behind, read into runs.
+
+mod counts;
+mod critcmp;
+mod criterion;
+mod record;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::failure::Failure;
+
+pub use record::Record;
+
+/// A time per operation above which something is wrong, in nanoseconds: eleven days.
+pub const LONGEST_NS: f64 = 1e15;
+
+/// One process that ran the benchmarks once.
+#[derive(Debug)]
+pub struct Run {
+    /// Where it was read from.
+    pub place: PathBuf,
+    /// What `compare run` noted down, where it made the run.
+    pub record: Option<Record>,
+    /// What was read, by benchmark.
+    pub readings: BTreeMap<String, Reading>,
+}
+
+/// What one run says of one benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// A time.
+    Time(Time),
+    /// A count that is the same whenever the same program runs.
+    Count(f64, Unit),
+    /// A result that an earlier run left behind, and how that is known.
+    Stale(String),
+    /// A result that cannot be used: the file and the cause.
+    Broken(String),
+}
+
+/// What one run's samples say, in nanoseconds for one operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Time {
+    /// The median of the samples.
+    pub median: f64,
+    /// Their 10 % quantile: what the operation takes when it is left alone.
+    pub p10: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The standard error of the mean, as if samples were independent of each other.
+    pub mean_error: f64,
+}
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Nanoseconds for one operation.
+    Ns,
+    /// Instructions executed.
+    Instructions,
+    /// Bytes allocated.
+    Bytes,
+    /// Blocks allocated.
+    Allocations,
+    /// One time over another of the same run.
+    Ratio,
+}
+
+/// All runs below the given places, in their order.
+///
+/// # Errors
+/// A place that does not exist, cannot be read, or holds no benchmark.
+pub fn load_all(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
+    let runs: Vec<Vec<Run>> = places
+        .par_iter()
+        .map(|p| load(p))
+        .collect::<Result<_, _>>()?;
+    Ok(runs.into_iter().flatten().collect())
+}
+
+/// The runs at one place: a Criterion home, a directory of runs made by `compare run`,
+/// or a file that critcmp exported.
+fn load(place: &Path) -> Result<Vec<Run>, Failure> {
+    let what = fs::metadata(place).map_err(|e| {
+        Failure::at(place, e).remedy("cargo bench, or --run with a Criterion home of yours")
+    })?;
+    if what.is_file() {
+        return Ok(vec![critcmp::read(place)?]);
+    }
+    let several = record::runs_in(place)?;
+    if several.is_empty() {
+        return Ok(vec![load_home(place)?]);
+    }
+    several.par_iter().map(|run| load_home(run)).collect()
+}
+
+fn load_home(place: &Path) -> Result<Run, Failure> {
+    let record = record::read(place)?;
+    let found = walk::walk(place)?;
+    let (mut readings, counted) = rayon::join(
+        || criterion::read(&found.criterion, record.as_ref().map(|r| r.started)),
+        || counts::read(&found.summaries),
+    );
+    readings.extend(counted);
+    if readings.is_empty() {
+        return Err(Failure::at(
+            place,
+            "holds no benchmarks (no new/benchmark.json below it)",
+        )
+        .remedy("cargo bench, or --run with a Criterion home (target/criterion)"));
+    }
+    Ok(Run {
+        place: place.to_owned(),
+        record,
+        readings,
+    })
+}

@@ -1,0 +1,84 @@
+//! `host.json`: what `compare run` notes beside the results of a run.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use probecost::host::{Host, Surroundings};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// The file's name, beside the benchmarks of a Criterion home.
+const NAME: &str = "host.json";
+
+/// Where, when and of what a run was made, and what else went on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The machine.
+    pub host: Host,
+    /// When the run began.
+    pub started: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What was run.
+    pub command: Vec<String>,
+    /// The commit of the work tree, where there is one.
+    pub commit: Option<String>,
+    /// Whether files that git follows differed from that commit.
+    pub dirty: bool,
+    /// What `rustc --version` says.
+    pub toolchain: Option<String>,
+    /// What else went on.
+    pub surroundings: Surroundings,
+}
+
+impl Record {
+    /// Writes the record beside the results in `home`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, home: &Path) -> Result<(), Failure> {
+        let path = home.join(NAME);
+        let json = serde_json::to_vec_pretty(self).map_err(|e| Failure::at(&path, e))?;
+        crate::file::replace(&path, &json)
+    }
+}
+
+/// The record beside the results in `home`, if there is one.
+///
+/// # Errors
+/// There is one, and it cannot be read.
+pub fn read(home: &Path) -> Result<Option<Record>, Failure> {
+    let path = home.join(NAME);
+    match fs::read(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::at(&path, e)),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+            Failure::at(&path, e).remedy(format!(
+                "rm {}, if its machine does not matter",
+                path.display()
+            ))
+        }),
+    }
+}
+
+/// The runs that `compare run` left in `dir`, by number; none where it is no such directory.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub fn runs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut runs = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| Failure::at(dir, e))? {
+        let path = entry.map_err(|e| Failure::at(dir, e))?.path();
+        let number = path
+            .file_name()
+            .and_then(|n| n.to_str()?.parse::<u64>().ok());
+        if let Some(number) = number.filter(|_| path.join(NAME).is_file()) {
+            runs.push((number, path));
+        }
+    }
+    runs.sort();
+    Ok(runs.into_iter().map(|(_, path)| path).collect())
+}

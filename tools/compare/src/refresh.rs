@@ -1,0 +1,320 @@
+//! `compare refresh`: runs become a baseline.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use comfy_table::Cell;
+use jiff::Timestamp;
+use probecost::gate::Gate;
+use probecost::host::Host;
+use probecost::stats::{Reference, median};
+
+use crate::baseline::{Baseline, History, Session};
+use crate::check::{BASELINES, gate_beside, one_host};
+use crate::decide::FLOOR_CONFIDENCE;
+use crate::failure::Failure;
+use crate::file;
+use crate::input::{self, Reading, Run, Unit};
+use crate::report;
+use crate::repository;
+use crate::rows::{Rules, rows};
+use crate::verdict::{Policy, Row, Status};
+
+/// Fewer runs show no spread worth the name.
+const FEWEST_RUNS: usize = 5;
+
+/// How many runs a change is looked for with, where the size is stated that can be seen.
+const RUNS_OF_A_CHECK: usize = 5;
+
+/// What is asked.
+pub struct Order {
+    /// Where the runs lie.
+    pub runs: Vec<PathBuf>,
+    /// The file to write; else the one of the runs' host class.
+    pub out: Option<PathBuf>,
+    /// The reason, for whoever reads the baseline later.
+    pub why: Option<String>,
+    /// Whether runs of a work tree that differs from its commit will do.
+    pub allow_dirty: bool,
+    /// Whether the runs are one more session of the baseline that is there.
+    pub append: bool,
+}
+
+/// Writes the baseline and says, as text, what it changes and what it can see.
+///
+/// # Errors
+/// Too few runs or unusable ones, a dirty tree, or a file that cannot be written.
+pub fn refresh(order: &Order) -> Result<String, Failure> {
+    let runs = input::load_all(&order.runs)?;
+    if runs.len() < FEWEST_RUNS {
+        return Err(Failure::new(format!(
+            "{} runs; a baseline needs {FEWEST_RUNS}, and 10 see smaller changes",
+            runs.len()
+        ))
+        .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
+    }
+    let host = one_host(&runs)?;
+    let path = match (&order.out, &host) {
+        (Some(path), _) => path.clone(),
+        (None, Some(host)) => Path::new(BASELINES).join(format!("{}.json", host.class())),
+        (None, None) => {
+            return Err(Failure::new("the runs do not say which machine made them")
+                .remedy("--out FILE, or make them with `cargo compare run`"));
+        }
+    };
+    let gate = gate_beside(&path)?;
+    let session = session(&runs, order, &path)?;
+    let old = match path.exists() {
+        true => Some(Baseline::load(&path)?),
+        false => None,
+    };
+    let mut baseline = match (&old, order.append) {
+        (Some(old), true) => same_machine(old, host, &path)?,
+        (None, true) => {
+            return Err(Failure::at(&path, "no baseline to append to").remedy("leave out --append"));
+        }
+        (_, false) => Baseline::new(host),
+    };
+    add(&mut baseline, session, &runs)?;
+    let text = baseline.text().map_err(|e| Failure::at(&path, e))?;
+    file::replace(&path, text.as_bytes())?;
+
+    let runs_in_all = baseline.runs();
+    let sessions = baseline.sessions.len();
+    let mut said = format!(
+        "{}: {} benchmarks, {runs_in_all} runs in {sessions} session{}\n",
+        path.display(),
+        baseline.benchmarks.len(),
+        if sessions == 1 { "" } else { "s" },
+    );
+    if let Some(old) = &old {
+        said += &moved(old, &runs, &gate)?;
+    }
+    said += &sight(&baseline, &gate);
+    Ok(said)
+}
+
+/// What is noted of the runs as a whole.
+fn session(runs: &[Run], order: &Order, path: &Path) -> Result<Session, Failure> {
+    let records: Vec<_> = runs.iter().filter_map(|r| r.record.as_ref()).collect();
+    let (commit, changed) = match records.first() {
+        Some(first) => {
+            if let Some(other) = records.iter().find(|r| r.commit != first.commit) {
+                let name = |c: &Option<String>| c.clone().unwrap_or("none".into());
+                return Err(Failure::new(format!(
+                    "the runs are of two commits, {} and {}",
+                    name(&first.commit),
+                    name(&other.commit)
+                ))
+                .remedy("refresh with the runs of one of them"));
+            }
+            let dirty = records.iter().find(|r| r.dirty);
+            (
+                first.commit.clone(),
+                dirty.map(|_| "when the runs were made".to_owned()),
+            )
+        }
+        // Runs that say nothing of where they come from are taken to be of this work tree.
+        None => match repository::head(Path::new("."))? {
+            None => (None, None),
+            Some(head) => {
+                let ours =
+                    |file: &&String| !path.ends_with(file) && !Path::new(file).ends_with(path);
+                let changed = head
+                    .changed
+                    .iter()
+                    .find(ours)
+                    .map(|file| format!("in {file}"));
+                (Some(head.commit), changed)
+            }
+        },
+    };
+    if let Some(place) = changed.as_ref().filter(|_| !order.allow_dirty) {
+        return Err(Failure::new(format!(
+            "the work tree differed from its commit {place}: nobody could make this baseline again"
+        ))
+        .remedy("git commit, or --allow-dirty"));
+    }
+    Ok(Session {
+        date: Timestamp::now()
+            .round(jiff::Unit::Second)
+            .unwrap_or_default(),
+        runs: runs.len(),
+        commit,
+        dirty: changed.is_some(),
+        toolchain: records.first().and_then(|r| r.toolchain.clone()),
+        why: order.why.clone().unwrap_or_else(|| "not stated".into()),
+    })
+}
+
+fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Baseline, Failure> {
+    match (&old.host, &host) {
+        (Some(theirs), Some(ours)) if theirs.class() != ours.class() => Err(Failure::at(
+            path,
+            format_args!("of another machine: {}", theirs.difference(ours).join("; ")),
+        )
+        .remedy("leave out --out: each class of machine has a baseline of its own")),
+        _ => {
+            let mut baseline = old.clone();
+            baseline.host = baseline.host.or(host);
+            Ok(baseline)
+        }
+    }
+}
+
+/// Adds the runs to the baseline as its newest session.
+fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Failure> {
+    let earlier: Vec<usize> = baseline.sessions.iter().map(|s| s.runs).collect();
+    let measured = measured(runs)?;
+    for (id, new) in &measured {
+        let gaps = || History::gaps(new.unit, earlier.iter().copied());
+        let old = baseline.benchmarks.entry(id.clone()).or_insert_with(gaps);
+        if old.unit != new.unit {
+            let (new, old) = (new.unit.name(), old.unit.name());
+            return Err(Failure::new(format!(
+                "`{id}` is counted in {new}, in the baseline in {old}"
+            ))
+            .remedy("leave out --append"));
+        }
+    }
+    for (id, old) in &mut baseline.benchmarks {
+        let new = match measured.get(id) {
+            Some(new) => new.clone(),
+            None => History::gaps(old.unit, [runs.len()].into_iter()),
+        };
+        old.median.extend(new.median);
+        old.p10.extend(new.p10);
+    }
+    baseline.sessions.push(session);
+    Ok(())
+}
+
+/// The runs as the one session of each benchmark.
+fn measured(runs: &[Run]) -> Result<BTreeMap<String, History>, Failure> {
+    let mut measured: BTreeMap<String, History> = BTreeMap::new();
+    for (k, run) in runs.iter().enumerate() {
+        for (id, reading) in &run.readings {
+            let (unit, median, p10) = match reading {
+                Reading::Time(time) => (Unit::Ns, time.median, Some(time.p10)),
+                Reading::Count(count, unit) => (*unit, *count, None),
+                Reading::Stale(_) => continue,
+                Reading::Broken(cause) => {
+                    return Err(Failure::new(cause.clone()).remedy(format!(
+                        "make this run again: rm -r {}",
+                        run.place.display()
+                    )));
+                }
+            };
+            let gaps = || History::gaps(unit, [runs.len()].into_iter());
+            let history = measured.entry(id.clone()).or_insert_with(gaps);
+            if history.unit != unit {
+                let (unit, other) = (unit.name(), history.unit.name());
+                let cause = format!("`{id}` is counted in {unit}, in another run in {other}");
+                return Err(Failure::at(&run.place, cause));
+            }
+            history.median[0][k] = Some(six_digits(median));
+            if let Some(p10) = p10 {
+                history.p10[0][k] = Some(six_digits(p10));
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// More digits than any run repeats only make diffs longer.
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// What the new runs change, held against the old baseline as `check` would.
+fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
+    let rules = Rules {
+        gate,
+        policy: Policy::Strict,
+        only: None,
+        other_machine: None,
+    };
+    let rows = rows(old, runs, &rules)?;
+    let moved: Vec<&Row> = rows
+        .iter()
+        .filter(|r| !matches!(r.status, Status::Unchanged | Status::Filtered))
+        .collect();
+    if moved.is_empty() {
+        return Ok("\nNothing moved against the baseline that was there.\n".into());
+    }
+    let body = moved.iter().map(|row| {
+        let some = |v: Option<f64>| v.map_or("–".into(), |v| report::quantity(v, row.unit));
+        vec![
+            Cell::new(&row.id),
+            Cell::new(some(row.baseline)),
+            Cell::new(some(row.current)),
+            Cell::new(row.change_pct.map_or(String::new(), report::percent)),
+            Cell::new(row.status.word()),
+        ]
+    });
+    let head = ["moved", "before", "now", "change", "verdict"];
+    Ok(format!("\n{}\n", report::table(&head, body, false)))
+}
+
+/// From which size on a change of each benchmark can be seen, where that is not the
+/// threshold.
+fn sight(baseline: &Baseline, gate: &Gate) -> String {
+    let threshold = gate.policy.strict.change_pct;
+    let times = baseline
+        .benchmarks
+        .iter()
+        .filter(|(_, h)| h.unit == Unit::Ns);
+    let mut noisy: Vec<(f64, &str, f64)> = times
+        .filter_map(|(id, history)| {
+            let logs: Vec<Vec<f64>> = history
+                .medians()
+                .iter()
+                .map(|s| s.iter().map(|v| v.ln()).collect())
+                .collect();
+            let drift = (gate.times.session_drift_pct / 100.0).ln_1p();
+            let floor = Reference {
+                sessions: &logs,
+                drift,
+            }
+            .noise_floor(RUNS_OF_A_CHECK, FLOOR_CONFIDENCE);
+            let floor = floor.map_or(f64::INFINITY, |f| 100.0 * f.exp_m1());
+            let ns = median(&history.medians().concat())?;
+            (floor > threshold).then_some((floor, id.as_str(), ns))
+        })
+        .collect();
+    if noisy.is_empty() {
+        return format!("\nEvery benchmark shows changes from {threshold} % on.\n");
+    }
+    noisy.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let body = noisy.iter().map(|(floor, id, ns)| {
+        let floor = match floor.is_finite() {
+            true => format!("{floor:.1} %"),
+            false => "never: too few runs".into(),
+        };
+        vec![
+            Cell::new(id),
+            Cell::new(report::quantity(*ns, Unit::Ns)),
+            Cell::new(floor),
+        ]
+    });
+    let table = report::table(
+        &["too noisy for the threshold", "time", "seen from"],
+        body,
+        false,
+    );
+    format!(
+        "\n{table}\nAll others show changes from {threshold} % on. More runs and more sessions (--append) see more.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_digits_are_kept() {
+        assert_eq!(six_digits(123_456_789.0), 123_457_000.0);
+        assert_eq!(six_digits(0.123_456_789), 0.123457);
+        assert_eq!(six_digits(7.0), 7.0);
+    }
+}

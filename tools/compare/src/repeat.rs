@@ -1,0 +1,169 @@
+//! `compare run`: the same command, again and again, each time into a home of its own.
+
+use std::fs::{self, File};
+use std::io::{IsTerminal, Read, Seek, SeekFrom, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use probecost::host::{Host, Watch};
+
+use crate::failure::Failure;
+use crate::input::{self, Record};
+use crate::repository;
+
+/// How much of a failed command's output is shown, in bytes.
+const TAIL: u64 = 2000;
+
+/// What is asked.
+pub struct Series {
+    /// How many runs there shall be.
+    pub times: usize,
+    /// Where they go: `<out>/1`, `<out>/2`, …
+    pub out: PathBuf,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+}
+
+/// Makes the runs that are not there yet, and says where they lie. A run is there
+/// when it is whole: whoever stops the series, by any signal, can go on with it.
+///
+/// # Errors
+/// The command fails or measures nothing, or its results cannot be kept.
+pub fn repeat(series: &Series) -> Result<String, Failure> {
+    let out = &series.out;
+    fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
+    let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
+    let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
+    let toolchain = toolchain();
+    let missing: Vec<usize> = (1..=series.times)
+        .filter(|k| !out.join(k.to_string()).exists())
+        .collect();
+    let bar = bar(series.times, series.times - missing.len());
+    let mut disturbed = 0;
+    for k in &missing {
+        bar.tick();
+        let record = run(&out, *k, &series.command, &host, toolchain.as_deref())?;
+        let why = record.surroundings.disturbances();
+        disturbed += usize::from(!why.is_empty());
+        let said = match why.is_empty() {
+            true => format!("run {k}: {:.1} s", record.seconds),
+            false => format!(
+                "run {k}: {:.1} s, disturbed: {}",
+                record.seconds,
+                why.join(", ")
+            ),
+        };
+        bar.inc(1);
+        match stderr().is_terminal() {
+            true if why.is_empty() => {}
+            true => bar.println(said),
+            false => eprintln!("{said} ({k} of {})", series.times),
+        }
+    }
+    bar.finish_and_clear();
+    let shown = series.out.display();
+    let mut said = match missing.len() {
+        0 => format!(
+            "{shown} already holds {} runs; more: --times, others: --out\n",
+            series.times
+        ),
+        new => format!("{new} runs made, {} in {shown}\n", series.times),
+    };
+    if disturbed > 0 {
+        said +=
+            &format!("{disturbed} of them were disturbed; to make one again: rm -r {shown}/N\n");
+    }
+    Ok(said)
+}
+
+/// One run. Its directory gets its name only when it is whole.
+fn run(
+    out: &Path,
+    k: usize,
+    command: &[String],
+    host: &Host,
+    toolchain: Option<&str>,
+) -> Result<Record, Failure> {
+    let partial = out.join(format!("{k}.partial"));
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
+    }
+    fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
+    let log_path = partial.join("output.log");
+    let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
+    let other = log.try_clone().map_err(|e| Failure::at(&log_path, e))?;
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| Failure::new("no command"))?;
+    let head = repository::head(Path::new("."))?;
+    let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
+    let status = Command::new(program)
+        .args(arguments)
+        .env("CRITERION_HOME", &partial)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(other)
+        .status()
+        .map_err(|e| {
+            Failure::new(format!("{program}: {e}")).remedy("--times N -- COMMAND ARGUMENTS")
+        })?;
+    if !status.success() {
+        return Err(Failure::new(format!(
+            "run {k}: {program} ended with {status}\n{}",
+            tail(&log_path)
+        ))
+        .remedy(format!("less {}", log_path.display())));
+    }
+    let record = Record {
+        host: host.clone(),
+        started,
+        seconds: clock.elapsed().as_secs_f64(),
+        command: command.to_vec(),
+        dirty: head.as_ref().is_some_and(|h| !h.changed.is_empty()),
+        commit: head.map(|h| h.commit),
+        toolchain: toolchain.map(str::to_owned),
+        surroundings: watch.stop(),
+    };
+    input::load_all(std::slice::from_ref(&partial)).map_err(|e| {
+        Failure::new(format!("run {k}: {program} ended well, but {e}"))
+            .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
+    })?;
+    record.write(&partial)?;
+    let whole = out.join(k.to_string());
+    fs::rename(&partial, &whole).map_err(|e| Failure::at(&whole, e))?;
+    Ok(record)
+}
+
+/// What the compiler calls itself; `None` where there is none.
+fn toolchain() -> Option<String> {
+    let output = Command::new("rustc").arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn tail(log: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    };
+    read().unwrap_or_default()
+}
+
+fn bar(times: usize, done: usize) -> ProgressBar {
+    let bar = ProgressBar::new(times as u64)
+        .with_position(done as u64)
+        .with_elapsed(Default::default());
+    bar.reset_eta();
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} runs, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(std::time::Duration::from_millis(500));
+    bar
+}

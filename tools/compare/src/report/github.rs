@@ -1,0 +1,78 @@
+//! For GitHub Actions: one annotation, and the table in the job's summary.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use super::{figures, markdown};
+use crate::failure::Failure;
+use crate::verdict::{Exit, Row, Status, Verdict};
+
+/// Rows that the annotation names.
+const NAMED: usize = 5;
+
+/// One workflow command that rolls all rows up.
+pub fn render(verdict: &Verdict) -> String {
+    let level = match verdict.exit {
+        Exit::Passed if verdict.summary.regressed + verdict.summary.inconclusive > 0 => "warning",
+        Exit::Passed => "notice",
+        Exit::Undecided => "warning",
+        Exit::Regressed | Exit::Broken => "error",
+    };
+    let worst: Vec<&Row> = verdict
+        .rows
+        .iter()
+        .filter(|r| r.status < Status::Improved)
+        .collect();
+    let mut lines = vec![figures::counts(verdict)];
+    lines.extend(worst.iter().take(NAMED).map(|row| {
+        let change = row
+            .change_pct
+            .map_or(String::new(), |c| format!(" {}", figures::percent(c)));
+        format!("{}: {}{change}", row.id, figures::status(row))
+    }));
+    if worst.len() > NAMED {
+        lines.push(format!("and {} more", worst.len() - NAMED));
+    }
+    format!(
+        "::{level} title={}::{}\n",
+        property(&format!("Benchmarks {}", figures::outcome(verdict))),
+        data(&lines.join("\n"))
+    )
+}
+
+/// Adds the table to the job's summary at `path`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn summarise(verdict: &Verdict, path: &Path) -> Result<(), Failure> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(markdown::render(verdict).as_bytes()))
+        .map_err(|e| Failure::at(path, format_args!("the job's summary: {e}")))
+}
+
+/// The text of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// The value of a property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workflow_commands_stay_on_one_line() {
+        assert_eq!(data("50 %\nb"), "50 %25%0Ab");
+        assert_eq!(property("a: b, c"), "a%3A b%2C c");
+    }
+}

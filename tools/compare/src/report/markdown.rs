@@ -1,0 +1,100 @@
+//! For the summary of a pull request.
+
+use super::figures;
+use crate::verdict::{Row, Status, Verdict};
+
+/// GitHub cuts a step's summary off at 1 MiB; what is left is for the end of the report.
+const LIMIT: usize = (1 << 20) - 4096;
+
+/// The verdict: what needs reading in the open, the rest folded.
+pub fn render(verdict: &Verdict) -> String {
+    let mark = match u8::from(verdict.exit) {
+        0 => "✅",
+        1 => "❌",
+        2 => "⚠️",
+        _ => "❔",
+    };
+    let mut text = format!(
+        "### {mark} Benchmarks {}\n\n**{}** · {}",
+        figures::outcome(verdict),
+        figures::counts(verdict),
+        escape(&figures::sides(verdict)),
+    );
+    if let Some(host) = &verdict.host {
+        text += &format!(" · on `{}`", host.class());
+    }
+    text += "\n";
+    let (open, folded): (Vec<&Row>, Vec<&Row>) = verdict
+        .rows
+        .iter()
+        .partition(|r| !matches!(r.status, Status::Unchanged | Status::Filtered));
+    if !open.is_empty() {
+        text += "\n";
+        text += &table(&open, LIMIT / 2);
+    }
+    for note in figures::shift(verdict).iter().chain(&verdict.notes) {
+        text += &format!("\n> {}\n", escape(note));
+    }
+    if !folded.is_empty() {
+        let room = LIMIT.saturating_sub(text.len());
+        text += &format!(
+            "\n<details><summary>{} unchanged or filtered</summary>\n\n",
+            folded.len()
+        );
+        text += &table(&folded, room);
+        text += "\n</details>\n";
+    }
+    text
+}
+
+/// The rows, as many as there is room for, and how many there was none for.
+fn table(rows: &[&Row], room: usize) -> String {
+    let mut text = String::from(
+        "| benchmark | before | now | change | 99 % interval | noise floor | verdict | why |\n\
+         |:--|--:|--:|--:|--:|--:|:--|:--|\n",
+    );
+    for (number, row) in rows.iter().enumerate() {
+        let verdict = match row.status {
+            Status::Unchanged | Status::Filtered => figures::status(row),
+            _ => format!("**{}**", figures::status(row)),
+        };
+        let cells = figures::cells(row).join(" | ");
+        let reason = escape(&row.reason);
+        let line = format!("| {} | {cells} | {verdict} | {reason} |\n", escape(&row.id));
+        if text.len() + line.len() > room {
+            text += &format!(
+                "\n{} more rows: the JSON report has them.\n",
+                rows.len() - number
+            );
+            break;
+        }
+        text += &line;
+    }
+    text
+}
+
+/// Text that stays text inside a table.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '\n' | '\r' => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_break_the_table() {
+        assert_eq!(escape("a|b\n`c` <d>"), "a\\|b \\`c\\` \\<d\\>");
+    }
+}

@@ -1,0 +1,54 @@
+//! A verdict, rendered. One file a format.
+
+mod bmf;
+mod figures;
+mod github;
+mod markdown;
+mod smaller;
+mod text;
+
+use crate::failure::Failure;
+use crate::verdict::Verdict;
+
+pub use figures::{percent, quantity};
+pub use github::summarise;
+pub use text::table;
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for a terminal.
+    Text,
+    /// For the summary of a pull request.
+    Markdown,
+    /// The verdict itself.
+    Json,
+    /// An annotation, and the table in the job's summary.
+    Github,
+    /// The current figures in Bencher's metric format.
+    Bmf,
+    /// The current figures for github-action-benchmark.
+    #[value(name = "customSmallerIsBetter")]
+    CustomSmallerIsBetter,
+}
+
+/// The verdict in this format, with or without colours.
+///
+/// # Errors
+/// The verdict cannot be written as JSON.
+pub fn render(verdict: &Verdict, format: Format, colour: bool) -> Result<String, Failure> {
+    let json = |result: serde_json::Result<String>| {
+        let text = result.map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
+        Ok(text + "\n")
+    };
+    match format {
+        Format::Text => Ok(text::render(verdict, colour)),
+        Format::Markdown => Ok(markdown::render(verdict)),
+        Format::Json => json(serde_json::to_string_pretty(verdict)),
+        Format::Github => Ok(github::render(verdict)),
+        Format::Bmf => json(serde_json::to_string_pretty(&bmf::metrics(verdict))),
+        Format::CustomSmallerIsBetter => {
+            json(serde_json::to_string_pretty(&smaller::entries(verdict)))
+        }
+    }
+}

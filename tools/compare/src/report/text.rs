@@ -1,0 +1,105 @@
+//! A table for a terminal.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, presets};
+
+use super::figures;
+use crate::verdict::{Exit, Row, Status, Verdict};
+
+/// Rows of which nothing needs saying are listed up to this many.
+const PLAIN_ROWS: usize = 40;
+
+/// The verdict, what matters most first.
+pub fn render(verdict: &Verdict, colour: bool) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{}: {}",
+        figures::outcome(verdict),
+        figures::counts(verdict)
+    );
+    let _ = writeln!(text, "{}", figures::sides(verdict));
+    if let Some(host) = &verdict.host {
+        let _ = writeln!(text, "on {}", host.class());
+    }
+    let (said, plain): (Vec<&Row>, Vec<&Row>) = verdict
+        .rows
+        .iter()
+        .partition(|r| !r.reason.is_empty() && r.status != Status::Filtered);
+    let shown = said.iter().chain(plain.iter().take(PLAIN_ROWS)).copied();
+    let _ = writeln!(text, "\n{}", rows_table(shown, colour));
+    if plain.len() > PLAIN_ROWS {
+        let more = plain.len() - PLAIN_ROWS;
+        let _ = writeln!(
+            text,
+            "… and {more} more, unchanged or filtered: --format json lists all"
+        );
+    }
+    for row in said {
+        let _ = writeln!(text, "\n{}: {}.", row.id, row.reason.trim_end_matches('.'));
+    }
+    for note in figures::shift(verdict).iter().chain(&verdict.notes) {
+        let _ = writeln!(text, "\n{note}");
+    }
+    if verdict.exit == Exit::Regressed {
+        let _ = writeln!(
+            text,
+            "\nIf it is meant: cargo compare run --times 10 --out DIR -- COMMAND && cargo compare refresh --run DIR --why TEXT"
+        );
+    }
+    text
+}
+
+fn rows_table<'a>(rows: impl Iterator<Item = &'a Row>, colour: bool) -> String {
+    let head = [
+        "benchmark",
+        "before",
+        "now",
+        "change",
+        "99 % interval",
+        "noise floor",
+        "verdict",
+    ];
+    let body = rows.map(|row| {
+        let mut cells: Vec<Cell> = vec![Cell::new(&row.id)];
+        cells.extend(figures::cells(row).map(Cell::new));
+        let status = Cell::new(figures::status(row));
+        cells.push(match hue(row.status) {
+            Some(hue) if colour => status.fg(hue),
+            _ => status,
+        });
+        cells
+    });
+    table(&head, body, colour)
+}
+
+/// A table whose figures stand on the right: all columns but the first and the last.
+pub fn table(head: &[&str], body: impl Iterator<Item = Vec<Cell>>, colour: bool) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')))
+        .set_header(head)
+        .add_rows(body);
+    match colour {
+        true => table.enforce_styling(),
+        false => table.force_no_tty(),
+    };
+    for column in 1..head.len().saturating_sub(1) {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+fn hue(status: Status) -> Option<Color> {
+    match status {
+        Status::Regressed | Status::Broken | Status::Missing => Some(Color::Red),
+        Status::Inconclusive | Status::Incomparable => Some(Color::Yellow),
+        Status::Improved => Some(Color::Green),
+        Status::New => Some(Color::Cyan),
+        Status::Unchanged | Status::Filtered => None,
+    }
+}

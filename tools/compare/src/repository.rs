@@ -1,0 +1,112 @@
+//! The git repository around a place, read without a checkout and without a network.
+
+use std::path::{Component, Path, PathBuf};
+
+use git2::{ErrorCode, Repository, Status, StatusOptions};
+
+use crate::failure::Failure;
+
+/// The commit that a work tree stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The commit's full name.
+    pub commit: String,
+    /// The files that git follows and that differ from it.
+    pub changed: Vec<String>,
+}
+
+/// The commit around `place`; `None` outside a repository, or before its first commit.
+///
+/// # Errors
+/// There is a repository, and it cannot be read.
+pub fn head(place: &Path) -> Result<Option<Head>, Failure> {
+    let at =
+        |e: git2::Error| Failure::at(place, format_args!("its git repository: {}", e.message()));
+    let repository = match Repository::discover(place) {
+        Err(e) if e.code() == ErrorCode::NotFound => return Ok(None),
+        other => other.map_err(at)?,
+    };
+    let commit = match repository.head().and_then(|h| h.peel_to_commit()) {
+        Err(e) if e.code() == ErrorCode::UnbornBranch => return Ok(None),
+        other => other.map_err(at)?.id().to_string(),
+    };
+    let mut options = StatusOptions::new();
+    options.include_untracked(false).include_ignored(false);
+    let statuses = repository.statuses(Some(&mut options)).map_err(at)?;
+    let changed = statuses
+        .iter()
+        .filter(|s| s.status() != Status::CURRENT)
+        .map(|s| String::from_utf8_lossy(s.path_bytes()).into_owned())
+        .collect();
+    Ok(Some(Head { commit, changed }))
+}
+
+/// The bytes of the file at `path` as they were at `revision`, and that commit's name.
+///
+/// # Errors
+/// No repository around the file, no such revision, or no such file at it.
+pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure> {
+    let directory = existing_parent(path);
+    let repository = Repository::discover(&directory).map_err(|e| {
+        Failure::at(
+            path,
+            format_args!("no git repository around it: {}", e.message()),
+        )
+        .remedy("leave out --against")
+    })?;
+    let commit = repository
+        .revparse_single(revision)
+        .and_then(|object| object.peel_to_commit())
+        .map_err(|e| {
+            Failure::new(format!("--against {revision}: {}", e.message()))
+                .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
+        })?;
+    let root = repository.workdir().and_then(|dir| dir.canonicalize().ok());
+    let absolute = directory
+        .canonicalize()
+        .ok()
+        .map(|d| normal(&d.join(rest(path, &directory))));
+    let inside = root
+        .zip(absolute)
+        .and_then(|(root, file)| Some(file.strip_prefix(root).ok()?.to_owned()))
+        .ok_or_else(|| Failure::at(path, "lies outside the git repository"))?;
+    let blob = commit
+        .tree()
+        .and_then(|tree| tree.get_path(&inside))
+        .and_then(|entry| entry.to_object(&repository))
+        .ok()
+        .and_then(|object| object.into_blob().ok())
+        .ok_or_else(|| {
+            Failure::new(format!("{revision}: has no file {}", inside.display()))
+                .remedy(format!("git log --oneline -- {}", path.display()))
+        })?;
+    Ok((blob.content().to_vec(), commit.id().to_string()))
+}
+
+/// The nearest directory above `path` that exists now.
+fn existing_parent(path: &Path) -> PathBuf {
+    path.ancestors()
+        .skip(1)
+        .map(|p| {
+            if p.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                p
+            }
+        })
+        .find(|p| p.is_dir())
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+/// `path` below `directory`, which is one of its ancestors or the current directory.
+fn rest<'a>(path: &'a Path, directory: &Path) -> &'a Path {
+    path.strip_prefix(directory).unwrap_or(path)
+}
+
+/// `path` without `.` in it.
+fn normal(path: &Path) -> PathBuf {
+    path.components()
+        .filter(|c| *c != Component::CurDir)
+        .collect()
+}

@@ -1,0 +1,404 @@
+//! Every benchmark of either side, and what is to be said of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use probecost::gate::{Gate, nearest};
+use probecost::stats::median;
+use regex::Regex;
+
+use crate::baseline::{Baseline, History};
+use crate::decide::{Evidence, decide};
+use crate::failure::Failure;
+use crate::input::{Reading, Run, Time, Unit};
+use crate::verdict::{Policy, Row, Runs, Severity, Status};
+
+/// What the rows are judged by.
+pub struct Rules<'a> {
+    /// The numbers of gate.toml.
+    pub gate: &'a Gate,
+    /// Which of its thresholds.
+    pub policy: Policy,
+    /// Only what matches this.
+    pub only: Option<&'a Regex>,
+    /// Why times cannot be compared, where the machines differ.
+    pub other_machine: Option<&'a str>,
+}
+
+/// A row, decided or to be decided together with the others.
+enum Draft {
+    Done(Row),
+    Open(Row, Evidence),
+}
+
+/// A row for each benchmark of the baseline or the runs, what matters most first.
+///
+/// # Errors
+/// gate.toml has a pattern that is none, or names a benchmark that neither side has.
+pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>, Failure> {
+    let ids: BTreeSet<&str> = baseline
+        .benchmarks
+        .keys()
+        .chain(runs.iter().flat_map(|r| r.readings.keys()))
+        .map(String::as_str)
+        .collect();
+    check_names(rules.gate, &ids)?;
+    let focus = focus(rules.gate)?;
+    let wanted = |id: &str| match rules.only {
+        Some(only) if !only.is_match(id) => Err("left out by --only"),
+        _ if !focus.is_empty() && !focus.iter().any(|p| p.is_match(id)) => {
+            Err("matches none of the focus patterns of gate.toml")
+        }
+        _ => Ok(()),
+    };
+    let mut drafts: Vec<Draft> = ids
+        .iter()
+        .map(|id| {
+            let history = baseline.benchmarks.get(*id);
+            let readings: Vec<&Reading> = runs.iter().filter_map(|r| r.readings.get(*id)).collect();
+            match wanted(id) {
+                Err(reason) => Draft::Done(blank(id, history, Status::Filtered, reason)),
+                Ok(()) => draft(id, history, &readings, rules),
+            }
+        })
+        .collect();
+    if rules.other_machine.is_some() {
+        let ratios = ratios(baseline, runs, rules);
+        drafts.extend(
+            ratios
+                .into_iter()
+                .filter(|(id, _)| wanted(id).is_ok())
+                .map(|(_, d)| d),
+        );
+    }
+    let mut rows = settle(drafts, rules.gate);
+    rows.sort_by(|a, b| {
+        let size = |r: &Row| r.change_pct.map_or(0.0, f64::abs);
+        (a.status.cmp(&b.status))
+            .then(b.severity.cmp(&a.severity))
+            .then(size(b).total_cmp(&size(a)))
+            .then(a.id.cmp(&b.id))
+    });
+    Ok(rows)
+}
+
+/// Decides about all open rows together.
+fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
+    let open: Vec<Evidence> = drafts
+        .iter()
+        .filter_map(|d| match d {
+            Draft::Open(_, evidence) => Some(evidence.clone()),
+            Draft::Done(_) => None,
+        })
+        .collect();
+    let mut decisions = decide(&open, &gate.times, &gate.severity).into_iter();
+    let fill = |row: Row, decision: Option<crate::decide::Decision>| match decision {
+        None => row,
+        Some(d) => Row {
+            status: d.status,
+            severity: d.severity,
+            change_pct: Some(d.change_pct),
+            ci_pct: d.interval_pct.map(|i| [i.lo, i.hi]),
+            noise_floor_pct: d.noise_floor_pct,
+            more_runs: d.more_runs,
+            reason: d.reason,
+            ..row
+        },
+    };
+    drafts
+        .into_iter()
+        .map(|draft| match draft {
+            Draft::Done(row) => row,
+            Draft::Open(row, _) => fill(row, decisions.next()),
+        })
+        .collect()
+}
+
+fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
+    match gate.benchmark.keys().find(|id| !ids.contains(id.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let hint = match nearest(unknown, ids.iter().copied()) {
+                Some(known) => format!("; did you mean `{known}`?"),
+                None => String::new(),
+            };
+            Err(Failure::new(format!(
+                "gate.toml: [benchmark] names `{unknown}`, which neither side measured{hint}"
+            )))
+        }
+    }
+}
+
+fn focus(gate: &Gate) -> Result<Vec<Regex>, Failure> {
+    gate.focus
+        .patterns
+        .iter()
+        .map(|p| {
+            Regex::new(p).map_err(|e| Failure::new(format!("gate.toml: focus pattern `{p}`: {e}")))
+        })
+        .collect()
+}
+
+/// A row without figures of now.
+fn blank(id: &str, history: Option<&History>, status: Status, reason: impl Into<String>) -> Row {
+    let old = history.map(|h| h.medians().concat()).unwrap_or_default();
+    let unit = history.map_or(Unit::Ns, |h| h.unit);
+    let baseline = median(&old);
+    Row {
+        id: id.to_owned(),
+        status,
+        severity: Severity::Acceptable,
+        unit,
+        baseline,
+        current: None,
+        baseline_ns: baseline.filter(|_| unit == Unit::Ns),
+        current_ns: None,
+        change_pct: None,
+        ci_pct: None,
+        noise_floor_pct: None,
+        runs: Runs {
+            baseline: old.len(),
+            current: 0,
+        },
+        more_runs: None,
+        reason: reason.into(),
+    }
+}
+
+fn with_current(row: Row, unit: Unit, values: &[f64]) -> Row {
+    let current = median(values);
+    Row {
+        unit,
+        current,
+        current_ns: current.filter(|_| unit == Unit::Ns),
+        runs: Runs {
+            current: values.len(),
+            ..row.runs
+        },
+        ..row
+    }
+}
+
+fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rules) -> Draft {
+    let done = |status, reason: &str| Draft::Done(blank(id, history, status, reason));
+    let causes =
+        |pick: fn(&Reading) -> Option<&String>| readings.iter().find_map(|r| pick(r)).cloned();
+    if let Some(cause) = causes(|r| match r {
+        Reading::Broken(cause) => Some(cause),
+        _ => None,
+    }) {
+        return done(Status::Broken, &cause);
+    }
+    let times: Vec<Time> = readings
+        .iter()
+        .filter_map(|r| match r {
+            Reading::Time(time) => Some(*time),
+            _ => None,
+        })
+        .collect();
+    let counts: Vec<(f64, Unit)> = readings
+        .iter()
+        .filter_map(|r| match r {
+            Reading::Count(count, unit) => Some((*count, *unit)),
+            _ => None,
+        })
+        .collect();
+    let (unit, values): (Unit, Vec<f64>) = match counts.first() {
+        Some((_, unit)) => (*unit, counts.iter().map(|c| c.0).collect()),
+        None => (Unit::Ns, times.iter().map(|t| t.median).collect()),
+    };
+    let Some(history) = history else {
+        let stale = causes(stale_cause);
+        return match (values.is_empty(), stale) {
+            (true, Some(cause)) => done(Status::Filtered, &cause),
+            _ => {
+                let row = blank(
+                    id,
+                    None,
+                    Status::New,
+                    "not in the baseline; refresh takes it in",
+                );
+                Draft::Done(with_current(row, unit, &values))
+            }
+        };
+    };
+    if values.is_empty() {
+        let reason = causes(stale_cause)
+            .unwrap_or_else(|| "the baseline has it, and no run measured it".into());
+        return done(Status::Missing, &reason);
+    }
+    if unit != history.unit || (!counts.is_empty() && !times.is_empty()) {
+        let reason = format!(
+            "it is counted in {} now, and in {} in the baseline",
+            unit.name(),
+            history.unit.name()
+        );
+        return done(Status::Broken, &reason);
+    }
+    let row = with_current(
+        blank(id, Some(history), Status::Unchanged, ""),
+        unit,
+        &values,
+    );
+    if unit != Unit::Ns {
+        return Draft::Done(judge_count(row, rules.gate));
+    }
+    if let Some(why) = rules.other_machine {
+        return Draft::Done(Row {
+            status: Status::Incomparable,
+            reason: format!("another machine, {why}"),
+            ..row
+        });
+    }
+    let shortest = rules.gate.times.shortest_ns;
+    if [row.baseline, row.current]
+        .into_iter()
+        .flatten()
+        .any(|ns| ns < shortest)
+    {
+        let change = row
+            .baseline
+            .zip(row.current)
+            .map(|(old, new)| 100.0 * (new / old - 1.0));
+        return Draft::Done(Row {
+            status: Status::Filtered,
+            change_pct: change,
+            reason: format!("shorter than {shortest} ns: shown, never alarmed on"),
+            ..row
+        });
+    }
+    let evidence = Evidence {
+        old: history.medians(),
+        old_p10: history.p10s(),
+        new: values,
+        new_p10: times.iter().map(|t| t.p10).collect(),
+        threshold_pct: threshold(rules, id),
+    };
+    Draft::Open(row, evidence)
+}
+
+fn stale_cause(reading: &Reading) -> Option<&String> {
+    match reading {
+        Reading::Stale(cause) => Some(cause),
+        _ => None,
+    }
+}
+
+fn threshold(rules: &Rules, id: &str) -> f64 {
+    let of_policy = match rules.policy {
+        Policy::Strict => rules.gate.policy.strict,
+        Policy::Advisory => rules.gate.policy.advisory,
+    };
+    rules
+        .gate
+        .benchmark
+        .get(id)
+        .copied()
+        .unwrap_or(of_policy)
+        .change_pct
+}
+
+/// A count is the same whenever the same program runs: any change beyond the threshold
+/// is one.
+fn judge_count(row: Row, gate: &Gate) -> Row {
+    let (Some(old), Some(new)) = (row.baseline, row.current) else {
+        return row;
+    };
+    let change = 100.0 * (new - old) / old;
+    let (status, reason) = if old == new {
+        (Status::Unchanged, String::new())
+    } else if old == 0.0 {
+        (
+            Status::Regressed,
+            format!("there were none, now there are {new}"),
+        )
+    } else if change > gate.counts.change_pct {
+        (
+            Status::Regressed,
+            "counted, not timed: the program does more".into(),
+        )
+    } else if change < -gate.counts.change_pct {
+        (
+            Status::Improved,
+            "counted, not timed; refresh the baseline to hold on to it".into(),
+        )
+    } else {
+        (Status::Unchanged, String::new())
+    };
+    let severity = match status {
+        Status::Regressed if old == 0.0 => Severity::Critical,
+        Status::Regressed => Severity::of(change, &gate.severity),
+        _ => Severity::Acceptable,
+    };
+    Row {
+        status,
+        severity,
+        change_pct: change.is_finite().then_some(change),
+        reason,
+        ..row
+    }
+}
+
+/// The ratios of two arms of the same run: they can be held against each other where
+/// times cannot.
+fn ratios(baseline: &Baseline, runs: &[Run], rules: &Rules) -> BTreeMap<String, Draft> {
+    let divide = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
+    let tables = |a: &[Vec<Option<f64>>], b: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
+        let session = |(a, b): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
+            a.iter()
+                .zip(b)
+                .filter_map(|(a, b)| divide(*a, *b))
+                .collect()
+        };
+        a.iter().zip(b).map(session).collect()
+    };
+    let time = |run: &Run, id: &str| match run.readings.get(id) {
+        Some(Reading::Time(time)) => Some(*time),
+        _ => None,
+    };
+    let mut drafts = BTreeMap::new();
+    for (id, above) in baseline
+        .benchmarks
+        .iter()
+        .filter(|(_, h)| h.unit == Unit::Ns)
+    {
+        let Some((workload, arm)) = id.rsplit_once('/') else {
+            continue;
+        };
+        let over = &rules.gate.ratios.over;
+        let base_id = format!("{workload}/{over}");
+        let Some(below) = baseline.benchmarks.get(&base_id) else {
+            continue;
+        };
+        if !rules.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
+            continue;
+        }
+        let pairs: Vec<(Time, Time)> = runs
+            .iter()
+            .filter_map(|run| Some((time(run, id)?, time(run, &base_id)?)))
+            .collect();
+        let evidence = Evidence {
+            old: tables(&above.median, &below.median),
+            old_p10: tables(&above.p10, &below.p10),
+            new: pairs.iter().map(|(a, b)| a.median / b.median).collect(),
+            new_p10: pairs.iter().map(|(a, b)| a.p10 / b.p10).collect(),
+            threshold_pct: threshold(rules, id),
+        };
+        let old = evidence.old.concat();
+        if old.is_empty() || pairs.is_empty() {
+            continue;
+        }
+        let name = format!("{id} ÷ {over}");
+        let row = Row {
+            baseline: median(&old),
+            baseline_ns: None,
+            runs: Runs {
+                baseline: old.len(),
+                current: 0,
+            },
+            ..blank(&name, None, Status::Unchanged, "")
+        };
+        let row = with_current(row, Unit::Ratio, &evidence.new);
+        drafts.insert(name, Draft::Open(row, evidence));
+    }
+    drafts
+}

@@ -1,0 +1,122 @@
+//! The rules of other tools, as their documentation states them, on the same runs.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use crate::input::Time;
+
+/// Another tool's rule: whether it says that `new` is slower than `old`.
+pub struct Peer {
+    /// The tool, and its setting.
+    pub name: &'static str,
+    /// Given the runs of both sides; a tool that compares two runs takes the last of
+    /// the old and the first of the new.
+    pub alarm: fn(&[Time], &[Time]) -> bool,
+}
+
+/// All of them.
+pub const ALL: [Peer; 5] = [
+    Peer {
+        name: "critcmp, 5 %",
+        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.mean > 1.05 * old.mean),
+    },
+    Peer {
+        name: "github-action-benchmark, 120 %",
+        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.median > 1.2 * old.median),
+    },
+    Peer {
+        name: "github-action-benchmark, 200 % (default)",
+        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.median > 2.0 * old.median),
+    },
+    Peer {
+        name: "benchstat, p < 0.05",
+        alarm: benchstat,
+    },
+    Peer {
+        name: "Criterion, p < 0.05 and 1 %",
+        alarm: criterion,
+    },
+];
+
+fn two<'a>(old: &'a [Time], new: &'a [Time]) -> Option<(&'a Time, &'a Time)> {
+    old.last().zip(new.first())
+}
+
+/// The U-test of Mann and Whitney (1947) over all runs, exact, two-sided.
+fn benchstat(old: &[Time], new: &[Time]) -> bool {
+    let beats = |a: f64, b: f64| match a.partial_cmp(&b) {
+        Some(std::cmp::Ordering::Greater) => 1.0,
+        Some(std::cmp::Ordering::Equal) => 0.5,
+        _ => 0.0,
+    };
+    let u: f64 = new
+        .iter()
+        .flat_map(|n| old.iter().map(move |o| beats(n.median, o.median)))
+        .sum();
+    let most = (old.len() * new.len()) as f64;
+    u > most / 2.0 && 2.0 * u_at_most(old.len(), new.len(), (most - u) as usize) < 0.05
+}
+
+/// The chance that U is at most `u` for sides of `m` and `n`: of all ways to place `n`
+/// among `m + n`, those with at most `u` inversions.
+fn u_at_most(m: usize, n: usize, u: usize) -> f64 {
+    // ways[k][j]: ways to choose parts of which k are used and that add up to j, each
+    // part at most m: partitions that fit into a box of n by m.
+    let mut ways = vec![vec![0.0f64; m * n + 1]; n + 1];
+    ways[0][0] = 1.0;
+    for part in 1..=m {
+        for k in 1..=n {
+            for j in part..=m * n {
+                ways[k][j] += ways[k - 1][j - part];
+            }
+        }
+    }
+    let by_sum = |j: usize| ways.iter().map(|w| w[j]).sum::<f64>();
+    let all: f64 = (0..=m * n).map(by_sum).sum();
+    (0..=u.min(m * n)).map(by_sum).sum::<f64>() / all
+}
+
+/// Criterion's t-test on the samples of two runs at 5 %, and its noise threshold of 1 %
+/// for the interval of the change. Criterion resamples; with a hundred samples the
+/// normal distribution says nearly the same.
+fn criterion(old: &[Time], new: &[Time]) -> bool {
+    let Some((old, new)) = two(old, new) else {
+        return false;
+    };
+    let difference = new.mean - old.mean;
+    let error = old.mean_error.hypot(new.mean_error);
+    let reach = Normal::standard().inverse_cdf(0.975) * error;
+    difference > reach && (difference - reach) / old.mean > 0.01
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(medians: &[f64]) -> Vec<Time> {
+        let time = |m: &f64| Time {
+            median: *m,
+            p10: *m,
+            mean: *m,
+            mean_error: 0.01 * m,
+        };
+        medians.iter().map(time).collect()
+    }
+
+    #[test]
+    fn the_u_test_agrees_with_its_tables() {
+        // Five against five: U <= 2 is significant at 5 % two-sided, U = 3 is not.
+        assert!(2.0 * u_at_most(5, 5, 2) < 0.05 && 2.0 * u_at_most(5, 5, 3) > 0.05);
+        assert!((u_at_most(10, 5, 0) - 1.0 / 3003.0).abs() < 1e-12);
+        assert_eq!(u_at_most(4, 3, 12), 1.0);
+    }
+
+    #[test]
+    fn each_rule_finds_what_it_must_and_nothing_in_equals() {
+        let old = times(&[1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]);
+        for peer in &ALL {
+            assert!((peer.alarm)(&old, &times(&[3.0; 5])), "{}", peer.name);
+            assert!(!(peer.alarm)(&old, &times(&[1.0; 5])), "{}", peer.name);
+            assert!(!(peer.alarm)(&old, &times(&[0.5; 5])), "{}", peer.name);
+        }
+    }
+}
