@@ -209,14 +209,14 @@ fn remarks(runs: &[Run], rows: &[Row], gate: &Gate) -> Vec<String> {
     if judged > 0 {
         remarks.push(format!(
             "{judged} times judged together: chance alone is allowed {} % of unchanged suites (Holm); \
-             `compare selftest` measures how few it gets.",
+             cargo compare selftest measures how few it gets.",
             100.0 * gate.times.family_error
         ));
     }
     if judged > 0 && runs.len() < 3 {
         remarks.push(
-            "Few runs see only large changes: `cargo compare run --times 5 --out DIR -- cargo bench`, \
-             then `--run DIR`."
+            "Few runs see only large changes. For more: cargo compare run --times 5 --out DIR -- cargo bench, \
+             and check with --run DIR."
                 .to_owned(),
         );
     }

@@ -181,8 +181,9 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
     }
     match m.est > 0.0 {
         true => {
-            let reason =
-                format!("slower throughout: the quickest tenth moved by {quick_pct:+.1} %");
+            let reason = format!(
+                "slower also where nothing disturbs it: the quickest tenth by {quick_pct:+.1} %"
+            );
             (Status::Regressed, None, reason)
         }
         false => {

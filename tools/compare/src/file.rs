@@ -1,10 +1,11 @@
 //! Files that are whole or not there.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use crate::failure::Failure;
 
@@ -18,7 +19,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let directory = directory.unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         fs::create_dir_all(directory)?;
-        let mut file = NamedTempFile::new_in(directory)?;
+        // As any new file: readable to whom the umask lets.
+        let mode = Permissions::from_mode(0o666);
+        let mut file = Builder::new().permissions(mode).tempfile_in(directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -96,9 +96,11 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
         Some(d) => Row {
             status: d.status,
             severity: d.severity,
-            change_pct: Some(d.change_pct),
-            ci_pct: d.interval_pct.map(|i| [i.lo, i.hi]),
-            noise_floor_pct: d.noise_floor_pct,
+            change_pct: Some(thousandths(d.change_pct)),
+            ci_pct: d
+                .interval_pct
+                .map(|i| [thousandths(i.lo), thousandths(i.hi)]),
+            noise_floor_pct: d.noise_floor_pct.map(thousandths),
             more_runs: d.more_runs,
             reason: d.reason,
             ..row
@@ -111,6 +113,11 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
             Draft::Open(row, _) => fill(row, decisions.next()),
         })
         .collect()
+}
+
+/// More digits than that say nothing.
+fn thousandths(percent: f64) -> f64 {
+    (1000.0 * percent).round() / 1000.0
 }
 
 fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
@@ -258,7 +265,7 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
         let change = row
             .baseline
             .zip(row.current)
-            .map(|(old, new)| 100.0 * (new / old - 1.0));
+            .map(|(old, new)| thousandths(100.0 * (new / old - 1.0)));
         return Draft::Done(Row {
             status: Status::Filtered,
             change_pct: change,
@@ -332,7 +339,7 @@ fn judge_count(row: Row, gate: &Gate) -> Row {
     Row {
         status,
         severity,
-        change_pct: change.is_finite().then_some(change),
+        change_pct: change.is_finite().then(|| thousandths(change)),
         reason,
         ..row
     }

@@ -25,7 +25,7 @@ pub fn metrics(verdict: &Verdict) -> BTreeMap<&str, BTreeMap<&'static str, Metri
         .filter_map(|row| {
             let value = row.current?;
             // The interval is around the change; carried over to the value it has the baseline.
-            let end = |i: usize| Some(row.baseline? * (1.0 + row.ci_pct?[i] / 100.0));
+            let end = |i: usize| Some((row.baseline? * (100.0 + row.ci_pct?[i])).round() / 100.0);
             let measure = match row.unit {
                 Unit::Ns => "latency",
                 unit => unit.name(),

@@ -4,14 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use super::{figures, markdown};
+use super::{figures, markdown, text};
 use crate::failure::Failure;
 use crate::verdict::{Exit, Row, Status, Verdict};
 
 /// Rows that the annotation names.
 const NAMED: usize = 5;
 
-/// One workflow command that rolls all rows up.
+/// One workflow command that rolls all rows up, and the table for the log.
 pub fn render(verdict: &Verdict) -> String {
     let level = match verdict.exit {
         Exit::Passed if verdict.summary.regressed + verdict.summary.inconclusive > 0 => "warning",
@@ -35,9 +35,10 @@ pub fn render(verdict: &Verdict) -> String {
         lines.push(format!("and {} more", worst.len() - NAMED));
     }
     format!(
-        "::{level} title={}::{}\n",
+        "::{level} title={}::{}\n\n{}",
         property(&format!("Benchmarks {}", figures::outcome(verdict))),
-        data(&lines.join("\n"))
+        data(&lines.join("\n")),
+        text::render(verdict, false)
     )
 }
 

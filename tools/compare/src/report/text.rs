@@ -10,6 +10,9 @@ use crate::verdict::{Exit, Row, Status, Verdict};
 /// Rows of which nothing needs saying are listed up to this many.
 const PLAIN_ROWS: usize = 40;
 
+/// Benchmarks that a reason is printed behind.
+const NAMED: usize = 3;
+
 /// The verdict, what matters most first.
 pub fn render(verdict: &Verdict, colour: bool) -> String {
     let mut text = String::new();
@@ -37,8 +40,11 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
             "… and {more} more, unchanged or filtered: --format json lists all"
         );
     }
-    for row in said {
-        let _ = writeln!(text, "\n{}: {}.", row.id, row.reason.trim_end_matches('.'));
+    if !said.is_empty() {
+        text.push('\n');
+    }
+    for (ids, reason) in by_reason(&said) {
+        let _ = writeln!(text, "{ids}: {reason}");
     }
     for note in figures::shift(verdict).iter().chain(&verdict.notes) {
         let _ = writeln!(text, "\n{note}");
@@ -50,6 +56,25 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
         );
     }
     text
+}
+
+/// Each reason once, behind the first of the benchmarks that it holds for.
+fn by_reason<'a>(rows: &[&'a Row]) -> Vec<(String, &'a str)> {
+    let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();
+    for row in rows {
+        match reasons.iter_mut().find(|(_, reason)| *reason == row.reason) {
+            Some((ids, _)) => ids.push(&row.id),
+            None => reasons.push((vec![&row.id], &row.reason)),
+        }
+    }
+    let named = |ids: Vec<&str>| match ids.len().checked_sub(NAMED) {
+        None | Some(0) => ids.join(", "),
+        Some(more) => format!("{} and {more} more", ids[..NAMED].join(", ")),
+    };
+    reasons
+        .into_iter()
+        .map(|(ids, reason)| (named(ids), reason))
+        .collect()
 }
 
 fn rows_table<'a>(rows: impl Iterator<Item = &'a Row>, colour: bool) -> String {

@@ -1,0 +1,312 @@
+//! `refresh` and `run` from end to end: what is written is whole, or not there.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Bench, Place, Ran, bench};
+
+fn suite() -> Vec<Bench> {
+    vec![
+        bench("one", 1000.0),
+        bench("two", 2000.0),
+        bench("three", 3000.0).noisy(20.0),
+    ]
+}
+
+fn baseline(place: &Place) -> Value {
+    serde_json::from_str(&fs::read_to_string(place.path("b.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_baseline_holds_runs_reason_and_machine() {
+    let place = Place::new();
+    place.runs("old", 10, &suite());
+    let refresh = [
+        "refresh",
+        "--run",
+        "old",
+        "--out",
+        "b.json",
+        "--why",
+        "first of all",
+    ];
+    let ran = place.compare(&refresh).exits(0);
+    assert!(
+        ran.out
+            .contains("b.json: 3 benchmarks, 10 runs in 1 session"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("too noisy") && ran.out.contains(" three "),
+        "{}",
+        ran.out
+    );
+    let baseline = baseline(&place);
+    assert_eq!(baseline["sessions"][0]["why"], "first of all");
+    assert_eq!(baseline["host"]["cpu_model"], "Example CPU");
+    assert_eq!(
+        baseline["benchmarks"]["one"]["median"][0]
+            .as_array()
+            .unwrap()
+            .len(),
+        10
+    );
+}
+
+#[test]
+fn without_out_it_is_named_after_the_machine() {
+    let place = Place::new();
+    place.runs("old", 5, &suite());
+    place.compare(&["refresh", "--run", "old"]).exits(0);
+    assert!(
+        place
+            .path("baselines/example-cpu-2c-6.12-kvm.json")
+            .exists()
+    );
+    // And `check` finds it by the machine of the runs.
+    place.runs("now", 5, &suite());
+    place.compare(&["check", "--run", "now"]).exits(0);
+}
+
+#[test]
+fn a_machine_without_a_baseline_gets_another_ones_or_a_command() {
+    let place = Place::new();
+    place.runs("now", 5, &suite());
+    place
+        .compare(&["check", "--run", "now"])
+        .breaks("example-cpu-2c-6.12-kvm.json", "refresh");
+    place.compare(&["refresh", "--run", "now"]).exits(0);
+    let baselines = place.path("baselines");
+    let text = fs::read_to_string(baselines.join("example-cpu-2c-6.12-kvm.json")).unwrap();
+    fs::remove_file(baselines.join("example-cpu-2c-6.12-kvm.json")).unwrap();
+    fs::write(
+        baselines.join("other.json"),
+        text.replace("6.12.1", "5.10.1"),
+    )
+    .unwrap();
+    let ran = place.compare(&["check", "--run", "now"]).exits(3);
+    assert!(
+        ran.out.contains("kernel: 5.10.1 against 6.12.1"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn too_few_runs_are_refused() {
+    let place = Place::new();
+    place.runs("old", 4, &suite());
+    let ran = place.compare(&["refresh", "--run", "old", "--out", "b.json"]);
+    ran.breaks("4 runs", "cargo compare run --times 10");
+    assert!(!place.path("b.json").exists());
+}
+
+#[test]
+fn what_moved_is_said() {
+    let place = Place::new();
+    place.baseline(&suite());
+    place.runs(
+        "now",
+        10,
+        &[
+            bench("one", 1500.0),
+            bench("three", 3000.0).noisy(20.0),
+            bench("four", 4.0),
+        ],
+    );
+    let ran = place
+        .compare(&["refresh", "--run", "now", "--out", "b.json"])
+        .exits(0);
+    for words in [
+        "one",
+        "+50.0 %",
+        "regressed",
+        "two",
+        "missing",
+        "four",
+        "new",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    let again = place
+        .compare(&["refresh", "--run", "now", "--out", "b.json"])
+        .exits(0);
+    assert!(again.out.contains("Nothing moved"), "{}", again.out);
+}
+
+#[test]
+fn a_session_is_appended_with_its_gaps() {
+    let place = Place::new();
+    place.baseline(&suite()[..2]);
+    place.runs("more", 5, &suite()[1..]);
+    let append = ["refresh", "--run", "more", "--out", "b.json", "--append"];
+    let ran = place.compare(&append).exits(0);
+    assert!(ran.out.contains("15 runs in 2 sessions"), "{}", ran.out);
+    let benchmarks = &baseline(&place)["benchmarks"];
+    assert_eq!(
+        benchmarks["one"]["median"][1],
+        json!([null, null, null, null, null])
+    );
+    assert_eq!(benchmarks["three"]["p10"][0].as_array().unwrap().len(), 10);
+    place.check(&suite(), &[]).exits(0);
+    let none = ["refresh", "--run", "more", "--out", "none.json", "--append"];
+    place
+        .compare(&none)
+        .breaks("none.json", "no baseline to append to");
+}
+
+#[test]
+fn broken_runs_make_no_baseline() {
+    let place = Place::new();
+    place.runs("old", 5, &suite());
+    fs::write(place.path("old/2/one/new/sample.json"), "{").unwrap();
+    let ran = place.compare(&["refresh", "--run", "old", "--out", "b.json"]);
+    ran.breaks("old/2/one/new/sample.json", "rm -r");
+    assert!(!place.path("b.json").exists());
+}
+
+#[test]
+fn a_dirty_tree_is_refused_unless_told() {
+    let place = Place::new();
+    let repository = git2::Repository::init(place.path("")).unwrap();
+    fs::write(place.path("code.rs"), "1").unwrap();
+    let mut index = repository.index().unwrap();
+    index.add_path(Path::new("code.rs")).unwrap();
+    index.write().unwrap();
+    let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+    let who = git2::Signature::now("a", "a@example.org").unwrap();
+    let commit = repository
+        .commit(Some("HEAD"), &who, &who, "x", &tree, &[])
+        .unwrap();
+    // Runs without a record are taken to be of this work tree.
+    for k in 1..=5 {
+        bench("one", 1000.0).write(&place.path(&format!("home{k}")), k);
+    }
+    let refresh = "refresh --run home1 home2 home3 home4 home5 --out b.json";
+    let refresh: Vec<&str> = refresh.split(' ').collect();
+    place.compare(&refresh).exits(0);
+    assert_eq!(
+        baseline(&place)["sessions"][0]["commit"],
+        commit.to_string()
+    );
+    fs::write(place.path("code.rs"), "2").unwrap();
+    place.compare(&refresh).breaks("code.rs", "--allow-dirty");
+    place
+        .compare(&[&refresh[..], &["--allow-dirty"]].concat())
+        .exits(0);
+    assert_eq!(baseline(&place)["sessions"][0]["dirty"], true);
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_baseline() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let before = fs::read(place.path("b.json")).unwrap();
+    // A limit of zero on the size of files fails writes as a full disk does.
+    let binary = env!("CARGO_BIN_EXE_compare");
+    let script = format!("trap '' XFSZ; ulimit -f 0; exec {binary} refresh --run old --out b.json");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(place.path(""));
+    Ran::of(command).breaks("b.json", "cannot write: File too large");
+    assert_eq!(fs::read(place.path("b.json")).unwrap(), before);
+    let rest = fs::read_dir(place.path("")).unwrap().count();
+    assert_eq!(rest, 2, "nothing is left beside the baseline and the runs");
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_baseline_or_the_new() {
+    let place = Place::new();
+    let many: Vec<Bench> = (0..200).map(|i| bench(&format!("b{i}"), 1000.0)).collect();
+    place.runs("old", 5, &many);
+    place
+        .compare(&["refresh", "--run", "old", "--out", "b.json"])
+        .exits(0);
+    for moment in 0..40 {
+        let refresh = ["refresh", "--run", "old", "--out", "b.json"];
+        let mut child = place
+            .command(&refresh)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(2 * moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(
+            baseline(&place)["benchmarks"].as_object().unwrap().len(),
+            200
+        );
+    }
+}
+
+/// A command that measures what lies in `home`.
+fn measure(place: &Place) -> String {
+    bench("one", 1000.0).write(&place.path("home"), 1);
+    format!(
+        "cp -r {}/. \"$CRITERION_HOME\"; echo measured",
+        place.path("home").display()
+    )
+}
+
+#[test]
+fn runs_are_made_kept_and_gone_on_with() {
+    let place = Place::new();
+    let script = measure(&place);
+    let run = |times| {
+        place.compare(&[
+            "run", "--times", times, "--out", "runs", "--", "sh", "-c", &script,
+        ])
+    };
+    let ran = run("3").exits(0);
+    assert!(ran.out.contains("3 runs made, 3 in"), "{}", ran.out);
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(place.path("runs/2/host.json")).unwrap()).unwrap();
+    assert!(record["host"]["cpu_model"].is_string() && record["seconds"].as_f64().unwrap() > 0.0);
+    // One that was stopped in the middle is made again, and only that one.
+    fs::rename(place.path("runs/2"), place.path("runs/2.partial")).unwrap();
+    assert!(run("5").exits(0).out.contains("3 runs made, 5 in"));
+    assert!(!place.path("runs/2.partial").exists());
+    assert!(run("5").exits(0).out.contains("already holds 5 runs"));
+    place
+        .compare(&["refresh", "--run", "runs", "--out", "b.json"])
+        .exits(0);
+    place
+        .compare(&["check", "--run", "runs", "--baseline", "b.json"])
+        .exits(0);
+}
+
+#[test]
+fn a_command_that_fails_or_measures_nothing_is_said() {
+    let place = Place::new();
+    let run = |command: &[&str]| {
+        place.compare(&[&["run", "--times", "2", "--out", "runs", "--"], command].concat())
+    };
+    run(&["sh", "-c", "echo because >&2; exit 7"]).breaks("exit status: 7", "because");
+    run(&["true"]).breaks("1.partial", "holds no benchmarks");
+    run(&["no-such-program"]).breaks("no-such-program", "No such file");
+    assert!(!place.path("runs/1").exists());
+}
+
+#[test]
+fn the_selftest_names_its_rates() {
+    let place = Place::new();
+    let calm = &suite()[..2];
+    place.runs("old", 16, calm);
+    let slower: Vec<Bench> = calm.iter().map(|b| b.clone().slower(1.2)).collect();
+    place.runs("slow", 5, &slower);
+    let ran = place
+        .compare(&["selftest", "--run", "old", "--planted", "20=slow"])
+        .exits(0);
+    assert!(ran.out.contains("| this gate | 0.0 % |"), "{}", ran.out);
+    assert!(ran.out.contains("+20 % found"), "{}", ran.out);
+    place
+        .compare(&["selftest", "--run", "slow"])
+        .breaks("5 unchanged runs", "--times 40");
+    let few = ["selftest", "--run", "old", "--planted", "20=slow/1"];
+    place.compare(&few).breaks("slow/1", "1 runs");
+}
