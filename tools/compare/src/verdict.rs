@@ -34,9 +34,9 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// On a machine that others share: never fails for a time.
+    /// For a machine that others share: a finding never fails.
     Advisory,
-    /// On a machine of one's own.
+    /// For a machine of one's own.
     Strict,
 }
 

@@ -26,7 +26,11 @@ struct Exported {
 /// The file cannot be read, is not critcmp's, or holds no benchmark.
 pub fn read(path: &Path) -> Result<Run, Failure> {
     let bytes = fs::read(path).map_err(|e| Failure::at(path, e))?;
-    let export: Export = serde_json::from_slice(&bytes).map_err(|e| {
+    parse(path, &bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Run, Failure> {
+    let export: Export = serde_json::from_slice(bytes).map_err(|e| {
         Failure::at(path, format_args!("not a file that critcmp exported: {e}"))
             .remedy("critcmp --export BASELINE > FILE, or --run with a Criterion home")
     })?;
@@ -45,4 +49,31 @@ pub fn read(path: &Path) -> Result<Run, Failure> {
         record: None,
         readings: readings.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EXPORT: &str = r#"{"name":"new","benchmarks":{"a/b":{"criterion_estimates_v1":{
+        "mean":{"point_estimate":2.5,"standard_error":0.1},
+        "median":{"point_estimate":2.0,"standard_error":0.1}}}}}"#;
+
+    #[test]
+    fn the_median_is_taken() {
+        let run = parse(Path::new("e.json"), EXPORT.as_bytes()).unwrap();
+        assert!(matches!(&run.readings["a/b"], Reading::Time(time) if time.median == 2.0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_damage_is_a_run_or_a_failure(at in 0..EXPORT.len(), byte in any::<u8>()) {
+            let path = Path::new("e.json");
+            let mut bytes = EXPORT.as_bytes().to_vec();
+            let _ = parse(path, &bytes[..at]);
+            bytes[at] = byte;
+            let _ = parse(path, &bytes);
+        }
+    }
 }
