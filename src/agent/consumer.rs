@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
+use super::ring::Ring;
 use super::settings::{Options, Wakeup};
 
 /// How many records are taken before anything else is looked at.
@@ -47,11 +47,7 @@ struct Shared {
 }
 
 impl Consumer {
-    pub(super) fn spawn(
-        ring: RingBuf<MapData>,
-        options: &Options,
-        sink: impl Sink,
-    ) -> std::io::Result<Self> {
+    pub(super) fn spawn(ring: Ring, options: &Options, sink: impl Sink) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (tell, told) = mpsc::channel();
         let cpu = options.cpu;
@@ -123,27 +119,15 @@ impl Drop for Consumer {
     }
 }
 
-fn read(
-    mut ring: RingBuf<MapData>,
-    mut sink: impl Sink,
-    shared: &Shared,
-    wakeup: Wakeup,
-    pause: Duration,
-) {
+fn read(mut ring: Ring, mut sink: impl Sink, shared: &Shared, wakeup: Wakeup, pause: Duration) {
     while !shared.stop.load(Ordering::Acquire) {
         if shared.paused.load(Ordering::Acquire) {
             std::thread::sleep(pause);
             continue;
         }
-        let mut records = 0;
         // A bound, so that a producer faster than the sink cannot keep this
         // thread from being paused or stopped.
-        while records < LONGEST_BATCH
-            && let Some(record) = ring.next()
-        {
-            sink.take(&record);
-            records += 1;
-        }
+        let records = ring.read(LONGEST_BATCH, |record| sink.take(record));
         if records > 0 {
             sink.flush();
             shared.received.fetch_add(records, Ordering::AcqRel);
@@ -153,14 +137,15 @@ fn read(
         }
         match wakeup {
             Wakeup::Never => std::thread::sleep(pause),
-            Wakeup::Default | Wakeup::Bytes(_) => wait_for_wakeup(&ring, pause),
+            Wakeup::Default | Wakeup::Bytes(_) if ring.is_empty() => wait_for_wakeup(&ring, pause),
+            Wakeup::Default | Wakeup::Bytes(_) => {}
         }
     }
 }
 
 /// Waits for the kernel's wake-up, at most as long as a timed drain would: a
 /// wake-up that waits for many bytes must not hold the last ones back.
-fn wait_for_wakeup(ring: &RingBuf<MapData>, longest: Duration) {
+fn wait_for_wakeup(ring: &Ring, longest: Duration) {
     let timeout = rustix::event::Timespec {
         tv_sec: longest.as_secs() as i64,
         tv_nsec: longest.subsec_nanos().into(),

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt;
 
-use aya::maps::{MapData, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, Target};
+use super::ring::Ring;
 use crate::host;
 
 /// One way to hook an operation.
@@ -150,20 +150,24 @@ pub(super) fn kernel_types() -> Option<Btf> {
 
 /// Loads the programs of `rung`.
 pub(super) fn load(ebpf: &mut Ebpf, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
-    let typed = || btf.ok_or("the kernel publishes no BTF (/sys/kernel/btf/vmlinux)".to_string());
     for name in rung.programs() {
-        let done = match program(ebpf, name)? {
-            Program::Lsm(p) if rung == Rung::LsmFileOpen => p.load("file_open", typed()?),
-            Program::Lsm(p) => p.load("socket_connect", typed()?),
-            Program::BtfTracePoint(p) => p.load("sys_enter", typed()?),
-            Program::RawTracePoint(p) => p.load(),
-            Program::TracePoint(p) => p.load(),
-            Program::CgroupSockAddr(p) => p.load(),
-            other => return Err(format!("{name} is a {:?}", other.prog_type())),
-        };
-        done.map_err(|error| format!("load: {}", brief(&error)))?;
+        load_one(program(ebpf, name)?, rung, btf)?;
     }
     Ok(())
+}
+
+fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
+    let typed = || btf.ok_or("the kernel publishes no BTF (/sys/kernel/btf/vmlinux)".to_string());
+    let done = match program {
+        Program::Lsm(p) if rung == Rung::LsmFileOpen => p.load("file_open", typed()?),
+        Program::Lsm(p) => p.load("socket_connect", typed()?),
+        Program::BtfTracePoint(p) => p.load("sys_enter", typed()?),
+        Program::RawTracePoint(p) => p.load(),
+        Program::TracePoint(p) => p.load(),
+        Program::CgroupSockAddr(p) => p.load(),
+        other => return Err(format!("no way to load a {:?}", other.prog_type())),
+    };
+    done.map_err(|error| format!("load: {}", brief(&error)))
 }
 
 /// Hooks the loaded programs of `rung`.
@@ -224,6 +228,13 @@ pub(super) fn attach_spin(ebpf: &mut Ebpf) -> Result<Link, String> {
     attach_one(program, Rung::RawTpSysEnter)
 }
 
+/// Loads and hooks the program that submits records in any number.
+pub(super) fn attach_load(ebpf: &mut Ebpf, btf: Option<&Btf>) -> Result<Link, String> {
+    let program = program(ebpf, "load")?;
+    load_one(program, Rung::TpBtfSysEnter, btf)?;
+    attach_one(program, Rung::TpBtfSysEnter)
+}
+
 /// The program called `name`.
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, String> {
     ebpf.program_mut(name).ok_or_else(|| {
@@ -235,18 +246,18 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Prog
 /// looks for exactly one record of it in the ring. Gives this process' id as
 /// the kernel knows it, which inside a PID namespace is not the one that
 /// `getpid` gives.
-pub(super) fn prove(operation: Operation, ring: &mut RingBuf<MapData>) -> Result<u32, String> {
-    while ring.next().is_some() {}
+pub(super) fn prove(operation: Operation, ring: &mut Ring) -> Result<u32, String> {
+    ring.read(u64::MAX, |_| ());
     let mark =
         Mark::make(operation).map_err(|error| format!("the proof could not run: {error}"))?;
     let mut pids = Vec::new();
-    while let Some(bytes) = ring.next() {
-        if let Ok(record) = Record::decode(&bytes)
+    ring.read(u64::MAX, |bytes| {
+        if let Ok(record) = Record::decode(bytes)
             && mark.is_on(&record)
         {
             pids.push(record.pid());
         }
-    }
+    });
     match pids[..] {
         [pid] => Ok(pid),
         [] => Err("attached, but one operation gave no event".into()),

@@ -18,15 +18,17 @@
 mod consumer;
 mod counters;
 mod ladder;
+mod load;
 mod object;
 mod policy;
 pub mod record;
+mod ring;
 mod settings;
 mod spin;
 
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::{loaded_links, loaded_programs};
 use aya::{Btf, Ebpf};
 use aya_obj::generated::bpf_prog_type;
@@ -35,11 +37,13 @@ use serde::Serialize;
 use consumer::Consumer;
 use ladder::Link;
 use policy::{InodeKey, PathKey};
+use ring::Ring;
 use settings::Settings;
 
 pub use consumer::{Sink, pin_this_thread};
 pub use counters::Counters;
 pub use ladder::{Hook, Operation, Rung, Tried};
+pub use load::Load;
 pub use policy::Rule;
 pub use settings::{Fields, Options, Scope, Wakeup};
 pub use spin::Spinner;
@@ -123,7 +127,7 @@ impl Agent {
         let btf = ladder::kernel_types();
         let mut ebpf = object::load(btf.as_ref(), options.ring_bytes)?;
         let mut maps = Maps::take(&mut ebpf)?;
-        let mut ring = take_ring(&mut ebpf)?;
+        let mut ring = Ring::new(object::take_map(&mut ebpf, "RING")?).map_err(map_failed)?;
 
         let mut settings = Settings {
             on: 1,
@@ -155,13 +159,8 @@ impl Agent {
             ));
         };
 
-        while ring.next().is_some() {}
-        let consumer = Consumer::spawn(ring, &options, sink).map_err(|error| {
-            Obstacle::new(
-                format!("the consumer thread could not start: {error}"),
-                "name a CPU that this process may use",
-            )
-        })?;
+        ring.read(u64::MAX, |_| ());
+        let consumer = Consumer::spawn(ring, &options, sink).map_err(no_consumer)?;
 
         settings.match_all = 0;
         settings.excluded_tid = consumer.tid();
@@ -280,28 +279,18 @@ impl Agent {
 
     /// The counts so far. Two system calls; cheap enough for every block.
     pub fn stats(&self) -> Result<Stats, Obstacle> {
-        Ok(Stats {
-            open: self.maps.counters(0)?,
-            connect: self.maps.counters(1)?,
-            received: self.consumer.received(),
-        })
+        stats(&self.maps, &self.consumer)
     }
 
     /// Waits until the consumer has taken every record submitted so far, and
     /// gives the counts. Fails where the consumer stalls.
     pub fn drain(&self) -> Result<Stats, Obstacle> {
-        let submitted = self.stats()?.total().submitted;
-        if !self.consumer.wait_for(submitted, DRAIN_PATIENCE) {
-            return Err(Obstacle::new(
-                format!(
-                    "the consumer took {} of {submitted} records and then none for {} s",
-                    self.consumer.received(),
-                    DRAIN_PATIENCE.as_secs()
-                ),
-                "give it a CPU of its own, or a sink that keeps up",
-            ));
-        }
-        self.stats()
+        self.drain_within(DRAIN_PATIENCE)
+    }
+
+    /// The same with a limit of one's own.
+    pub fn drain_within(&self, patience: Duration) -> Result<Stats, Obstacle> {
+        drain(&self.maps, &self.consumer, patience)
     }
 
     /// The CPU time that the consumer thread has used.
@@ -391,7 +380,7 @@ pub fn others() -> Vec<String> {
 /// id as the first that holds shows it.
 fn climb(
     ebpf: &mut Ebpf,
-    ring: &mut RingBuf<MapData>,
+    ring: &mut Ring,
     btf: Option<&Btf>,
     operation: Operation,
     first: Option<Rung>,
@@ -460,9 +449,34 @@ impl Maps {
     }
 }
 
-fn take_ring(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>, Obstacle> {
-    let map: Map = object::take_map(ebpf, "RING")?;
-    map.try_into().map_err(map_failed)
+fn stats(maps: &Maps, consumer: &Consumer) -> Result<Stats, Obstacle> {
+    Ok(Stats {
+        open: maps.counters(0)?,
+        connect: maps.counters(1)?,
+        received: consumer.received(),
+    })
+}
+
+fn drain(maps: &Maps, consumer: &Consumer, patience: Duration) -> Result<Stats, Obstacle> {
+    let submitted = stats(maps, consumer)?.total().submitted;
+    if !consumer.wait_for(submitted, patience) {
+        return Err(Obstacle::new(
+            format!(
+                "the consumer took {} of {submitted} records and then none for {} s",
+                consumer.received(),
+                patience.as_secs_f64()
+            ),
+            "give it a CPU of its own, or a sink that keeps up",
+        ));
+    }
+    stats(maps, consumer)
+}
+
+fn no_consumer(error: std::io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("the consumer thread could not start: {error}"),
+        "name a CPU that this process may use",
+    )
 }
 
 fn map_failed(error: MapError) -> Obstacle {

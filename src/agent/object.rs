@@ -10,10 +10,20 @@ use super::ladder;
 use crate::host::{self, Obstacle};
 
 static AGENT: &[u8] = aya::include_bytes_aligned!("bpf/agent.bpf.o");
+static LOAD: &[u8] = aya::include_bytes_aligned!("bpf/load.bpf.o");
 static SPIN: &[u8] = aya::include_bytes_aligned!("bpf/spin.bpf.o");
 
 /// Creates the agent's maps and makes its programs ready to load.
 pub(super) fn load(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
+    with_ring(AGENT, btf, ring_bytes)
+}
+
+/// The program that submits records in any number.
+pub(super) fn load_generator(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
+    with_ring(LOAD, btf, ring_bytes)
+}
+
+fn with_ring(object: &[u8], btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
     let page = rustix::param::page_size() as u32;
     if !ring_bytes.is_power_of_two() || ring_bytes < page {
         return Err(Obstacle::new(
@@ -24,7 +34,7 @@ pub(super) fn load(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle>
     EbpfLoader::new()
         .btf(btf)
         .map_max_entries("RING", ring_bytes)
-        .load(AGENT)
+        .load(object)
         .map_err(failed)
 }
 

@@ -4,18 +4,22 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The layout version that this reader knows.
 pub const VERSION: u8 = 1;
 
 const OPEN: u8 = 0;
 const CONNECT: u8 = 1;
+const UNREADABLE: u16 = 1;
+const CUT: u16 = 2;
+pub(super) const FLAG_HAS_FILE: u16 = 4;
+const LENGTH_AT: usize = std::mem::offset_of!(Header, length);
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
 /// The fixed part of every record.
-#[derive(Debug, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Header {
     version: u8,
@@ -43,12 +47,36 @@ pub enum Target<'a> {
     Address(SocketAddr),
 }
 
+/// A file, whatever its names.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct FileId {
+    inode: U64,
+    device: U64,
+}
+
+impl FileId {
+    /// The file with this inode number on this device (as the kernel numbers
+    /// it: major << 20 | minor).
+    pub fn new(inode: u64, device: u64) -> Self {
+        Self {
+            inode: inode.into(),
+            device: device.into(),
+        }
+    }
+}
+
 /// A record whose version, kind and length have been checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     header: &'a Header,
     /// What the call was aimed at.
     pub target: Target<'a>,
+    /// The file that was opened, where the hook sees it (the LSM rung does).
+    pub file: Option<&'a FileId>,
+    bytes: &'a [u8],
 }
 
 /// Why bytes are not a record.
@@ -75,12 +103,52 @@ impl<'a> Record<'a> {
         let payload = rest
             .get(..header.length.get().into())
             .ok_or(Malformed::Short)?;
-        let target = match header.kind {
-            OPEN => Target::Path(until_nul(payload)),
-            CONNECT => Target::Address(address(payload).ok_or(Malformed::Address)?),
+        let (file, payload) = if header.flags.get() & FLAG_HAS_FILE == 0 {
+            (None, payload)
+        } else {
+            let (file, path) = FileId::ref_from_prefix(payload).map_err(|_| Malformed::Short)?;
+            (Some(file), path)
+        };
+        let (target, bytes) = match header.kind {
+            OPEN => {
+                let path = until_nul(payload);
+                (Target::Path(path), path)
+            }
+            CONNECT => {
+                let address = address(payload).ok_or(Malformed::Address)?;
+                (Target::Address(address), payload)
+            }
             other => return Err(Malformed::Kind(other)),
         };
-        Ok(Self { header, target })
+        Ok(Self {
+            header,
+            target,
+            file,
+            bytes,
+        })
+    }
+
+    /// The target as it lies in the record, without padding: the path, or the
+    /// socket address in the kernel's own form.
+    pub fn target_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Which kind of call it was, the index of its hook's counters.
+    pub(super) fn kind(&self) -> u8 {
+        self.header.kind
+    }
+
+    /// Writes the record without its padding, as [`decode`](Self::decode) reads it.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        let length = (self.file.map_or(0, |file| file.as_bytes().len()) + self.bytes.len()) as u16;
+        let start = bytes.len();
+        bytes.extend_from_slice(self.header.as_bytes());
+        bytes[start + LENGTH_AT..][..2].copy_from_slice(&length.to_le_bytes());
+        if let Some(file) = self.file {
+            bytes.extend_from_slice(file.as_bytes());
+        }
+        bytes.extend_from_slice(self.bytes);
     }
 
     /// When the call was made: nanoseconds of CLOCK_MONOTONIC.
@@ -118,6 +186,10 @@ impl<'a> Record<'a> {
         self.header.lost.get()
     }
 
+    pub(super) fn raw_comm(&self) -> &'a [u8; 16] {
+        &self.header.comm
+    }
+
     /// The command name of the caller's thread, without its padding.
     pub fn comm(&self) -> &'a [u8] {
         until_nul(&self.header.comm)
@@ -125,12 +197,12 @@ impl<'a> Record<'a> {
 
     /// Whether the path could not be read from the caller's memory.
     pub fn target_unreadable(&self) -> bool {
-        self.header.flags.get() & 1 != 0
+        self.header.flags.get() & UNREADABLE != 0
     }
 
     /// Whether the path is longer than the record and was cut.
     pub fn target_cut(&self) -> bool {
-        self.header.flags.get() & 2 != 0
+        self.header.flags.get() & CUT != 0
     }
 }
 

@@ -8,7 +8,7 @@ enum kind { KIND_OPEN = 0, KIND_CONNECT = 1, KINDS = 2 };
 
 enum field { FIELD_TIME = 1, FIELD_COMM = 2, FIELD_CGROUP = 4, FIELD_TARGET = 8 };
 
-enum record_flag { TARGET_UNREADABLE = 1, TARGET_CUT = 2 };
+enum record_flag { TARGET_UNREADABLE = 1, TARGET_CUT = 2, TARGET_HAS_FILE = 4 };
 
 #define RECORD_VERSION 1
 
@@ -18,7 +18,7 @@ struct header {
 	u8 kind;
 	u16 cpu;
 	u16 flags;
-	u16 length; /* bytes of the target behind the header */
+	u16 length; /* bytes of the target (file and path, or address) behind the header */
 	u64 time;   /* ns, CLOCK_MONOTONIC */
 	u64 cgroup;
 	u32 pid;

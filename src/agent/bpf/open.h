@@ -21,6 +21,18 @@ struct long_open {
 	char path[LONG_PATH];
 };
 
+/* What a hook that has the file itself emits. */
+struct medium_file {
+	struct header head;
+	struct rule_inode file;
+	char path[MEDIUM_PATH];
+};
+struct long_file {
+	struct header head;
+	struct rule_inode file;
+	char path[LONG_PATH];
+};
+
 enum outcome { DONE, TOO_LONG };
 
 /* A fixed-size copy costs a third of a string copy, and the path's end is left
@@ -64,16 +76,17 @@ INLINE enum outcome emit_short(struct settings *set, struct counters *count, con
 			count->failed++;                                                         \
 		} else {                                                                         \
 			fill(&record->head, set, count, KIND_OPEN, identity);                    \
+			PUT_FILE(record);                                                        \
 			long length = READ_PATH(record->path, capacity);                         \
 			if (!last && TOO_SHORT_FOR(length, capacity)) {                          \
 				bpf_ringbuf_discard(record, RB_NO_WAKEUP);                       \
 				outcome = TOO_LONG;                                              \
 			} else {                                                                 \
 				if (length < 0)                                                  \
-					record->head.flags = TARGET_UNREADABLE;                  \
+					record->head.flags |= TARGET_UNREADABLE;                 \
 				else if (last && length == capacity)                             \
-					record->head.flags = TARGET_CUT;                         \
-				record->head.length = length < 0 ? 0 : length;                   \
+					record->head.flags |= TARGET_CUT;                        \
+				record->head.length += length < 0 ? 0 : length;                  \
 				bpf_ringbuf_submit(record, wakeup(set));                         \
 				count->submitted++;                                              \
 			}                                                                        \
@@ -83,6 +96,7 @@ INLINE enum outcome emit_short(struct settings *set, struct counters *count, con
 
 #define READ_PATH(buffer, capacity) bpf_probe_read_user_str(buffer, capacity, path)
 #define TOO_SHORT_FOR(length, capacity) ((length) == (capacity))
+#define PUT_FILE(record)
 
 INLINE void emit_user_path(struct settings *set, struct counters *count, const char *path,
 			   enum identity identity)
@@ -96,6 +110,7 @@ INLINE void emit_user_path(struct settings *set, struct counters *count, const c
 
 #undef READ_PATH
 #undef TOO_SHORT_FOR
+#undef PUT_FILE
 
 /* FNV-1a over words in place of bytes; src/agent/policy.rs computes the same. */
 INLINE int rule_matches(struct rule_path *path)
@@ -210,6 +225,13 @@ int open_tracepoint(struct sys_enter_args *ctx)
 #define READ_PATH(buffer, capacity) bpf_d_path(&file->f_path, buffer, capacity)
 /* d_path says "name too long" where the buffer is too small. */
 #define TOO_SHORT_FOR(length, capacity) ((length) == -36)
+#define PUT_FILE(record)                                                                         \
+	({                                                                                       \
+		record->file.inode = file->f_inode->i_ino;                                       \
+		record->file.device = file->f_inode->i_sb->s_dev;                                \
+		record->head.flags = TARGET_HAS_FILE;                                            \
+		record->head.length = sizeof(record->file);                                      \
+	})
 
 INLINE int file_matches(const struct settings *set, struct file *file)
 {
@@ -251,7 +273,7 @@ int open_lsm(u64 *ctx)
 		count->filtered++;
 		return 0;
 	}
-	if (EMIT_STRING(medium_open, MEDIUM_PATH, 0) == TOO_LONG)
-		EMIT_STRING(long_open, LONG_PATH, 1);
+	if (EMIT_STRING(medium_file, MEDIUM_PATH, 0) == TOO_LONG)
+		EMIT_STRING(long_file, LONG_PATH, 1);
 	return 0;
 }
