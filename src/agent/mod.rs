@@ -20,6 +20,7 @@ mod counters;
 mod ladder;
 mod load;
 mod object;
+pub mod pipeline;
 mod policy;
 pub mod record;
 mod ring;

@@ -1,0 +1,256 @@
+//! Which events matter.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::hashing::Hashing;
+use crate::agent::record::{FileId, Record, Target};
+
+/// A rule of the pipeline's policy. Like the kernel side's, it never denies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pattern {
+    /// Opens of exactly this path.
+    Path(Box<[u8]>),
+    /// Opens of this directory and of whatever lies below it: `/etc` takes in
+    /// `/etc/hosts`, and not `/etcetera`.
+    Below(Box<[u8]>),
+    /// Opens of this file under any name, where the hook sees files.
+    File(FileId),
+    /// Every connect.
+    Connects,
+    /// Calls from this cgroup (v2), by its inode number, matter never.
+    TrustedCgroup(u64),
+}
+
+/// What the policy makes of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A rule names it.
+    Matched,
+    /// No rule names it.
+    Unmatched,
+    /// It comes from a trusted cgroup.
+    Trusted,
+}
+
+/// A set of rules. One look-up costs the same however many rules there are.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    paths: HashMap<Box<[u8]>, Reach, Hashing>,
+    files: HashSet<FileId, Hashing>,
+    trusted: HashSet<u64, Hashing>,
+    /// The lengths of the directories with a rule, so that a path is cut only
+    /// where one of them can end; all lengths from 63 on share a bit.
+    directories: u64,
+    connects: bool,
+    patterns: usize,
+}
+
+/// What the rules of one path take in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    itself: bool,
+    below: bool,
+}
+
+impl Policy {
+    /// No rule: nothing matches.
+    pub fn new(hashing: Hashing) -> Self {
+        Self {
+            paths: HashMap::with_hasher(hashing.clone()),
+            files: HashSet::with_hasher(hashing.clone()),
+            trusted: HashSet::with_hasher(hashing),
+            directories: 0,
+            connects: false,
+            patterns: 0,
+        }
+    }
+
+    /// How many rules have been added.
+    pub fn len(&self) -> usize {
+        self.patterns
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.patterns == 0
+    }
+
+    /// Adds a rule; one that is there already changes nothing but
+    /// [`len`](Self::len).
+    pub fn add(&mut self, pattern: Pattern) {
+        self.patterns += 1;
+        match pattern {
+            Pattern::Path(path) => self.paths.entry(path).or_default().itself = true,
+            Pattern::Below(path) => {
+                let directory = path.strip_suffix(b"/").unwrap_or(&path);
+                self.directories |= length_bit(directory.len());
+                let reach = self.paths.entry(directory.into()).or_default();
+                *reach = Reach {
+                    itself: true,
+                    below: true,
+                };
+            }
+            Pattern::File(file) => {
+                self.files.insert(file);
+            }
+            Pattern::Connects => self.connects = true,
+            Pattern::TrustedCgroup(cgroup) => {
+                self.trusted.insert(cgroup);
+            }
+        }
+    }
+
+    /// What the policy makes of this event.
+    pub fn judge(&self, record: &Record) -> Verdict {
+        if !self.trusted.is_empty() && self.trusted.contains(&record.cgroup()) {
+            return Verdict::Trusted;
+        }
+        let matched = match record.target {
+            Target::Path(path) => {
+                record.file.is_some_and(|file| self.files.contains(file)) || self.names(path)
+            }
+            Target::Address(_) => self.connects,
+        };
+        if matched {
+            Verdict::Matched
+        } else {
+            Verdict::Unmatched
+        }
+    }
+
+    fn names(&self, path: &[u8]) -> bool {
+        self.paths.get(path).is_some_and(|reach| reach.itself)
+            || (self.directories != 0
+                && memchr::memchr_iter(b'/', path)
+                    .filter(|&end| self.directories & length_bit(end) != 0)
+                    .any(|end| self.paths.get(&path[..end]).is_some_and(|dir| dir.below)))
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+impl FromIterator<Pattern> for Policy {
+    fn from_iter<I: IntoIterator<Item = Pattern>>(patterns: I) -> Self {
+        let mut policy = Self::new(Hashing::random());
+        for pattern in patterns {
+            policy.add(pattern);
+        }
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::pipeline::sample::Sample;
+
+    fn judge(patterns: Vec<Pattern>, sample: Sample) -> Verdict {
+        let bytes = sample.bytes();
+        let policy: Policy = patterns.into_iter().collect();
+        policy.judge(&Record::decode(&bytes).unwrap())
+    }
+
+    fn open(path: &str) -> Sample {
+        Sample {
+            path: path.into(),
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn a_path_matches_itself_only() {
+        let rules = || vec![Pattern::Path((*b"/etc/hosts").into())];
+        assert_eq!(judge(rules(), open("/etc/hosts")), Verdict::Matched);
+        assert_eq!(judge(rules(), open("/etc/hosts2")), Verdict::Unmatched);
+        assert_eq!(judge(rules(), open("/etc/host")), Verdict::Unmatched);
+        assert_eq!(judge(rules(), open("/etc/hosts/x")), Verdict::Unmatched);
+    }
+
+    #[test]
+    fn a_directory_takes_in_what_lies_below() {
+        for written in ["/etc", "/etc/"] {
+            let rules = || vec![Pattern::Below(written.as_bytes().into())];
+            assert_eq!(judge(rules(), open("/etc/ssl/certs/a")), Verdict::Matched);
+            assert_eq!(judge(rules(), open("/etc")), Verdict::Matched);
+            assert_eq!(judge(rules(), open("/etcetera")), Verdict::Unmatched);
+            assert_eq!(judge(rules(), open("/usr/etc/x")), Verdict::Unmatched);
+        }
+        let root = vec![Pattern::Below((*b"/").into())];
+        assert_eq!(judge(root, open("/anything")), Verdict::Matched);
+        let long = format!("/{}", "d".repeat(200));
+        let rules = vec![Pattern::Below(long.as_bytes().into())];
+        assert_eq!(judge(rules, open(&format!("{long}/f"))), Verdict::Matched);
+    }
+
+    #[test]
+    fn a_file_matches_under_any_name() {
+        let rules = || vec![Pattern::File(FileId::new(7, 8))];
+        let named = |file| Sample {
+            file,
+            ..open("/some/name")
+        };
+        assert_eq!(judge(rules(), named(Some((7, 8)))), Verdict::Matched);
+        assert_eq!(judge(rules(), named(Some((8, 7)))), Verdict::Unmatched);
+        assert_eq!(judge(rules(), named(None)), Verdict::Unmatched);
+    }
+
+    #[test]
+    fn trust_goes_before_every_rule() {
+        let rules = |cgroup| {
+            vec![
+                Pattern::Below((*b"/").into()),
+                Pattern::TrustedCgroup(cgroup),
+            ]
+        };
+        let cgroup = Sample::default().cgroup;
+        assert_eq!(judge(rules(cgroup), open("/x")), Verdict::Trusted);
+        assert_eq!(judge(rules(cgroup + 1), open("/x")), Verdict::Matched);
+    }
+
+    #[test]
+    fn connects_match_where_asked_for() {
+        let connect = || Sample {
+            kind: Sample::CONNECT,
+            path: vec![2, 0, 0, 53, 127, 0, 0, 1],
+            ..Sample::default()
+        };
+        assert_eq!(judge(vec![Pattern::Connects], connect()), Verdict::Matched);
+        let paths = vec![Pattern::Below((*b"/").into())];
+        assert_eq!(judge(paths, connect()), Verdict::Unmatched);
+    }
+
+    /// The one look-up and the rules read one by one say the same.
+    #[test]
+    fn a_thousand_rules_agree_with_reading_them_one_by_one() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let mut name = || {
+            (0..random.usize(1..5))
+                .map(|_| format!("/{}", ["a", "bb", "c", "dd"][random.usize(..4)]))
+                .collect::<String>()
+        };
+        let rules: Vec<(String, bool)> = (0..1000).map(|i| (name(), i % 3 == 0)).collect();
+        let some = &rules[..30];
+        let policy: Policy = some
+            .iter()
+            .map(|(path, below)| {
+                let path = path.as_bytes().into();
+                if *below {
+                    Pattern::Below(path)
+                } else {
+                    Pattern::Path(path)
+                }
+            })
+            .collect();
+        let mut matched = 0;
+        for (path, _) in &rules {
+            let expected = some.iter().any(|(rule, below)| {
+                path == rule || (*below && path.starts_with(&format!("{rule}/")))
+            });
+            assert_eq!(policy.names(path.as_bytes()), expected, "{path}");
+            matched += usize::from(expected);
+        }
+        assert!((100..900).contains(&matched), "{matched}");
+    }
+}
