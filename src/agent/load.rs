@@ -81,6 +81,11 @@ impl Load {
         super::stats(&self.maps, &self.consumer)
     }
 
+    /// How many records the consumer has taken.
+    pub fn received(&self) -> u64 {
+        self.consumer.received()
+    }
+
     /// Waits until the consumer has taken every record submitted so far, and
     /// gives the counts. Fails where the consumer stalls.
     pub fn drain(&self) -> Result<Stats, Obstacle> {

@@ -39,8 +39,8 @@ pub struct Policy {
     files: HashSet<FileId, Hashing>,
     trusted: HashSet<u64, Hashing>,
     /// The lengths of the directories with a rule, so that a path is cut only
-    /// where one of them can end; all lengths from 63 on share a bit.
-    directories: u64,
+    /// where one of them can end.
+    directories: Lengths,
     connects: bool,
     patterns: usize,
 }
@@ -59,7 +59,7 @@ impl Policy {
             paths: HashMap::with_hasher(hashing.clone()),
             files: HashSet::with_hasher(hashing.clone()),
             trusted: HashSet::with_hasher(hashing),
-            directories: 0,
+            directories: Lengths::default(),
             connects: false,
             patterns: 0,
         }
@@ -83,7 +83,7 @@ impl Policy {
             Pattern::Path(path) => self.paths.entry(path).or_default().itself = true,
             Pattern::Below(path) => {
                 let directory = path.strip_suffix(b"/").unwrap_or(&path);
-                self.directories |= length_bit(directory.len());
+                self.directories.insert(directory.len());
                 let reach = self.paths.entry(directory.into()).or_default();
                 *reach = Reach {
                     itself: true,
@@ -120,15 +120,40 @@ impl Policy {
 
     fn names(&self, path: &[u8]) -> bool {
         self.paths.get(path).is_some_and(|reach| reach.itself)
-            || (self.directories != 0
-                && memchr::memchr_iter(b'/', path)
-                    .filter(|&end| self.directories & length_bit(end) != 0)
-                    .any(|end| self.paths.get(&path[..end]).is_some_and(|dir| dir.below)))
+            || self
+                .directories
+                .ends_in(path)
+                .any(|end| self.paths.get(&path[..end]).is_some_and(|dir| dir.below))
     }
 }
 
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
+/// A set of lengths, one bit each; the last bit stands for all from there on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lengths(u64);
+
+impl Lengths {
+    const LAST: usize = 63;
+
+    fn insert(&mut self, length: usize) {
+        self.0 |= 1 << length.min(Self::LAST);
+    }
+
+    /// Where a directory of one of these lengths could end in `path`.
+    fn ends_in(self, path: &[u8]) -> impl Iterator<Item = usize> {
+        let mut short = self.0 & !(1 << Self::LAST);
+        let long = (short != self.0).then(|| path.get(Self::LAST..)).flatten();
+        std::iter::from_fn(move || {
+            let length = short.trailing_zeros() as usize;
+            short &= short.wrapping_sub(1);
+            (length < path.len().min(Self::LAST)).then_some(length)
+        })
+        .filter(|&end| path[end] == b'/')
+        .chain(
+            long.into_iter()
+                .flat_map(|rest| memchr::memchr_iter(b'/', rest))
+                .map(|end| end + Self::LAST),
+        )
+    }
 }
 
 impl FromIterator<Pattern> for Policy {

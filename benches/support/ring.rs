@@ -1,0 +1,328 @@
+//! From a real ring to a sink: rates, ages, and where losses begin.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput};
+use hdrhistogram::Histogram;
+use probecost::agent::pipeline::{Binary, Cgroups, Hashing, Pipeline, Registry, Writer};
+use probecost::agent::record::Record;
+use probecost::agent::{Agent, Load, Options, Sink, Wakeup, pin_this_thread};
+use probecost::host::{Obstacle, allowed_cpus};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::scenario;
+
+/// Of so many records the age of one is taken: a look at the clock costs as much
+/// as the rest of the event.
+const AGE_SAMPLE: u64 = 64;
+/// What a record of 64 bytes takes up in the ring.
+const RECORD_ROOM: u32 = 72;
+
+/// Measures, or says in one line why not.
+pub fn bench(criterion: &mut Criterion) {
+    match try_bench(criterion) {
+        Ok(()) => {}
+        Err(obstacle) => skip(&obstacle),
+    }
+}
+
+fn skip(obstacle: &Obstacle) {
+    eprintln!("event_processing: the rows from the ring are skipped: {obstacle}");
+    if std::env::var_os("PROBECOST_REQUIRE_AGENT").is_some_and(|value| value == "1") {
+        std::process::exit(1);
+    }
+}
+
+fn try_bench(criterion: &mut Criterion) -> Result<(), Obstacle> {
+    let pid = Agent::start(Options::default())?.pid();
+    let ring = Ring {
+        pid,
+        cpus: allowed_cpus(),
+    };
+    ring.rates(criterion)?;
+    if std::env::args()
+        .skip(1)
+        .all(|argument| argument == "--bench")
+    {
+        ring.ladder()?;
+        ring.ages()?;
+    }
+    Ok(())
+}
+
+struct Ring {
+    pid: u32,
+    cpus: Vec<usize>,
+}
+
+impl Ring {
+    /// Options with the consumer on the last CPU, and this thread on the first.
+    fn options(&self) -> Options {
+        let (first, last) = (self.cpus.first(), self.cpus.last());
+        if let Some(&first) = first {
+            // Where it cannot be pinned the figures are noisier, not wrong.
+            let _ = pin_this_thread(first);
+        }
+        Options {
+            cpu: last.copied().filter(|_| self.cpus.len() > 1),
+            ..Options::default()
+        }
+    }
+
+    fn load(&self, options: &Options, sink: impl Sink) -> Result<Load, Obstacle> {
+        Load::start(self.pid, options, sink)
+    }
+
+    /// Nanoseconds per event, as fast as one thread makes them, until the last
+    /// has gone through the pipeline.
+    fn rates(&self, criterion: &mut Criterion) -> Result<(), Obstacle> {
+        let mut group = criterion.benchmark_group("ring");
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(1));
+        let options = self.options();
+        for (name, per_call) in [("single", 1), ("burst", 20)] {
+            let mut load = self.load(&options, pipeline())?;
+            load.set_per_call(per_call)?;
+            sustained(&mut group, name, &load, options.ring_bytes, per_call)?;
+        }
+        group.finish();
+
+        let mut group = criterion.benchmark_group("ring_wakeup");
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(1));
+        for (name, wakeup) in wakeups() {
+            let options = Options {
+                wakeup,
+                ..options.clone()
+            };
+            let load = self.load(&options, pipeline())?;
+            sustained(&mut group, name, &load, options.ring_bytes, 1)?;
+        }
+        group.finish();
+
+        let mut group = criterion.benchmark_group("ring_size");
+        group.sample_size(10);
+        group.throughput(Throughput::Elements(1));
+        for (name, ring_bytes) in [("256k", 256 << 10), ("1m", 1 << 20), ("64m", 64 << 20)] {
+            let options = Options {
+                ring_bytes,
+                ..options.clone()
+            };
+            let load = self.load(&options, pipeline())?;
+            sustained(&mut group, name, &load, options.ring_bytes, 1)?;
+        }
+        group.finish();
+        Ok(())
+    }
+
+    /// Paced loads, faster and faster, and what was lost of each.
+    fn ladder(&self) -> Result<(), Obstacle> {
+        let options = self.options();
+        println!(
+            "from the ring through the pipeline, {} KiB ring, one producing thread:",
+            options.ring_bytes >> 10
+        );
+        println!(
+            "per call   asked M/s  reached M/s     events       lost    lost %  counted   age p50 µs   p99 µs"
+        );
+        for (per_call, rates) in [
+            (1, &[0.5, 1.5, 3.0, 5.0, f64::INFINITY][..]),
+            (20, &[1.0, 5.0, 10.0, 15.0, 20.0, 25.0, f64::INFINITY][..]),
+        ] {
+            for &rate in rates {
+                let step = self.paced(&options, per_call, rate, Duration::from_millis(400))?;
+                println!("{step}");
+            }
+        }
+        Ok(())
+    }
+
+    /// How old events are when they are read, at a tenth of a million a second.
+    fn ages(&self) -> Result<(), Obstacle> {
+        println!("age of an event at the consumer, 0.1 M events/s:");
+        println!("wake-up    drained every ms   p50 µs   p99 µs");
+        for (name, wakeup) in wakeups() {
+            for drain_every in [Duration::from_millis(1), Duration::from_millis(10)] {
+                let options = Options {
+                    wakeup,
+                    drain_every,
+                    ..self.options()
+                };
+                let step = self.paced(&options, 1, 0.1, Duration::from_millis(400))?;
+                println!(
+                    "{name:<10} {:>16} {:>8.0} {:>8.0}",
+                    drain_every.as_millis(),
+                    step.age_us(0.5),
+                    step.age_us(0.99)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn paced(
+        &self,
+        options: &Options,
+        per_call: u32,
+        rate: f64,
+        duration: Duration,
+    ) -> Result<Step, Obstacle> {
+        let ages = Arc::new(Mutex::new(Histogram::new_with_max(60_000_000_000, 3).expect("a minute")));
+        let sink = Aged {
+            pipeline: pipeline(),
+            ages: Arc::clone(&ages),
+            seen: 0,
+        };
+        let mut load = self.load(options, sink)?;
+        load.set_per_call(per_call)?;
+        let calls_per_ns = rate * 1e-3 / f64::from(per_call);
+        let start = Instant::now();
+        let mut calls = 0u64;
+        let elapsed = loop {
+            let elapsed = start.elapsed();
+            if elapsed >= duration {
+                break elapsed;
+            }
+            let due = elapsed.as_nanos() as f64 * calls_per_ns;
+            for _ in 0..8 {
+                if calls as f64 > due {
+                    break;
+                }
+                load.call();
+                calls += 1;
+            }
+        };
+        let stats = load.drain()?;
+        drop(load);
+        let ages = ages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let events = calls * u64::from(per_call);
+        Ok(Step {
+            per_call,
+            rate,
+            elapsed,
+            events,
+            lost: stats.open.failed,
+            exact: stats.received + stats.open.failed == events,
+            ages,
+        })
+    }
+}
+
+fn wakeups() -> [(&'static str, Wakeup); 3] {
+    [
+        ("never", Wakeup::Never),
+        ("default", Wakeup::Default),
+        ("bytes", Wakeup::Bytes(64 << 10)),
+    ]
+}
+
+fn pipeline() -> Pipeline<Writer<Binary, std::io::Sink>> {
+    let registry = Registry::new(scenario::policy(scenario::RULES));
+    registry.register([probecost::agent::pipeline::Pattern::Below(
+        (*b"/load").into(),
+    )]);
+    let output = Writer::new(Binary, std::io::sink(), 1 << 16);
+    Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
+}
+
+/// Nanoseconds per event, as fast as they come without a loss: whoever makes them
+/// waits when half the ring is full.
+fn sustained(
+    group: &mut BenchmarkGroup<WallTime>,
+    name: &str,
+    load: &Load,
+    ring_bytes: u32,
+    per_call: u32,
+) -> Result<(), Obstacle> {
+    let window = u64::from(ring_bytes / 2 / RECORD_ROOM);
+    let mut sent = 0;
+    group.bench_function(name, |b| {
+        b.iter_custom(|events| {
+            let start = Instant::now();
+            let end = sent + events;
+            while sent < end {
+                load.call();
+                sent += u64::from(per_call);
+                while sent - load.received() > window {
+                    std::hint::spin_loop();
+                }
+            }
+            load.drain().expect("the consumer keeps up");
+            start.elapsed()
+        });
+    });
+    let open = load.stats()?.open;
+    if open.failed > 0 {
+        println!("{name}: {} of {} events were lost", open.failed, open.seen);
+    }
+    Ok(())
+}
+
+/// A pipeline that also notes how old some of its records are.
+struct Aged<S> {
+    pipeline: S,
+    ages: Arc<Mutex<Histogram<u64>>>,
+    seen: u64,
+}
+
+impl<S: Sink> Sink for Aged<S> {
+    fn take(&mut self, record: &[u8]) {
+        self.pipeline.take(record);
+        self.seen += 1;
+        if self.seen % AGE_SAMPLE == 0
+            && let Ok(record) = Record::decode(record)
+        {
+            let now = clock_gettime(ClockId::Monotonic);
+            let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+            let age = now.saturating_sub(record.time_ns());
+            self.ages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .saturating_record(age);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.pipeline.flush();
+    }
+}
+
+struct Step {
+    per_call: u32,
+    rate: f64,
+    elapsed: Duration,
+    events: u64,
+    lost: u64,
+    exact: bool,
+    ages: Histogram<u64>,
+}
+
+impl Step {
+    fn age_us(&self, quantile: f64) -> f64 {
+        self.ages.value_at_quantile(quantile) as f64 / 1000.0
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let asked = if self.rate.is_finite() {
+            format!("{:.2}", self.rate)
+        } else {
+            "most".into()
+        };
+        let reached = self.events as f64 / self.elapsed.as_nanos() as f64 * 1e3;
+        write!(
+            f,
+            "{:>8} {asked:>11} {reached:>12.2} {:>10} {:>10} {:>9.3} {:>8} {:>12.0} {:>8.0}",
+            self.per_call,
+            self.events,
+            self.lost,
+            self.lost as f64 / self.events as f64 * 100.0,
+            if self.exact { "exactly" } else { "WRONG" },
+            self.age_us(0.5),
+            self.age_us(0.99),
+        )
+    }
+}
