@@ -28,6 +28,8 @@ fn main() {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(800))
         .sample_size(40)
+        .nresamples(20_000)
+        .without_plots()
         .configure_from_args();
     steps(&mut criterion);
     whole(&mut criterion);

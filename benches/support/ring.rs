@@ -8,7 +8,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput};
 use hdrhistogram::Histogram;
 use probecost::agent::pipeline::{Binary, Cgroups, Hashing, Pipeline, Registry, Writer};
 use probecost::agent::record::Record;
-use probecost::agent::{Agent, Load, Options, Sink, Wakeup, pin_this_thread};
+use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup, pin_this_thread};
 use probecost::host::{Obstacle, allowed_cpus};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -30,8 +30,8 @@ pub fn bench(criterion: &mut Criterion) {
 
 fn skip(obstacle: &Obstacle) {
     eprintln!("event_processing: the rows from the ring are skipped: {obstacle}");
-    if std::env::var_os("PROBECOST_REQUIRE_AGENT").is_some_and(|value| value == "1") {
-        std::process::exit(1);
+    if agent::is_required() {
+        std::process::exit(2);
     }
 }
 
@@ -169,7 +169,9 @@ impl Ring {
         rate: f64,
         duration: Duration,
     ) -> Result<Step, Obstacle> {
-        let ages = Arc::new(Mutex::new(Histogram::new_with_max(60_000_000_000, 3).expect("a minute")));
+        let ages = Arc::new(Mutex::new(
+            Histogram::new_with_max(60_000_000_000, 3).expect("a minute"),
+        ));
         let sink = Aged {
             pipeline: pipeline(),
             ages: Arc::clone(&ages),

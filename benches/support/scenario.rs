@@ -1,6 +1,8 @@
 //! The events and rules that all of these benches work on: a machine with a few
 //! busy processes and a policy of a thousand rules.
 
+#![allow(dead_code, reason = "each target takes what it needs")]
+
 use probecost::agent::pipeline::{Batch, Cgroups, Hashing, Pattern, Policy, Processes, Sample};
 use probecost::agent::record::Record;
 

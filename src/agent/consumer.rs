@@ -96,6 +96,12 @@ impl Consumer {
             .ok_or_else(|| std::io::Error::other(format!("{path} does not begin with a number")))
     }
 
+    /// Whether the thread reads, or would if there were something.
+    pub(super) fn is_reading(&self) -> bool {
+        let alive = |thread: &JoinHandle<()>| !thread.is_finished();
+        self.thread.as_ref().is_some_and(alive) && !self.shared.paused.load(Ordering::Acquire)
+    }
+
     /// Waits until so many records have been received in all.
     pub(super) fn wait_for(&self, records: u64, patience: Duration) -> bool {
         let start = Instant::now();

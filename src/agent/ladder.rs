@@ -141,7 +141,7 @@ impl Hook {
 }
 
 /// Something that stays hooked until it is dropped.
-pub(super) type Link = Box<dyn Send>;
+pub(super) type Link = Box<dyn Send + Sync>;
 
 /// The kernel's types, if it publishes them.
 pub(super) fn kernel_types() -> Option<Btf> {

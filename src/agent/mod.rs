@@ -209,16 +209,47 @@ impl Agent {
             .into_iter()
             .flatten()
         {
-            let links = ladder::attach(&mut self.ebpf, rung).map_err(|error| {
-                Obstacle::new(
-                    format!(
-                        "{} held a moment ago and does not now: {error}",
-                        rung.name()
-                    ),
-                    "try again, and see cargo run --example check_host",
-                )
-            })?;
-            self.links.extend(links);
+            self.attach_rung(rung)?;
+        }
+        Ok(())
+    }
+
+    /// Hooks one operation only, if it found a rung and nothing is hooked yet.
+    pub fn attach_only(&mut self, operation: Operation) -> Result<(), Obstacle> {
+        let rung = match operation {
+            Operation::Open => self.hooks.open.rung,
+            Operation::Connect => self.hooks.connect.rung,
+        };
+        match rung {
+            Some(rung) if self.links.is_empty() => self.attach_rung(rung),
+            _ => Ok(()),
+        }
+    }
+
+    fn attach_rung(&mut self, rung: Rung) -> Result<(), Obstacle> {
+        let links = ladder::attach(&mut self.ebpf, rung).map_err(|error| {
+            Obstacle::new(
+                format!(
+                    "{} held a moment ago and does not now: {error}",
+                    rung.name()
+                ),
+                "try again, and see cargo run --example check_host",
+            )
+        })?;
+        self.links.extend(links);
+        Ok(())
+    }
+
+    /// What keeps the agent from its work, if anything does. No system call.
+    pub fn health(&self) -> Result<(), Obstacle> {
+        if self.links.is_empty() {
+            return Err(Obstacle::new("the agent is not attached", "attach it"));
+        }
+        if !self.consumer.is_reading() {
+            return Err(Obstacle::new(
+                "the agent's consumer has ended or is paused",
+                "let it go on, or start the agent anew",
+            ));
         }
         Ok(())
     }
