@@ -4,6 +4,10 @@
 //! the whole from a real ring: how many events a second, how old they are when
 //! they are read, and from which rate on some are lost.
 
+#[path = "support/figures.rs"]
+mod figures;
+#[path = "support/required.rs"]
+mod required;
 #[path = "support/ring.rs"]
 mod ring;
 #[path = "support/scenario.rs"]
@@ -24,6 +28,7 @@ use probecost::agent::record::Record;
 const MOST_ROWS: usize = 65_536;
 
 fn main() {
+    required::take_from_arguments();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(800))

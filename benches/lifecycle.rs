@@ -4,6 +4,8 @@
 mod crew;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/required.rs"]
+mod required;
 #[path = "support/scenario.rs"]
 mod scenario;
 
@@ -35,6 +37,7 @@ const RUNGS: [(Operation, Rung); 6] = [
 ];
 
 fn main() {
+    required::take_from_arguments();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(500))
@@ -44,10 +47,10 @@ fn main() {
         .configure_from_args();
     in_process(&mut criterion);
     if let Err(obstacle) = with_agent(&mut criterion) {
-        eprintln!("lifecycle: the rows with an agent are skipped: {obstacle}");
         if agent::is_required() {
-            std::process::exit(2);
+            required::fail(&obstacle);
         }
+        eprintln!("lifecycle: the rows with an agent are skipped: {obstacle}");
     }
     criterion.final_summary();
 }
@@ -178,7 +181,7 @@ fn with_agent(criterion: &mut Criterion) -> Result<(), Obstacle> {
         &mut group,
         "attach_again",
         &mut agent,
-        Agent::detach,
+        detach,
         Agent::attach,
     )?;
     group.finish();
@@ -273,16 +276,21 @@ fn again(
     group: &mut BenchmarkGroup<WallTime>,
     name: &str,
     agent: &mut Agent,
-    between: impl Fn(&mut Agent),
+    between: impl Fn(&mut Agent) -> Result<(), Obstacle>,
     operation: impl Fn(&mut Agent) -> Result<(), Obstacle>,
 ) -> Result<(), Obstacle> {
     let agent = std::cell::RefCell::new(agent);
     timed(
         group,
         name,
-        || Ok(between(&mut agent.borrow_mut())),
+        || between(&mut agent.borrow_mut()),
         |()| operation(&mut agent.borrow_mut()),
     )
+}
+
+fn detach(agent: &mut Agent) -> Result<(), Obstacle> {
+    agent.detach();
+    Ok(())
 }
 
 /// Attaching and detaching by each rung that holds here.
@@ -302,29 +310,15 @@ fn rungs(criterion: &mut Criterion) -> Result<(), Obstacle> {
             continue;
         }
         let name = rung.name().replace('/', "_");
-        for (group, attached) in [("attach", false), ("detach", true)] {
-            let mut group = criterion.benchmark_group(group);
-            group.sample_size(10).sampling_mode(SamplingMode::Flat);
-            if attached {
-                again(
-                    &mut group,
-                    &name,
-                    &mut agent,
-                    |agent| {
-                        let _ = agent.attach_only(operation);
-                    },
-                    |agent| {
-                        agent.detach();
-                        Ok(())
-                    },
-                )?;
-            } else {
-                again(&mut group, &name, &mut agent, Agent::detach, |agent| {
-                    agent.attach_only(operation)
-                })?;
-            }
-            group.finish();
-        }
+        let attach = |agent: &mut Agent| agent.attach_only(operation);
+        let mut group = criterion.benchmark_group("attach");
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
+        again(&mut group, &name, &mut agent, detach, attach)?;
+        group.finish();
+        let mut group = criterion.benchmark_group("detach");
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
+        again(&mut group, &name, &mut agent, attach, detach)?;
+        group.finish();
     }
     Ok(())
 }

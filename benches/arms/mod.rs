@@ -1,9 +1,9 @@
 //! What the Criterion targets share: one workload under all its arms.
 
-use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
+#[path = "../support/required.rs"]
+mod required;
+
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement::WallTime};
@@ -11,16 +11,15 @@ use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
 use probecost::workload::{Name, Workload, default_file};
 
+use required::fail;
+
 /// The body of a target: benches `names`, each under all arms, with what one
 /// operation moves.
 ///
 /// `--require-agent` is taken out of the arguments, which are otherwise
 /// Criterion's.
 pub fn bench(names: &[(Name, Option<Throughput>)]) {
-    let asked = std::env::args_os().any(|argument| argument == "--require-agent");
-    if asked {
-        run_again_requiring_agent();
-    }
+    required::take_from_arguments();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
@@ -32,26 +31,6 @@ pub fn bench(names: &[(Name, Option<Throughput>)]) {
         }
     }
     criterion.final_summary();
-}
-
-/// Criterion reads the arguments itself and knows nothing of this one.
-fn run_again_requiring_agent() -> ! {
-    let arguments: Vec<OsString> = std::env::args_os()
-        .skip(1)
-        .filter(|argument| argument != "--require-agent")
-        .collect();
-    let error = std::env::current_exe().map(|executable| {
-        Command::new(executable)
-            .args(arguments)
-            .env("PROBECOST_REQUIRE_AGENT", "1")
-            .exec()
-    });
-    fail(&format!("this executable cannot start itself: {error:?}"))
-}
-
-fn fail(why: &dyn std::fmt::Display) -> ! {
-    eprintln!("error: {why}");
-    std::process::exit(2)
 }
 
 fn arms(

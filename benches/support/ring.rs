@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use hdrhistogram::Histogram;
-use probecost::agent::pipeline::{Binary, Cgroups, Hashing, Pipeline, Registry, Writer};
+use probecost::agent::pipeline::{
+    Binary, Cgroups, Encode, Hashing, Json, Pattern, Pipeline, Registry, Writer,
+};
 use probecost::agent::record::Record;
 use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup, pin_this_thread};
 use probecost::host::{Obstacle, allowed_cpus};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::figures::{self, Figures};
+use crate::required::fail;
 use crate::scenario;
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
@@ -22,16 +26,11 @@ const RECORD_ROOM: u32 = 72;
 
 /// Measures, or says in one line why not.
 pub fn bench(criterion: &mut Criterion) {
-    match try_bench(criterion) {
-        Ok(()) => {}
-        Err(obstacle) => skip(&obstacle),
-    }
-}
-
-fn skip(obstacle: &Obstacle) {
-    eprintln!("event_processing: the rows from the ring are skipped: {obstacle}");
-    if agent::is_required() {
-        std::process::exit(2);
+    if let Err(obstacle) = try_bench(criterion) {
+        if agent::is_required() {
+            fail(&obstacle);
+        }
+        eprintln!("event_processing: the rows from the ring are skipped: {obstacle}");
     }
 }
 
@@ -42,12 +41,11 @@ fn try_bench(criterion: &mut Criterion) -> Result<(), Obstacle> {
         cpus: allowed_cpus(),
     };
     ring.rates(criterion)?;
-    if std::env::args()
-        .skip(1)
-        .all(|argument| argument == "--bench")
-    {
-        ring.ladder()?;
-        ring.ages()?;
+    if figures::all_asked_for() {
+        let mut figures = Figures::new();
+        ring.ladder(&mut figures)?;
+        ring.ages(&mut figures)?;
+        figures.write("event_processing");
     }
     Ok(())
 }
@@ -83,7 +81,7 @@ impl Ring {
         group.throughput(Throughput::Elements(1));
         let options = self.options();
         for (name, per_call) in [("single", 1), ("burst", 20)] {
-            let mut load = self.load(&options, pipeline())?;
+            let mut load = self.load(&options, pipeline(Binary))?;
             load.set_per_call(per_call)?;
             sustained(&mut group, name, &load, options.ring_bytes, per_call)?;
         }
@@ -97,7 +95,7 @@ impl Ring {
                 wakeup,
                 ..options.clone()
             };
-            let load = self.load(&options, pipeline())?;
+            let load = self.load(&options, pipeline(Binary))?;
             sustained(&mut group, name, &load, options.ring_bytes, 1)?;
         }
         group.finish();
@@ -110,7 +108,7 @@ impl Ring {
                 ring_bytes,
                 ..options.clone()
             };
-            let load = self.load(&options, pipeline())?;
+            let load = self.load(&options, pipeline(Binary))?;
             sustained(&mut group, name, &load, options.ring_bytes, 1)?;
         }
         group.finish();
@@ -118,29 +116,56 @@ impl Ring {
     }
 
     /// Paced loads, faster and faster, and what was lost of each.
-    fn ladder(&self) -> Result<(), Obstacle> {
-        let options = self.options();
+    fn ladder(&self, figures: &mut Figures) -> Result<(), Obstacle> {
+        const MOST: f64 = f64::INFINITY;
         println!(
-            "from the ring through the pipeline, {} KiB ring, one producing thread:",
-            options.ring_bytes >> 10
+            "from an 8 MiB ring through the pipeline, made by one thread, 1 or 20 events a call:"
         );
         println!(
-            "per call   asked M/s  reached M/s     events       lost    lost %  counted   age p50 µs   p99 µs"
+            "frames  per call   asked M/s    made M/s     events       lost    lost %  counted   age p50 µs   p99 µs"
         );
         for (per_call, rates) in [
-            (1, &[0.5, 1.5, 3.0, 5.0, f64::INFINITY][..]),
-            (20, &[1.0, 5.0, 10.0, 15.0, 20.0, 25.0, f64::INFINITY][..]),
+            (1, &[0.5, 1.5, 3.0, 5.0, MOST][..]),
+            (20, &[1.0, 5.0, 10.0, 15.0, 20.0, 25.0, MOST]),
         ] {
-            for &rate in rates {
-                let step = self.paced(&options, per_call, rate, Duration::from_millis(400))?;
-                println!("{step}");
-            }
+            self.climb("binary", per_call, rates, || pipeline(Binary), figures)?;
+        }
+        self.climb(
+            "json",
+            20,
+            &[2.5, 5.0, 7.5, 10.0],
+            || pipeline(Json),
+            figures,
+        )
+    }
+
+    fn climb<S: Sink>(
+        &self,
+        frames: &str,
+        per_call: u32,
+        rates: &[f64],
+        sink: impl Fn() -> S,
+        figures: &mut Figures,
+    ) -> Result<(), Obstacle> {
+        let options = self.options();
+        for &rate in rates {
+            let step = self.paced(&options, sink(), per_call, rate, Duration::from_millis(400))?;
+            println!("{frames:<6} {step}");
+            let asked = if rate.is_finite() {
+                format!("{rate}m")
+            } else {
+                "most".into()
+            };
+            let id = format!("ring_ladder/{frames}/{per_call}/{asked}");
+            figures.count(format!("{id}/lost"), "percent", step.lost_percent());
+            figures.count(format!("{id}/made"), "events/s", step.made() * 1e6);
+            figures.count(format!("{id}/miscounted"), "count", step.miscounted as f64);
         }
         Ok(())
     }
 
     /// How old events are when they are read, at a tenth of a million a second.
-    fn ages(&self) -> Result<(), Obstacle> {
+    fn ages(&self, figures: &mut Figures) -> Result<(), Obstacle> {
         println!("age of an event at the consumer, 0.1 M events/s:");
         println!("wake-up    drained every ms   p50 µs   p99 µs");
         for (name, wakeup) in wakeups() {
@@ -150,21 +175,33 @@ impl Ring {
                     drain_every,
                     ..self.options()
                 };
-                let step = self.paced(&options, 1, 0.1, Duration::from_millis(400))?;
+                let step = self.paced(
+                    &options,
+                    pipeline(Binary),
+                    1,
+                    0.1,
+                    Duration::from_millis(400),
+                )?;
                 println!(
                     "{name:<10} {:>16} {:>8.0} {:>8.0}",
                     drain_every.as_millis(),
                     step.age_us(0.5),
                     step.age_us(0.99)
                 );
+                for (quantile, q) in [("p50", 0.5), ("p99", 0.99)] {
+                    let id = format!("ring_age/{name}/{}ms/{quantile}", drain_every.as_millis());
+                    figures.count(id, "us", step.age_us(q));
+                }
             }
         }
         Ok(())
     }
 
+    /// So many millions of events a second for so long.
     fn paced(
         &self,
         options: &Options,
+        sink: impl Sink,
         per_call: u32,
         rate: f64,
         duration: Duration,
@@ -173,7 +210,7 @@ impl Ring {
             Histogram::new_with_max(60_000_000_000, 3).expect("a minute"),
         ));
         let sink = Aged {
-            pipeline: pipeline(),
+            pipeline: sink,
             ages: Arc::clone(&ages),
             seen: 0,
         };
@@ -206,7 +243,7 @@ impl Ring {
             elapsed,
             events,
             lost: stats.open.failed,
-            exact: stats.received + stats.open.failed == events,
+            miscounted: events.abs_diff(stats.received + stats.open.failed),
             ages,
         })
     }
@@ -220,12 +257,10 @@ fn wakeups() -> [(&'static str, Wakeup); 3] {
     ]
 }
 
-fn pipeline() -> Pipeline<Writer<Binary, std::io::Sink>> {
+fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
     let registry = Registry::new(scenario::policy(scenario::RULES));
-    registry.register([probecost::agent::pipeline::Pattern::Below(
-        (*b"/load").into(),
-    )]);
-    let output = Writer::new(Binary, std::io::sink(), 1 << 16);
+    registry.register([Pattern::Below((*b"/load").into())]);
+    let output = Writer::new(encode, std::io::sink(), 1 << 16);
     Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
 }
 
@@ -273,7 +308,7 @@ impl<S: Sink> Sink for Aged<S> {
     fn take(&mut self, record: &[u8]) {
         self.pipeline.take(record);
         self.seen += 1;
-        if self.seen % AGE_SAMPLE == 0
+        if self.seen.is_multiple_of(AGE_SAMPLE)
             && let Ok(record) = Record::decode(record)
         {
             let now = clock_gettime(ClockId::Monotonic);
@@ -297,11 +332,21 @@ struct Step {
     elapsed: Duration,
     events: u64,
     lost: u64,
-    exact: bool,
+    /// By how many the events received and those counted as lost miss those made.
+    miscounted: u64,
     ages: Histogram<u64>,
 }
 
 impl Step {
+    fn lost_percent(&self) -> f64 {
+        self.lost as f64 / self.events as f64 * 100.0
+    }
+
+    /// In millions of events a second.
+    fn made(&self) -> f64 {
+        self.events as f64 / self.elapsed.as_nanos() as f64 * 1e3
+    }
+
     fn age_us(&self, quantile: f64) -> f64 {
         self.ages.value_at_quantile(quantile) as f64 / 1000.0
     }
@@ -309,20 +354,22 @@ impl Step {
 
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let asked = if self.rate.is_finite() {
-            format!("{:.2}", self.rate)
-        } else {
-            "most".into()
+        let asked = match self.rate {
+            rate if rate.is_finite() => format!("{rate:.2}"),
+            _ => "most".into(),
         };
-        let reached = self.events as f64 / self.elapsed.as_nanos() as f64 * 1e3;
+        let counted = match self.miscounted {
+            0 => "exactly",
+            _ => "WRONG",
+        };
         write!(
             f,
-            "{:>8} {asked:>11} {reached:>12.2} {:>10} {:>10} {:>9.3} {:>8} {:>12.0} {:>8.0}",
+            "{:>8} {asked:>11} {:>11.2} {:>10} {:>10} {:>9.3} {counted:>8} {:>12.0} {:>8.0}",
             self.per_call,
+            self.made(),
             self.events,
             self.lost,
-            self.lost as f64 / self.events as f64 * 100.0,
-            if self.exact { "exactly" } else { "WRONG" },
+            self.lost_percent(),
             self.age_us(0.5),
             self.age_us(0.99),
         )
