@@ -62,13 +62,9 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
         })
         .collect();
     if rules.other_machine.is_some() {
-        let ratios = ratios(baseline, runs, rules);
-        drafts.extend(
-            ratios
-                .into_iter()
-                .filter(|(id, _)| wanted(id).is_ok())
-                .map(|(_, d)| d),
-        );
+        let ratios = ratios(baseline, runs, rules).into_iter();
+        let wanted = ratios.filter(|(id, _)| wanted(id).is_ok());
+        drafts.extend(wanted.map(|(_, draft)| draft));
     }
     let mut rows = settle(drafts, rules.gate);
     rows.sort_by(|a, b| {
@@ -83,36 +79,28 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
 
 /// Decides about all open rows together.
 fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
-    let open: Vec<Evidence> = drafts
-        .iter()
-        .filter_map(|d| match d {
-            Draft::Open(_, evidence) => Some(evidence.clone()),
-            Draft::Done(_) => None,
-        })
-        .collect();
-    let mut decisions = decide(&open, &gate.times, &gate.severity).into_iter();
-    let fill = |row: Row, decision: Option<crate::decide::Decision>| match decision {
-        None => row,
-        Some(d) => Row {
-            status: d.status,
-            severity: d.severity,
-            change_pct: Some(thousandths(d.change_pct)),
-            ci_pct: d
-                .interval_pct
-                .map(|i| [thousandths(i.lo), thousandths(i.hi)]),
-            noise_floor_pct: d.noise_floor_pct.map(thousandths),
-            more_runs: d.more_runs,
-            reason: d.reason,
-            ..row
-        },
-    };
-    drafts
-        .into_iter()
-        .map(|draft| match draft {
-            Draft::Done(row) => row,
-            Draft::Open(row, _) => fill(row, decisions.next()),
-        })
-        .collect()
+    let (mut rows, mut open, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    for draft in drafts {
+        match draft {
+            Draft::Done(row) => rows.push(row),
+            Draft::Open(row, figures) => {
+                open.push(row);
+                evidence.push(figures);
+            }
+        }
+    }
+    let decisions = decide(&evidence, &gate.times, &gate.severity);
+    rows.extend(open.into_iter().zip(decisions).map(|(row, d)| Row {
+        status: d.status,
+        severity: d.severity,
+        change_pct: Some(thousandths(d.change_pct)),
+        ci_pct: d.interval_pct.map(|i| [i.lo, i.hi].map(thousandths)),
+        noise_floor_pct: d.noise_floor_pct.map(thousandths),
+        more_runs: d.more_runs,
+        reason: d.reason,
+        ..row
+    }));
+    rows
 }
 
 /// More digits than that say nothing.
@@ -185,70 +173,76 @@ fn with_current(row: Row, unit: Unit, values: &[f64]) -> Row {
     }
 }
 
+/// What the runs say of a benchmark, all together.
+enum Now {
+    Times(Vec<Time>),
+    Counts(Unit, Vec<f64>),
+    /// No run measured it, and how that is known.
+    Nothing(String),
+    /// A result cannot be used, and why.
+    Broken(String),
+}
+
+fn now(readings: &[&Reading]) -> Now {
+    let (mut times, mut counts) = (Vec::new(), Vec::new());
+    let mut nothing = "the baseline has it, and no run measured it".to_owned();
+    for reading in readings {
+        match reading {
+            Reading::Time(time) => times.push(*time),
+            Reading::Count(count, unit) => counts.push((*count, *unit)),
+            Reading::Stale(cause) => nothing.clone_from(cause),
+            Reading::Broken(cause) => return Now::Broken(cause.clone()),
+        }
+    }
+    match counts.first() {
+        None if times.is_empty() => Now::Nothing(nothing),
+        None => Now::Times(times),
+        Some((_, unit)) if times.is_empty() && counts.iter().all(|(_, u)| u == unit) => {
+            Now::Counts(*unit, counts.iter().map(|(count, _)| *count).collect())
+        }
+        Some(_) => Now::Broken("the runs do not all count it in the same unit".into()),
+    }
+}
+
 fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rules) -> Draft {
-    let done = |status, reason: &str| Draft::Done(blank(id, history, status, reason));
-    let causes =
-        |pick: fn(&Reading) -> Option<&String>| readings.iter().find_map(|r| pick(r)).cloned();
-    if let Some(cause) = causes(|r| match r {
-        Reading::Broken(cause) => Some(cause),
-        _ => None,
-    }) {
-        return done(Status::Broken, &cause);
-    }
-    let times: Vec<Time> = readings
-        .iter()
-        .filter_map(|r| match r {
-            Reading::Time(time) => Some(*time),
-            _ => None,
-        })
-        .collect();
-    let counts: Vec<(f64, Unit)> = readings
-        .iter()
-        .filter_map(|r| match r {
-            Reading::Count(count, unit) => Some((*count, *unit)),
-            _ => None,
-        })
-        .collect();
-    let (unit, values): (Unit, Vec<f64>) = match counts.first() {
-        Some((_, unit)) => (*unit, counts.iter().map(|c| c.0).collect()),
-        None => (Unit::Ns, times.iter().map(|t| t.median).collect()),
+    let without = |status, reason| Draft::Done(blank(id, history, status, reason));
+    let (unit, values) = match (now(readings), history) {
+        (Now::Broken(cause), _) => return without(Status::Broken, cause),
+        (Now::Nothing(cause), Some(_)) => return without(Status::Missing, cause),
+        (Now::Nothing(cause), None) => return without(Status::Filtered, cause),
+        (Now::Counts(unit, counts), _) => (unit, counts),
+        (Now::Times(times), Some(history)) if history.unit == Unit::Ns => {
+            return timed(id, history, &times, rules);
+        }
+        (Now::Times(times), _) => (Unit::Ns, times.iter().map(|t| t.median).collect()),
     };
-    let Some(history) = history else {
-        let stale = causes(stale_cause);
-        return match (values.is_empty(), stale) {
-            (true, Some(cause)) => done(Status::Filtered, &cause),
-            _ => {
-                let row = blank(
-                    id,
-                    None,
-                    Status::New,
-                    "not in the baseline; refresh takes it in",
-                );
-                Draft::Done(with_current(row, unit, &values))
-            }
-        };
-    };
-    if values.is_empty() {
-        let reason = causes(stale_cause)
-            .unwrap_or_else(|| "the baseline has it, and no run measured it".into());
-        return done(Status::Missing, &reason);
+    match history {
+        None => {
+            let row = blank(
+                id,
+                None,
+                Status::New,
+                "not in the baseline; refresh takes it in",
+            );
+            Draft::Done(with_current(row, unit, &values))
+        }
+        Some(history) if history.unit != unit => {
+            let (now, before) = (unit.name(), history.unit.name());
+            let reason = format!("it is counted in {now} now, and in {before} in the baseline");
+            without(Status::Broken, reason)
+        }
+        Some(history) => {
+            let row = blank(id, Some(history), Status::Unchanged, "");
+            Draft::Done(judge_count(with_current(row, unit, &values), rules.gate))
+        }
     }
-    if unit != history.unit || (!counts.is_empty() && !times.is_empty()) {
-        let reason = format!(
-            "it is counted in {} now, and in {} in the baseline",
-            unit.name(),
-            history.unit.name()
-        );
-        return done(Status::Broken, &reason);
-    }
-    let row = with_current(
-        blank(id, Some(history), Status::Unchanged, ""),
-        unit,
-        &values,
-    );
-    if unit != Unit::Ns {
-        return Draft::Done(judge_count(row, rules.gate));
-    }
+}
+
+/// A benchmark that both sides timed.
+fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
+    let medians: Vec<f64> = times.iter().map(|t| t.median).collect();
+    let row = blank(id, Some(history), Status::Unchanged, "");
+    let row = with_current(row, Unit::Ns, &medians);
     if let Some(why) = rules.other_machine {
         return Draft::Done(Row {
             status: Status::Incomparable,
@@ -256,19 +250,12 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
             ..row
         });
     }
+    let sides = row.baseline.zip(row.current);
     let shortest = rules.gate.times.shortest_ns;
-    if [row.baseline, row.current]
-        .into_iter()
-        .flatten()
-        .any(|ns| ns < shortest)
-    {
-        let change = row
-            .baseline
-            .zip(row.current)
-            .map(|(old, new)| thousandths(100.0 * (new / old - 1.0)));
+    if let Some((old, new)) = sides.filter(|(old, new)| old.min(*new) < shortest) {
         return Draft::Done(Row {
             status: Status::Filtered,
-            change_pct: change,
+            change_pct: Some(thousandths(100.0 * (new / old - 1.0))),
             reason: format!("shorter than {shortest} ns: shown, never alarmed on"),
             ..row
         });
@@ -276,18 +263,11 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
     let evidence = Evidence {
         old: history.medians(),
         old_p10: history.p10s(),
-        new: values,
+        new: medians,
         new_p10: times.iter().map(|t| t.p10).collect(),
         threshold_pct: threshold(rules, id),
     };
     Draft::Open(row, evidence)
-}
-
-fn stale_cause(reading: &Reading) -> Option<&String> {
-    match reading {
-        Reading::Stale(cause) => Some(cause),
-        _ => None,
-    }
 }
 
 fn threshold(rules: &Rules, id: &str) -> f64 {
