@@ -103,6 +103,11 @@ fn run(
     let status = Command::new(program)
         .args(arguments)
         .env("CRITERION_HOME", &partial)
+        // The counts of gungraun and of iai-callgrind, as it was called, lie beside the times.
+        .env("GUNGRAUN_HOME", partial.join("gungraun"))
+        .env("GUNGRAUN_SAVE_SUMMARY", "json")
+        .env("IAI_CALLGRIND_HOME", partial.join("iai-callgrind"))
+        .env("IAI_CALLGRIND_SAVE_SUMMARY", "json")
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(other)

@@ -272,6 +272,12 @@ fn runs_are_made_kept_and_gone_on_with() {
     assert!(run("5").exits(0).out.contains("3 runs made, 5 in"));
     assert!(!place.path("runs/2.partial").exists());
     assert!(run("5").exits(0).out.contains("already holds 5 runs"));
+    // It says as well where counts shall go.
+    let told = format!("test \"$GUNGRAUN_HOME\" && test \"$IAI_CALLGRIND_HOME\" && {script}");
+    let other = [
+        "run", "--times", "1", "--out", "other", "--", "sh", "-c", &told,
+    ];
+    place.compare(&other).exits(0);
     place
         .compare(&["refresh", "--run", "runs", "--out", "b.json"])
         .exits(0);
