@@ -29,7 +29,7 @@ pub struct Change {
     pub error: f64,
     /// Degrees of freedom behind the error.
     pub freedom: f64,
-    /// What the error would be with endlessly many current runs.
+    /// What the error's square would be with endlessly many current runs.
     limit: f64,
     /// The standard deviation of one run.
     spread: f64,
@@ -41,22 +41,20 @@ impl Reference<'_> {
     /// The spread of single runs is 1.4826 times the median of all runs' distances from
     /// the median of their own session (Rousseeuw & Croux 1993), so that nearly half of
     /// the runs may be outliers of any size. A median of n normal values has the variance
-    /// π / (2n + π - 2) of one (exact at n = 1; for small even n up to a quarter too much). The drift
-    /// between sessions is what the sessions' medians show beyond that.
+    /// π / (2n + π - 2) of one (exact at n = 1; for small even n up to a quarter too
+    /// much). The drift between sessions is what the sessions' medians show beyond that.
     ///
     /// `None` where no session and not the current runs have three values.
     pub fn change(&self, current: &[f64]) -> Option<Change> {
         let all: Vec<f64> = self.sessions.concat();
         let groups = self.sessions.iter().map(Vec::as_slice).chain([current]);
         let (spread, freedom) = spread(groups)?;
-        let sessions = self.sessions.iter().filter(|s| !s.is_empty()).count() as f64;
-        let drift = self.drift_variance(spread);
-        let limit = spread.powi(2) * median_variance(all.len()) + drift * (1.0 + 1.0 / sessions);
+        let limit = self.variance(spread);
         Some(Change {
             est: median(current)? - median(&all)?,
             error: (limit + spread.powi(2) * median_variance(current.len())).sqrt(),
             freedom,
-            limit: limit.sqrt(),
+            limit,
             spread,
         })
     }
@@ -66,12 +64,17 @@ impl Reference<'_> {
     /// runs allow.
     pub fn noise_floor(&self, runs: usize, confidence: f64) -> Option<f64> {
         let (spread, freedom) = spread(self.sessions.iter().map(Vec::as_slice))?;
+        let variance = self.variance(spread) + spread.powi(2) * median_variance(runs);
+        Some(reach(freedom, confidence)? * variance.sqrt())
+    }
+
+    /// The variance of what a new session's middle is expected to be: of the median of all
+    /// runs, and of the drift of the sessions behind it and of the new one.
+    fn variance(&self, spread: f64) -> f64 {
+        let runs = self.sessions.iter().map(Vec::len).sum();
         let sessions = self.sessions.iter().filter(|s| !s.is_empty()).count() as f64;
-        let all = self.sessions.iter().map(Vec::len).sum();
-        let error = (spread.powi(2) * (median_variance(all) + median_variance(runs))
-            + self.drift_variance(spread) * (1.0 + 1.0 / sessions))
-            .sqrt();
-        Some(reach(freedom, confidence)? * error)
+        spread.powi(2) * median_variance(runs)
+            + self.drift_variance(spread) * (1.0 + 1.0 / sessions)
     }
 
     /// The variance between sessions: what was seen, and the assumption as one more
@@ -116,7 +119,7 @@ impl Change {
     pub fn runs_for(&self, chance: f64) -> Option<usize> {
         let t = StudentsT::new(0.0, 1.0, self.freedom).ok()?;
         let error = self.est.abs() / t.inverse_cdf(1.0 - chance);
-        let room = error.powi(2) - self.limit.powi(2);
+        let room = error.powi(2) - self.limit;
         if room <= 0.0 {
             return None;
         }

@@ -158,7 +158,7 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
         .is_some_and(|i| !i.contains(0.0));
     if !(rare && certain) {
         let more = change
-            .runs_for(limit)
+            .runs_for(limit.min((1.0 - CONFIDENCE) / 2.0))
             .map(|n| n.saturating_sub(row.new.len()).max(1));
         let remedy = match more {
             Some(1) => "1 more run would decide".to_owned(),
