@@ -10,7 +10,7 @@ use super::worker::pin_workload;
 use super::{Arm, Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
 use super::{parts, proportionality, unhooked, versus};
 use crate::agent::{self, Agent, Wakeup};
-use crate::host::{Host, Obstacle};
+use crate::host::{Host, Obstacle, Watch};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Getppid, Name, Workload};
 
@@ -64,6 +64,7 @@ pub fn overhead(
         workloads.push((name, workload));
     }
     pin_workload(request.job.cpu)?;
+    let watch = Watch::start();
     let mut warnings = warnings(&request.job);
     warnings.push(UNFINISHED.into());
 
@@ -90,6 +91,7 @@ pub fn overhead(
         },
         rows: Vec::new(),
         controls: Controls::default(),
+        surroundings: None,
         warnings,
     };
     let mut a_a = BTreeMap::new();
@@ -142,6 +144,9 @@ pub fn overhead(
             .push(format!("a control could not be measured: {failure}"));
     }
     report.warnings.retain(|warning| warning != UNFINISHED);
+    let surroundings = watch.stop();
+    report.warnings.extend(surroundings.disturbances());
+    report.surroundings = Some(surroundings);
     keep(&report)?;
     Ok(report)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Arm, Block, Calibration, Footprint, KernelTime, Latencies, Latency, Measured, Pair};
 use super::{Parts, Round, Versus, versus};
 use crate::agent::{Agent, Counters, Hook};
-use crate::host::{Host, Obstacle};
+use crate::host::{Host, Obstacle, Surroundings};
 use crate::stats::{Interval, median};
 use crate::workload::{Calls, Name};
 
@@ -40,6 +40,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What shows that the rows can be believed.
     pub controls: Controls,
+    /// What else went on meanwhile; none where the measurement was cut off.
+    pub surroundings: Option<Surroundings>,
     /// What a reader should know before believing a number.
     pub warnings: Vec<String>,
 }
