@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read};
 use tempfile::NamedTempFile;
 
@@ -44,7 +44,9 @@ impl FullRead {
 
 impl Workload for FullRead {
     fn operate(&mut self) -> Result<u64, Errno> {
-        let file = open(
+        // As the C library does: a hook of `openat` alone must see it.
+        let file = openat(
+            CWD,
             self.path.as_c_str(),
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),

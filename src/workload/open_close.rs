@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read};
 
 use super::{Calls, Workload};
@@ -37,7 +37,9 @@ impl OpenClose {
 
 impl Workload for OpenClose {
     fn operate(&mut self) -> Result<u64, Errno> {
-        let file = open(
+        // As the C library does: a hook of `openat` alone must see it.
+        let file = openat(
+            CWD,
             self.path.as_c_str(),
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
