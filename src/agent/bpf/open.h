@@ -222,7 +222,8 @@ int open_tracepoint(struct sys_enter_args *ctx)
 }
 
 /* The LSM hook has the file itself: its resolved path and its inode. */
-#define READ_PATH(buffer, capacity) bpf_d_path(&file->f_path, buffer, capacity)
+#define READ_PATH(buffer, capacity)                                                              \
+	(set->fields & FIELD_TARGET ? bpf_d_path(&file->f_path, buffer, capacity) : 0)
 /* d_path says "name too long" where the buffer is too small. */
 #define TOO_SHORT_FOR(length, capacity) ((length) == -36)
 #define PUT_FILE(record)                                                                         \
