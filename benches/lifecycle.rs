@@ -301,10 +301,7 @@ fn rungs(criterion: &mut Criterion) -> Result<(), Obstacle> {
             ..Options::default()
         };
         let mut agent = Agent::start(options)?;
-        let hook = match operation {
-            Operation::Open => &agent.hooks().open,
-            Operation::Connect => &agent.hooks().connect,
-        };
+        let hook = agent.hooks().of(operation);
         if hook.rung != Some(rung) {
             println!("{} does not hold here: {}", rung.name(), hook.failures());
             continue;

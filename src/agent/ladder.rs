@@ -103,7 +103,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub(super) fn rungs(self) -> &'static [Rung] {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Open, Self::Connect];
+
+    /// The ways to hook it, best first.
+    pub fn rungs(self) -> &'static [Rung] {
         match self {
             Self::Open => &Rung::OPEN,
             Self::Connect => &Rung::CONNECT,

@@ -85,7 +85,25 @@ pub struct Stats {
     pub received: u64,
 }
 
+impl Hooks {
+    /// The one of this operation.
+    pub fn of(&self, operation: Operation) -> &Hook {
+        match operation {
+            Operation::Open => &self.open,
+            Operation::Connect => &self.connect,
+        }
+    }
+}
+
 impl Stats {
+    /// The counts of this operation.
+    pub fn of(&self, operation: Operation) -> Counters {
+        match operation {
+            Operation::Open => self.open,
+            Operation::Connect => self.connect,
+        }
+    }
+
     /// The counts of both hooks.
     pub fn total(&self) -> Counters {
         self.open + self.connect
@@ -216,11 +234,7 @@ impl Agent {
 
     /// Hooks one operation only, if it found a rung and nothing is hooked yet.
     pub fn attach_only(&mut self, operation: Operation) -> Result<(), Obstacle> {
-        let rung = match operation {
-            Operation::Open => self.hooks.open.rung,
-            Operation::Connect => self.hooks.connect.rung,
-        };
-        match rung {
+        match self.hooks.of(operation).rung {
             Some(rung) if self.links.is_empty() => self.attach_rung(rung),
             _ => Ok(()),
         }

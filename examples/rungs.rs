@@ -1,0 +1,104 @@
+//! Every rung of the agent's ladder, tried by itself: `cargo run --example rungs`.
+//!
+//! A line each: its name; `taken` where the agent hooks by it here, `holds` where
+//! it also could, `no`, or `wrong`; and why. Exit status 1 where a rung is `wrong`:
+//! it holds, and does not do what it promises.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::process::ExitCode;
+
+use probecost::agent::{Agent, Counters, Operation, Options, Rung};
+use probecost::host::Obstacle;
+
+/// How often the operation is done.
+const TIMES: u64 = 100;
+
+fn main() -> ExitCode {
+    let best = Agent::start(Options::default()).map(|agent| agent.hooks().clone());
+    let mut wrong = false;
+    for operation in Operation::ALL {
+        let taken = best
+            .as_ref()
+            .ok()
+            .and_then(|hooks| hooks.of(operation).rung);
+        for &rung in operation.rungs() {
+            let (word, why) = match proven(operation, rung) {
+                Ok(()) if taken == Some(rung) => ("taken", String::new()),
+                Ok(()) => ("holds", String::new()),
+                Err(Flaw::Missing(why)) => ("no", why),
+                Err(Flaw::Wrong(why)) => ("wrong", why),
+            };
+            wrong |= word == "wrong";
+            println!("{:<36} {word:<5} {why}", rung.name());
+        }
+    }
+    ExitCode::from(u8::from(wrong))
+}
+
+/// Why a rung cannot be used.
+enum Flaw {
+    /// It does not hold here.
+    Missing(String),
+    /// It holds, and does not do what it promises.
+    Wrong(String),
+}
+
+impl From<Obstacle> for Flaw {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Wrong(obstacle.to_string())
+    }
+}
+
+/// Whether by this rung each operation gives one event while the agent is
+/// attached and none afterwards.
+fn proven(operation: Operation, rung: Rung) -> Result<(), Flaw> {
+    let options = Options {
+        rung: Some(rung),
+        ..Options::default()
+    };
+    let mut agent = Agent::start(options).map_err(|obstacle| Flaw::Missing(obstacle.why))?;
+    let hook = agent.hooks().of(operation);
+    if hook.rung != Some(rung) {
+        let tried = hook.tried.iter().find(|tried| tried.rung == rung);
+        let why = tried.map_or("not tried", |tried| &tried.error);
+        return Err(Flaw::Missing(why.into()));
+    }
+    let target = UdpSocket::bind("127.0.0.1:0").map_err(|error| failed(&error))?;
+    let times = || {
+        (0..TIMES).try_for_each(|_| match operation {
+            Operation::Open => File::open("/etc/hosts").map(drop),
+            Operation::Connect => UdpSocket::bind("127.0.0.1:0")?.connect(target.local_addr()?),
+        })
+    };
+
+    agent.attach_only(operation)?;
+    agent.set_emitting(true)?;
+    let before = agent.stats()?;
+    times().map_err(|error| failed(&error))?;
+    let after = agent.drain()?;
+    agent.detach();
+    times().map_err(|error| failed(&error))?;
+    let detached = agent.stats()?;
+
+    let counts = after.of(operation) - before.of(operation);
+    let one_each = Counters {
+        seen: TIMES,
+        submitted: TIMES,
+        ..counts
+    };
+    if counts != one_each || !counts.balanced() || after.received - before.received != TIMES {
+        return Err(Flaw::Wrong(format!("{TIMES} operations gave {counts:?}")));
+    }
+    let unwanted = detached.of(operation).seen - after.of(operation).seen;
+    if unwanted > 0 {
+        return Err(Flaw::Wrong(format!(
+            "detached, it still saw {unwanted} calls"
+        )));
+    }
+    Ok(())
+}
+
+fn failed(error: &std::io::Error) -> Flaw {
+    Flaw::Wrong(format!("the operation failed: {error}"))
+}
