@@ -1,10 +1,9 @@
 //! From the number of a cgroup to its path.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use hashbrown::HashMap;
 
 /// How deep a tree of cgroups is followed; the kernel allows more, nobody nests
 /// deeper.
@@ -15,7 +14,7 @@ const DEEPEST: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Cgroups {
     root: Option<PathBuf>,
-    paths: HashMap<u64, Option<Arc<str>>>,
+    paths: BTreeMap<u64, Option<Arc<str>>>,
 }
 
 impl Cgroups {
@@ -23,7 +22,7 @@ impl Cgroups {
     pub fn new(root: Option<PathBuf>) -> Self {
         Self {
             root,
-            paths: HashMap::new(),
+            paths: BTreeMap::new(),
         }
     }
 
@@ -46,7 +45,7 @@ fn collect(
     directory: &Path,
     name: &str,
     deeper: usize,
-    paths: &mut HashMap<u64, Option<Arc<str>>>,
+    paths: &mut BTreeMap<u64, Option<Arc<str>>>,
 ) {
     let Ok(about) = std::fs::metadata(directory) else {
         return;
