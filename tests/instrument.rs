@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use probecost::host::Right;
 use serde_json::Value;
 
 /// Two measurements at a time would measure each other.
@@ -75,6 +76,11 @@ fn a_short_run_gives_every_arm_or_says_why_not() {
         );
         assert_eq!(row["drops"], 0);
         assert_eq!(row["vs_off"].is_null(), arm == "off", "{row}");
+        assert_eq!(
+            row["kernel"].is_null(),
+            arm == "off" || Right::SysAdmin.check().is_err(),
+            "{row}"
+        );
     }
     let a_a = &report["controls"]["a_a"]["ratio"];
     assert!(a_a["lo"].as_f64() <= a_a["hi"].as_f64(), "{a_a}");
@@ -274,8 +280,10 @@ fn bad_arguments_are_named() {
         (&["--cpu", "4000"], "--cpu"),
         (&["--frobnicate"], "--frobnicate"),
     ];
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().to_str().unwrap();
     for (arguments, said) in cases {
-        let output = run(arguments);
+        let output = run(&[&["--out", out], arguments].concat());
         assert_eq!(
             output.status.code(),
             Some(2),

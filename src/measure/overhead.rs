@@ -10,7 +10,7 @@ use super::worker::pin_workload;
 use super::{Arm, Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
 use super::{parts, proportionality, unhooked, versus};
 use crate::agent::{self, Agent, Wakeup};
-use crate::host::{Host, Obstacle, Watch};
+use crate::host::{Host, Obstacle, Right, Watch};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Getppid, Name, Workload};
 
@@ -162,6 +162,12 @@ fn warnings(job: &Job) -> Vec<String> {
                 .into(),
         );
     }
+    if let Err(obstacle) = Right::SysAdmin.check() {
+        warnings.push(format!(
+            "what the programs ran for, and other agents, cannot be seen: {}",
+            obstacle.why
+        ));
+    }
     warnings.extend(agent::others().into_iter().map(|other| {
         format!("{other} is attached already: off is not free of agents, and all costs stand on top of it")
     }));
@@ -227,7 +233,8 @@ fn measure(
         progress(done.min(processes.len() as f64 / fewest as f64));
     }
     let mut rows = report::rows(name, calls, &processes, budget(name));
-    if let (None, Ok(Some(agent))) = (&blind, agent) {
+    // The kernel counts only for those who may see all programs.
+    if let (None, Ok(Some(agent)), Ok(_)) = (&blind, agent, Right::SysAdmin.check()) {
         for row in rows.iter_mut().filter(|row| row.arm != Arm::Off) {
             let pass = Duration::from_millis(200);
             row.kernel = Some(kernel_time(workload, agent, row.arm == Arm::Event, pass)?);
