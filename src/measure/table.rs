@@ -26,7 +26,13 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     writeln!(text, "\n{}", costs(report))?;
-    for row in report.rows.iter().filter(|row| !row.reason.is_empty()) {
+    // What stands above for all need not stand here for each.
+    let said = |row: &&Row| Some(&row.reason) == report.agent.missing.as_ref();
+    for row in report
+        .rows
+        .iter()
+        .filter(|row| !row.reason.is_empty() && !said(row))
+    {
         writeln!(text, "  {} {}: {}", row.workload, row.arm, row.reason)?;
     }
     writeln!(
