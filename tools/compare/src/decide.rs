@@ -138,12 +138,17 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
     if size <= m.threshold {
         return (Status::Unchanged, None, String::new());
     }
+    // What may be a gain is no reason to hold anybody up.
+    let unsure = match m.est > 0.0 {
+        true => Status::Inconclusive,
+        false => Status::Unchanged,
+    };
     let (Some(change), Some(floor)) = (&m.change, m.floor) else {
         let reason = format!(
             "{size_pct:+.1} %, but the baseline has too few runs of it to tell that from noise; \
              refresh it with at least 5"
         );
-        return (Status::Inconclusive, None, reason);
+        return (unsure, None, reason);
     };
     if size <= floor {
         let reason = format!(
@@ -166,7 +171,7 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
             None => "refresh the baseline with more runs; more runs now do not help".to_owned(),
         };
         return (
-            Status::Inconclusive,
+            unsure,
             more,
             format!("{size_pct:+.1} % may still be chance: {remedy}"),
         );
@@ -177,7 +182,7 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
             "the median moved by {size_pct:+.1} %, the quickest tenth by only {quick_pct:+.1} %: \
              something else disturbed it, or only its slow cases changed; run it again"
         );
-        return (Status::Inconclusive, Some(row.new.len()), reason);
+        return (unsure, Some(row.new.len()), reason);
     }
     match m.est > 0.0 {
         true => {
@@ -287,6 +292,15 @@ mod tests {
         let row = decide_one(row);
         assert_eq!(row.status, Status::Inconclusive);
         assert!(row.reason.contains("quickest tenth"), "{}", row.reason);
+    }
+
+    #[test]
+    fn what_may_be_a_gain_holds_nobody_up() {
+        let mut row = evidence(&OLD, &[70.0, 71.0, 72.0, 70.5, 71.5]);
+        row.new_p10 = vec![100.0; 5];
+        let row = decide_one(row);
+        assert_eq!(row.status, Status::Unchanged);
+        assert!(row.change_pct < -20.0 && !row.reason.is_empty(), "{row:?}");
     }
 
     #[test]
