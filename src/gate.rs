@@ -33,6 +33,8 @@ pub struct Gate {
     pub benchmark: BTreeMap<String, Threshold>,
     /// Budgets of the overhead instrument.
     pub overhead: Overhead,
+    /// Budgets of the agent itself.
+    pub agent: AgentBudgets,
 }
 
 /// One threshold for each policy.
@@ -115,6 +117,22 @@ pub struct Overhead {
     pub ratio: BTreeMap<String, f64>,
 }
 
+/// What the agent itself may lose, take and grow by.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentBudgets {
+    /// Events lost, in percent of those made.
+    pub drops_pct: f64,
+    /// The fewest events of which losing none says anything.
+    pub least_events: u64,
+    /// Resident memory and maps together, in megabytes (10^6 bytes).
+    pub memory_mb: f64,
+    /// Growth of resident memory under load, in megabytes an hour.
+    pub growth_mb_per_hour: f64,
+    /// The consumer's share of one CPU, in percent.
+    pub cpu_pct: f64,
+}
+
 impl Gate {
     /// The shipped numbers.
     pub fn shipped() -> Self {
@@ -172,6 +190,14 @@ impl Gate {
             ),
             ("severity.minor_pct".into(), self.severity.minor_pct),
             ("counts.change_pct".into(), self.counts.change_pct),
+            ("agent.drops_pct".into(), self.agent.drops_pct),
+            ("agent.least_events".into(), self.agent.least_events as f64),
+            ("agent.memory_mb".into(), self.agent.memory_mb),
+            (
+                "agent.growth_mb_per_hour".into(),
+                self.agent.growth_mb_per_hour,
+            ),
+            ("agent.cpu_pct".into(), self.agent.cpu_pct),
         ];
         positive.extend(
             self.benchmark

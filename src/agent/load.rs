@@ -1,5 +1,7 @@
 //! A load on the ring: records in any number, as fast as the kernel makes them.
 
+use std::time::Duration;
+
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
 
@@ -90,6 +92,11 @@ impl Load {
     /// gives the counts. Fails where the consumer stalls.
     pub fn drain(&self) -> Result<Stats, Obstacle> {
         super::drain(&self.maps, &self.consumer, super::DRAIN_PATIENCE)
+    }
+
+    /// The CPU time that the consumer thread has used.
+    pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
+        super::cpu_time(&self.consumer)
     }
 
     /// Keeps the consumer from reading, or lets it go on.

@@ -341,12 +341,7 @@ impl Agent {
 
     /// The CPU time that the consumer thread has used.
     pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
-        self.consumer.cpu_time().map_err(|error| {
-            Obstacle::new(
-                format!("the consumer's CPU time cannot be read: {error}"),
-                "mount /proc",
-            )
-        })
+        cpu_time(&self.consumer)
     }
 
     /// Why the agent does not see opens, or connects, where it does not.
@@ -523,6 +518,15 @@ fn no_consumer(error: std::io::Error) -> Obstacle {
         format!("the consumer thread could not start: {error}"),
         "name a CPU that this process may use",
     )
+}
+
+fn cpu_time(consumer: &Consumer) -> Result<Duration, Obstacle> {
+    consumer.cpu_time().map_err(|error| {
+        Obstacle::new(
+            format!("the consumer's CPU time cannot be read: {error}"),
+            "mount /proc",
+        )
+    })
 }
 
 fn map_failed(error: MapError) -> Obstacle {

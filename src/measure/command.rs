@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::report::{self, Budget, Report};
-use super::{Failure, Footprint, Job, Measured, Plan, Request, Workers};
+use super::{Failure, Footprint, Job, Measured, Plan, Request, Workers, file};
 use super::{die_with_parent, overhead, table};
 use crate::agent::{self, Agent, Rung, Wakeup};
 use crate::gate::Gate;
@@ -120,7 +120,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     // Before measuring, so that a typo costs nothing.
-    report::make_directory(&arguments.out)?;
+    file::make_directory(&arguments.out)?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
     );

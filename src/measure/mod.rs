@@ -3,6 +3,7 @@
 mod block;
 mod calibration;
 pub mod command;
+mod file;
 mod interleave;
 mod kernel;
 mod latency;
@@ -11,6 +12,7 @@ mod paired;
 mod parts;
 mod proportion;
 pub mod report;
+pub mod soak;
 pub mod table;
 mod usage;
 mod worker;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Arm, Block, Calibration, Footprint, KernelTime, Latencies, Latency, Measured, Pair};
-use super::{Parts, Round, Versus, versus};
+use super::{Parts, Round, Versus, file, versus};
 use crate::agent::{Agent, Counters, Hook};
 use crate::host::{Host, Obstacle, Surroundings};
 use crate::stats::{Interval, median};
@@ -243,26 +243,9 @@ impl Report {
 
     /// Writes the report into `directory`, whole or not at all.
     pub fn write(&self, directory: &Path) -> Result<(), Obstacle> {
-        let path = directory.join(FILE);
-        let failed = |error: std::io::Error| unwritable(&path, &error);
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|error| failed(error.into()))?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(())
+        let json = serde_json::to_vec_pretty(self).expect("results are plain data");
+        file::replace(&directory.join(FILE), &json)
     }
-}
-
-/// Makes the directory that a report is to be written into.
-pub fn make_directory(directory: &Path) -> Result<(), Obstacle> {
-    std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Obstacle {
-    Obstacle::new(
-        format!("{} cannot be written: {error}", path.display()),
-        "name another directory with --out",
-    )
 }
 
 impl AgentReport {
@@ -472,8 +455,21 @@ impl Row {
     }
 }
 
+impl Verdict {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "FAIL",
+            Self::Inconclusive => "cannot decide",
+            Self::HarnessError => "BROKEN",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 impl Judged {
-    fn new(measure: &str, limit: f64, measured: Interval) -> Self {
+    pub(super) fn new(measure: &str, limit: f64, measured: Interval) -> Self {
         let verdict = if measured.hi <= limit {
             Verdict::Pass
         } else if measured.lo > limit {

@@ -184,11 +184,7 @@ fn table(titles: &[&str], left: &[usize], rows: impl Iterator<Item = Vec<String>
 fn verdict(row: &Row) -> &'static str {
     match (row.verdict, row.budget) {
         (Verdict::Pass, None) => "",
-        (Verdict::Pass, Some(_)) => "pass",
-        (Verdict::Fail, _) => "FAIL",
-        (Verdict::Inconclusive, _) => "cannot decide",
-        (Verdict::HarnessError, _) => "BROKEN",
-        (Verdict::Skipped, _) => "skipped",
+        (verdict, _) => verdict.word(),
     }
 }
 

@@ -1,0 +1,234 @@
+//! What a soak comes to.
+
+use super::{Sample, Totals};
+use crate::gate::AgentBudgets;
+use crate::host::Surroundings;
+use crate::measure::report::{Judged, Verdict};
+use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
+
+const MB: f64 = 1e6;
+/// The part of a run in which tables and caches fill up.
+const WARM_UP: f64 = 0.1;
+/// Samples that are averaged before a line is laid through them: neighbours are
+/// not independent of each other.
+const TOGETHER: usize = 10;
+/// The least part of the rate asked for that counts as having been held.
+const HELD: f64 = 0.98;
+
+/// Every budget of a soak and what became of it.
+pub(super) fn judge(
+    totals: &Totals,
+    rate: f64,
+    samples: &[Sample],
+    budgets: &AgentBudgets,
+) -> Vec<Judged> {
+    let warm = totals.seconds * WARM_UP;
+    let samples: Vec<Sample> = samples.iter().filter(|s| s.at_s > warm).copied().collect();
+    let mut drops = Judged::new(
+        "drops_pct",
+        budgets.drops_pct,
+        exact(totals.lost as f64 / totals.events.max(1) as f64 * 100.0),
+    );
+    // Losses are losses; that there were none says little of too few events, or
+    // of another load than the one asked for.
+    let tried = totals.events >= budgets.least_events && totals.rate() >= HELD * rate;
+    if drops.verdict == Verdict::Pass && !tried {
+        drops.verdict = Verdict::Inconclusive;
+    }
+    let middle = |value: fn(&Sample) -> f64| {
+        let values: Vec<f64> = samples.iter().map(value).collect();
+        median_interval(&values, CONFIDENCE)
+    };
+    let growth = slope(&memory_over_hours(&samples), CONFIDENCE);
+    let descriptors = samples
+        .first()
+        .zip(samples.last())
+        .map(|(first, last)| exact(last.descriptors as f64 - first.descriptors as f64));
+    let memory = middle(|s| (s.resident + s.maps) as f64 / MB);
+    let cpu = middle(|s| s.cpu_share * 100.0);
+    [
+        ("memory_mb", budgets.memory_mb, memory),
+        ("memory_mb_per_hour", budgets.growth_mb_per_hour, growth),
+        ("cpu_pct", budgets.cpu_pct, cpu),
+        ("descriptors", 0.0, descriptors),
+    ]
+    .into_iter()
+    .map(|(measure, limit, measured)| match measured {
+        Some(measured) => Judged::new(measure, limit, measured),
+        None => Judged {
+            verdict: Verdict::Inconclusive,
+            ..Judged::new(measure, limit, exact(0.0))
+        },
+    })
+    .fold(vec![drops], |mut all, one| {
+        all.push(one);
+        all
+    })
+}
+
+/// What a reader should know of the run.
+pub(super) fn warnings(totals: &Totals, surroundings: &Surroundings) -> Vec<String> {
+    let mut warnings = surroundings.disturbances();
+    if totals.asleep_s > 0.1 {
+        warnings.push(format!(
+            "the machine was suspended for {:.0} s of the run",
+            totals.asleep_s
+        ));
+    }
+    if totals.held_up_s > 0.0 {
+        warnings.push(format!(
+            "the load stood still for {:.2} s in all; what was due then was not made",
+            totals.held_up_s
+        ));
+    }
+    warnings
+}
+
+/// Hours and resident megabytes, averaged over stretches.
+fn memory_over_hours(samples: &[Sample]) -> Vec<(f64, f64)> {
+    samples
+        .chunks_exact(TOGETHER)
+        .map(|chunk| {
+            let mean =
+                |value: fn(&Sample) -> f64| chunk.iter().map(value).sum::<f64>() / TOGETHER as f64;
+            (mean(|s| s.at_s / 3600.0), mean(|s| s.resident as f64 / MB))
+        })
+        .collect()
+}
+
+fn exact(value: f64) -> Interval {
+    Interval {
+        est: value,
+        lo: value,
+        hi: value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGETS: AgentBudgets = AgentBudgets {
+        drops_pct: 0.1,
+        memory_mb: 100.0,
+        cpu_pct: 5.0,
+        growth_mb_per_hour: 1.0,
+        least_events: 1_000_000,
+    };
+
+    /// A minute in which each second came out as `change` makes it.
+    fn samples(change: impl Fn(usize, &mut Sample)) -> Vec<Sample> {
+        (0..120)
+            .map(|second| {
+                let mut sample = Sample {
+                    at_s: second as f64,
+                    rate: 5e5,
+                    events: 500_000,
+                    lost: 0,
+                    // A page comes and goes.
+                    resident: 30_000_000 + 4096 * (second as u64 * 7919 % 3),
+                    maps: 9_000_000,
+                    cpu_share: 0.03,
+                    descriptors: 20,
+                    context_switches: 5000,
+                    age_p50_us: 600.0,
+                    age_p99_us: 1200.0,
+                };
+                change(second, &mut sample);
+                sample
+            })
+            .collect()
+    }
+
+    fn totals(events: u64, lost: u64) -> Totals {
+        Totals {
+            seconds: 120.0,
+            events,
+            lost,
+            received: events - lost,
+            held_up_s: 0.0,
+            asleep_s: 0.0,
+        }
+    }
+
+    fn verdict(measure: &str, totals: &Totals, samples: &[Sample]) -> Verdict {
+        let all = judge(totals, 5e5, samples, &BUDGETS);
+        let one = all.iter().find(|judged| judged.measure == measure);
+        one.expect("each measure is judged").verdict
+    }
+
+    #[test]
+    fn a_quiet_run_passes_everything() {
+        for judged in judge(&totals(60_000_000, 0), 5e5, &samples(|_, _| ()), &BUDGETS) {
+            assert_eq!(judged.verdict, Verdict::Pass, "{judged:?}");
+        }
+    }
+
+    #[test]
+    fn each_budget_turns_red() {
+        let good = totals(60_000_000, 0);
+        let lost = totals(60_000_000, 60_001);
+        assert_eq!(
+            verdict("drops_pct", &lost, &samples(|_, _| ())),
+            Verdict::Fail
+        );
+        type Change = fn(usize, &mut Sample);
+        let cases: [(&str, Change); 4] = [
+            ("memory_mb", |_, s| s.resident += 80_000_000),
+            // A page a second is 15 MB an hour.
+            ("memory_mb_per_hour", |second, s| {
+                s.resident += 4096 * second as u64
+            }),
+            ("cpu_pct", |_, s| s.cpu_share = 0.07),
+            ("descriptors", |second, s| s.descriptors += second as u64),
+        ];
+        for (measure, change) in cases {
+            assert_eq!(
+                verdict(measure, &good, &samples(change)),
+                Verdict::Fail,
+                "{measure}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_page_more_is_no_leak() {
+        let step = samples(|second, s| s.resident += if second > 60 { 4096 } else { 0 });
+        let found = verdict("memory_mb_per_hour", &totals(60_000_000, 0), &step);
+        assert_eq!(found, Verdict::Pass);
+    }
+
+    #[test]
+    fn too_few_events_or_another_rate_decide_nothing() {
+        let quiet = samples(|_, _| ());
+        let few = totals(999_999, 0);
+        assert_eq!(verdict("drops_pct", &few, &quiet), Verdict::Inconclusive);
+        let slow = totals(50_000_000, 0);
+        assert_eq!(verdict("drops_pct", &slow, &quiet), Verdict::Inconclusive);
+        let none = judge(&few, 5e5, &[], &BUDGETS);
+        assert!(
+            none.iter()
+                .all(|judged| judged.verdict == Verdict::Inconclusive)
+        );
+    }
+
+    #[test]
+    fn a_run_that_stood_still_says_so() {
+        let mut run = totals(60_000_000, 0);
+        run.asleep_s = 30.0;
+        run.held_up_s = 0.5;
+        let said = warnings(
+            &run,
+            &Surroundings {
+                steal_pct: None,
+                others_pct: Some(40.0),
+                cpu_pressure_pct: None,
+                load_before: None,
+                frequency_mhz: None,
+            },
+        );
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[1].contains("suspended for 30 s"), "{said:?}");
+        assert!(said[2].contains("stood still for 0.50 s"), "{said:?}");
+    }
+}

@@ -1,0 +1,194 @@
+//! A load held for long: what is lost, what grows, and what the agent takes
+//! meanwhile.
+
+mod age;
+pub mod command;
+mod judge;
+mod picture;
+mod report;
+mod sample;
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::Failure;
+use super::worker::pin_workload;
+use crate::agent::pipeline::{
+    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer,
+};
+use crate::agent::{Agent, Load, Options};
+use crate::gate::AgentBudgets;
+use crate::host::{Host, Obstacle, Watch};
+
+use age::{Aged, Ages};
+pub use report::{Report, Settings, Totals};
+pub use sample::Sample;
+use sample::Sampler;
+
+/// What load to hold, and for how long.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// How long.
+    pub duration: Duration,
+    /// Events a second.
+    pub rate: f64,
+    /// The agent's settings; its consumer has a CPU of its own where there is one.
+    pub options: Options,
+    /// The CPU that makes the load.
+    pub cpu: usize,
+    /// Keeps the consumer from reading: a soak that must turn red.
+    pub starve: bool,
+}
+
+/// Events of one call: few enough that the calls come evenly.
+const PER_CALL: u32 = 4;
+/// The pause between two bursts of calls.
+const PAUSE: Duration = Duration::from_micros(200);
+/// Looks at the process in the whole run.
+const LOOKS: u32 = 240;
+const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+/// Calls that are overdue by more are given up: made all at once, they would be
+/// another load than the one asked for.
+const OVERDUE: Duration = Duration::from_millis(20);
+
+/// Holds the load. `progress` is told the share of the time that has passed.
+///
+/// Fails where nothing could be measured, or where events went missing uncounted.
+pub fn soak(
+    request: &Request,
+    budgets: &AgentBudgets,
+    mut progress: impl FnMut(f64),
+) -> Result<Report, Failure> {
+    let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
+    let ages = Ages::default();
+    let mut load = start(request, &ages)?;
+    load.set_per_call(PER_CALL)?;
+    pin_workload(request.cpu)?;
+
+    let watch = Watch::start();
+    let asleep_before = asleep();
+    load.pause_consumer(request.starve);
+    let every = (request.duration / LOOKS).max(SHORTEST_LOOK);
+    let mut sampler = Sampler::start(&load, &ages, LOOKS as usize)?;
+    let mut held_up = Duration::ZERO;
+    let begin = Instant::now();
+    let mut pace = Pace::new(begin, request.rate / f64::from(PER_CALL));
+    let mut calls = 0u64;
+    while begin.elapsed() < request.duration {
+        held_up += pace.forgive(Instant::now(), OVERDUE);
+        for _ in 0..pace.due(Instant::now()) {
+            load.call();
+            calls += 1;
+        }
+        if sampler.since_last() >= every {
+            sampler.look(&load, &ages)?;
+            progress(begin.elapsed().div_duration_f64(request.duration));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    load.pause_consumer(false);
+    let stats = load.drain()?;
+
+    let events = calls * u64::from(PER_CALL);
+    let totals = Totals {
+        seconds,
+        events,
+        lost: stats.open.failed,
+        received: stats.received,
+        held_up_s: held_up.as_secs_f64(),
+        asleep_s: (asleep() - asleep_before).max(0.0),
+    };
+    if totals.lost + totals.received != events {
+        return Err(Failure::Harness(format!(
+            "of {events} events {} were received and {} counted as lost",
+            totals.received, totals.lost
+        )));
+    }
+    let surroundings = watch.stop();
+    let samples = sampler.finish();
+    Ok(Report {
+        schema: report::SCHEMA,
+        host,
+        settings: Settings::of(request),
+        checks: judge::judge(&totals, request.rate, &samples, budgets),
+        warnings: judge::warnings(&totals, &surroundings),
+        totals,
+        surroundings,
+        samples,
+    })
+}
+
+/// The load, its records going through the whole pipeline.
+fn start(request: &Request, ages: &Ages) -> Result<Load, Obstacle> {
+    let pid = Agent::start(Options::default())?.pid();
+    let registry = Registry::new(Policy::from_iter([Pattern::Below((*b"/load").into())]));
+    let output = Writer::new(Binary, std::io::sink(), 1 << 16);
+    let pipeline = Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output);
+    Load::start(pid, &request.options, Aged::new(pipeline, ages))
+}
+
+/// How long this machine has been suspended since it was switched on, in seconds.
+fn asleep() -> f64 {
+    let seconds = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
+    };
+    seconds(ClockId::Boottime) - seconds(ClockId::Monotonic)
+}
+
+/// Calls that come at a steady rate.
+struct Pace {
+    begin: Instant,
+    per_second: f64,
+    given: u64,
+}
+
+impl Pace {
+    fn new(begin: Instant, per_second: f64) -> Self {
+        Self {
+            begin,
+            per_second,
+            given: 0,
+        }
+    }
+
+    /// How many calls have become due since the last look.
+    fn due(&mut self, now: Instant) -> u64 {
+        let all = ((now - self.begin).as_secs_f64() * self.per_second) as u64;
+        let due = all.saturating_sub(self.given);
+        self.given += due;
+        due
+    }
+
+    /// Gives up calls that are overdue by more than `most`, and says by how long.
+    fn forgive(&mut self, now: Instant, most: Duration) -> Duration {
+        let made = Duration::from_secs_f64(self.given as f64 / self.per_second);
+        let behind = (now - self.begin).saturating_sub(made);
+        if behind <= most {
+            return Duration::ZERO;
+        }
+        self.begin += behind;
+        behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_come_at_their_rate_and_overdue_ones_are_given_up() {
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let mut pace = Pace::new(begin, 1000.0);
+        assert_eq!(pace.forgive(at(10), OVERDUE), Duration::ZERO);
+        assert_eq!(pace.due(at(10)), 10);
+        assert_eq!(pace.due(at(15)), 5);
+        // The machine stood still for a second.
+        assert_eq!(pace.forgive(at(1015), OVERDUE), Duration::from_secs(1));
+        assert_eq!(pace.due(at(1015)), 0);
+        assert_eq!(pace.due(at(1020)), 5);
+    }
+}

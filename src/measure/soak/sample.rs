@@ -1,0 +1,135 @@
+//! Looks at the process while the load is held.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::age::Ages;
+use crate::agent::{Load, Stats};
+use crate::host::Obstacle;
+use crate::measure::usage::{Footprint, context_switches, descriptors};
+
+/// What was seen between two looks.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Sample {
+    /// When, in seconds from the start.
+    pub at_s: f64,
+    /// Events made, a second.
+    pub rate: f64,
+    /// Events made.
+    pub events: u64,
+    /// Events lost.
+    pub lost: u64,
+    /// Resident memory of the process, in bytes.
+    pub resident: u64,
+    /// Kernel memory of its maps, in bytes.
+    pub maps: u64,
+    /// The consumer's share of one CPU.
+    pub cpu_share: f64,
+    /// Open file descriptors.
+    pub descriptors: u64,
+    /// Context switches of all threads.
+    pub context_switches: u64,
+    /// The median age of an event when it was read, in microseconds.
+    pub age_p50_us: f64,
+    /// Its 99th percentile.
+    pub age_p99_us: f64,
+}
+
+impl Sample {
+    const BLANK: Self = Self {
+        at_s: f64::NAN,
+        rate: 0.0,
+        events: 0,
+        lost: 0,
+        resident: 0,
+        maps: 0,
+        cpu_share: 0.0,
+        descriptors: 0,
+        context_switches: 0,
+        age_p50_us: 0.0,
+        age_p99_us: 0.0,
+    };
+}
+
+/// Takes samples.
+pub(super) struct Sampler {
+    begin: Instant,
+    last: Totals,
+    samples: Vec<Sample>,
+}
+
+/// What only ever grows.
+struct Totals {
+    at: Instant,
+    stats: Stats,
+    cpu: Duration,
+    context_switches: u64,
+}
+
+impl Sampler {
+    /// Begins now, with room for so many samples.
+    pub(super) fn start(load: &Load, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
+        // Written once, so that filling it later is no growth of the process.
+        let mut samples = vec![Sample::BLANK; room + 1];
+        samples.clear();
+        ages.take();
+        let last = Totals::read(load)?;
+        Ok(Self {
+            begin: last.at,
+            last,
+            samples,
+        })
+    }
+
+    /// The time since the last look.
+    pub(super) fn since_last(&self) -> Duration {
+        self.last.at.elapsed()
+    }
+
+    /// Looks.
+    pub(super) fn look(&mut self, load: &Load, ages: &Ages) -> Result<(), Obstacle> {
+        let now = Totals::read(load)?;
+        let seconds = (now.at - self.last.at).as_secs_f64();
+        let counts = now.stats.open - self.last.stats.open;
+        let footprint = Footprint::of_this_process().map_err(unread)?;
+        let [p50, p99] = ages.take();
+        self.samples.push(Sample {
+            at_s: (now.at - self.begin).as_secs_f64(),
+            rate: counts.seen as f64 / seconds,
+            events: counts.seen,
+            lost: counts.failed,
+            resident: footprint.resident,
+            maps: footprint.maps,
+            cpu_share: (now.cpu - self.last.cpu).as_secs_f64() / seconds,
+            descriptors: descriptors().map_err(unread)?,
+            context_switches: now.context_switches - self.last.context_switches,
+            age_p50_us: p50 / 1e3,
+            age_p99_us: p99 / 1e3,
+        });
+        self.last = now;
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Vec<Sample> {
+        self.samples
+    }
+}
+
+impl Totals {
+    fn read(load: &Load) -> Result<Self, Obstacle> {
+        Ok(Self {
+            cpu: load.consumer_cpu_time()?,
+            context_switches: context_switches().map_err(unread)?,
+            stats: load.stats()?,
+            at: Instant::now(),
+        })
+    }
+}
+
+fn unread(error: std::io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("this process cannot see itself: {error}"),
+        "mount /proc",
+    )
+}
