@@ -35,21 +35,19 @@ pub(super) fn judge(
     if drops.verdict == Verdict::Pass && !tried {
         drops.verdict = Verdict::Inconclusive;
     }
-    let middle = |value: fn(&Sample) -> f64| {
-        let values: Vec<f64> = samples.iter().map(value).collect();
-        median_interval(&values, CONFIDENCE)
-    };
     let growth = slope(&memory_over_hours(&samples), CONFIDENCE);
     let descriptors = samples
         .first()
         .zip(samples.last())
         .map(|(first, last)| exact(last.descriptors as f64 - first.descriptors as f64));
-    let memory = middle(|s| (s.resident + s.maps) as f64 / MB);
-    let cpu = middle(|s| s.cpu_share * 100.0);
+    let memory: Vec<f64> = samples
+        .iter()
+        .map(|s| (s.resident + s.maps) as f64 / MB)
+        .collect();
+    let memory = median_interval(&memory, CONFIDENCE);
     [
         ("memory_mb", budgets.memory_mb, memory),
         ("memory_mb_per_hour", budgets.growth_mb_per_hour, growth),
-        ("cpu_pct", budgets.cpu_pct, cpu),
         ("descriptors", 0.0, descriptors),
     ]
     .into_iter()
@@ -173,13 +171,12 @@ mod tests {
             Verdict::Fail
         );
         type Change = fn(usize, &mut Sample);
-        let cases: [(&str, Change); 4] = [
+        let cases: [(&str, Change); 3] = [
             ("memory_mb", |_, s| s.resident += 80_000_000),
             // A page a second is 15 MB an hour.
             ("memory_mb_per_hour", |second, s| {
                 s.resident += 4096 * second as u64
             }),
-            ("cpu_pct", |_, s| s.cpu_share = 0.07),
             ("descriptors", |second, s| s.descriptors += second as u64),
         ];
         for (measure, change) in cases {

@@ -10,6 +10,7 @@ use super::{Request, Sample, picture};
 use crate::host::{Host, Obstacle, Surroundings};
 use crate::measure::file;
 use crate::measure::report::{Judged, Verdict};
+use crate::stats::median;
 
 /// The version of this layout.
 pub(super) const SCHEMA: u32 = 1;
@@ -121,19 +122,19 @@ impl fmt::Display for Report {
             totals.events,
             totals.lost
         )?;
-        if let Some(last) = self.samples.last() {
-            writeln!(
-                f,
-                "at the end {:.1} MB resident, {:.1} MB of maps, {} descriptors; \
-                 age of an event p50 {:.0} µs, p99 {:.0} µs; {} context switches a look",
-                last.resident as f64 / 1e6,
-                last.maps as f64 / 1e6,
-                last.descriptors,
-                last.age_p50_us,
-                last.age_p99_us,
-                last.context_switches,
-            )?;
-        }
+        let middle = |value: fn(&Sample) -> f64| {
+            median(&self.samples.iter().map(value).collect::<Vec<f64>>()).unwrap_or(0.0)
+        };
+        let switches: u64 = self.samples.iter().map(|s| s.context_switches).sum();
+        writeln!(
+            f,
+            "consumer {:.1} % of one CPU, {:.0} context switches/s, age of an event p50 {:.0} µs, \
+             p99 {:.0} µs",
+            middle(|s| s.cpu_share * 100.0),
+            switches as f64 / totals.seconds,
+            middle(|s| s.age_p50_us),
+            middle(|s| s.age_p99_us),
+        )?;
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["check", "measured", "budget", "verdict"]);

@@ -18,6 +18,13 @@ Exit codes:
 
 --policy advisory turns 1 and 3 into 0, never 2.";
 
+const SLO_EXIT_CODES: &str = "\
+Exit codes:
+  0  every budget is kept
+  1  a budget is exceeded
+  2  broken: a file is missing, or does not say what it must
+  3  cannot be decided here: inconclusive, or below what this machine resolves";
+
 /// Judges benchmark runs against a baseline.
 ///
 /// Works on the Criterion homes of any project.
@@ -40,6 +47,8 @@ pub enum Command {
     Refresh(Refresh),
     /// Resample your own runs: how often the gate errs
     Selftest(Selftest),
+    /// Hold the artifacts of a strict run to their contract and their budgets
+    Slo(Slo),
 }
 
 /// `compare run`
@@ -116,4 +125,19 @@ pub struct Selftest {
     /// Where the resampling starts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `compare slo`
+#[derive(Debug, Args)]
+#[command(after_help = SLO_EXIT_CODES)]
+pub struct Slo {
+    /// The directory of the artifacts
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: PathBuf,
+    /// Write them first, from this overhead.json
+    #[arg(long, value_name = "FILE")]
+    pub overhead: Option<PathBuf>,
+    /// A soak.json of the same machine, for rows of its own
+    #[arg(long, value_name = "FILE", requires = "overhead")]
+    pub soak: Option<PathBuf>,
 }

@@ -16,6 +16,7 @@ mod report;
 mod repository;
 mod rows;
 mod selftest;
+mod slo;
 mod verdict;
 
 use std::env;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check(args),
         Command::Refresh(args) => refresh(args),
         Command::Selftest(args) => selftest(args),
+        Command::Slo(args) => slo(args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
@@ -100,6 +102,16 @@ fn selftest(args: args::Selftest) -> Result<Exit, Failure> {
     })?;
     print(&said)?;
     Ok(Exit::Passed)
+}
+
+fn slo(args: args::Slo) -> Result<Exit, Failure> {
+    let (said, exit) = slo::slo(&slo::Question {
+        artifacts: args.artifacts,
+        overhead: args.overhead,
+        soak: args.soak,
+    })?;
+    print(&said)?;
+    Ok(exit)
 }
 
 /// A reader that went away (`| head`) is no failure.

@@ -1,0 +1,261 @@
+//! The files of a strict run, in the one list that writer and validator use.
+
+use std::fs;
+use std::path::Path;
+
+use probecost::host::Host;
+use probecost::stats::Interval;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// The version of every artifact in JSON.
+pub const SCHEMA: u32 = 1;
+
+/// A file of a strict run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifact {
+    /// Opens with and without the agent.
+    OpenCompare,
+    /// Opens without the agent.
+    OpenBaseline,
+    /// Opens with it.
+    OpenWithAgent,
+    /// Connects without the agent.
+    ConnectBaseline,
+    /// Connects with it.
+    ConnectWithAgent,
+    /// Every workload, and what the agent takes.
+    WorkloadSuite,
+    /// The SLO table for people.
+    SloReport,
+    /// The SLO table for machines.
+    SloSummary,
+    /// The one page of evidence.
+    EvidenceReport,
+    /// The kernel.
+    KernelInfo,
+    /// The distribution.
+    OsRelease,
+    /// The processor.
+    CpuInfo,
+    /// The file system of the file that is opened.
+    FsType,
+}
+
+impl Artifact {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::OpenCompare,
+        Self::OpenBaseline,
+        Self::OpenWithAgent,
+        Self::ConnectBaseline,
+        Self::ConnectWithAgent,
+        Self::WorkloadSuite,
+        Self::SloReport,
+        Self::SloSummary,
+        Self::EvidenceReport,
+        Self::KernelInfo,
+        Self::OsRelease,
+        Self::CpuInfo,
+        Self::FsType,
+    ];
+
+    /// The file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenCompare => "open_compare.json",
+            Self::OpenBaseline => "open_baseline.json",
+            Self::OpenWithAgent => "open_with_agent.json",
+            Self::ConnectBaseline => "connect_baseline.json",
+            Self::ConnectWithAgent => "connect_with_agent.json",
+            Self::WorkloadSuite => "workload_suite.json",
+            Self::SloReport => "perf-slo-report.md",
+            Self::SloSummary => "perf-slo-summary.json",
+            Self::EvidenceReport => "perf-evidence-report.md",
+            Self::KernelInfo => "kernel-info.txt",
+            Self::OsRelease => "os-release.txt",
+            Self::CpuInfo => "cpu-info.txt",
+            Self::FsType => "fs-type.txt",
+        }
+    }
+}
+
+/// What `artifact` holds in `place`.
+pub fn text(place: &Path, artifact: Artifact) -> Result<String, Failure> {
+    let path = place.join(artifact.name());
+    fs::read_to_string(&path).map_err(|cause| {
+        Failure::at(&path, cause).remedy(format!(
+            "cargo compare slo --overhead FILE --artifacts {}",
+            place.display()
+        ))
+    })
+}
+
+/// Under which condition a profile was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    /// No agent attached.
+    Baseline,
+    /// The agent attached, an event for every operation.
+    WithAgent,
+}
+
+/// The names of the workloads in the artifacts, with the fewest operations of each that a
+/// strict run takes: those of the source's harness. A walk is 400 files.
+pub const WORKLOADS: [(&str, u64); 4] = [
+    ("open_close", 200_000),
+    ("connect_loopback", 50_000),
+    ("full_read", 50_000),
+    ("stat_walk", 50),
+];
+
+/// `{open,connect}_{baseline,with_agent}.json`: one workload under one condition. Times are
+/// in microseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The workload.
+    pub workload: String,
+    /// Its condition.
+    pub label: Label,
+    /// The machine.
+    pub host: Host,
+    /// How the agent was hooked; none without it.
+    pub rung: Option<String>,
+    /// Operations measured.
+    pub iterations: u64,
+    /// The time of an operation.
+    pub us_per_op: f64,
+    /// The median of single operations.
+    pub p50_us: f64,
+    /// Their 95th percentile.
+    pub p95_us: f64,
+    /// Their 99th percentile.
+    pub p99_us: f64,
+    /// Events that the agent handed over, for each operation.
+    pub events_per_op: f64,
+}
+
+/// `open_compare.json`: opens with the agent against opens without it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The machine.
+    pub host: Host,
+    /// The comparison.
+    pub open_close: Row,
+}
+
+/// `workload_suite.json`: every workload, and what the agent takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The machine.
+    pub host: Host,
+    /// The file that was opened.
+    pub file: String,
+    /// The CPU of the workload.
+    pub cpu: usize,
+    /// The CPU of the agent's consumer.
+    pub consumer_cpu: Option<usize>,
+    /// A row for each of [`WORKLOADS`], in their order.
+    pub rows: Vec<Row>,
+    /// What the agent takes.
+    pub agent: Agent,
+    /// What a soak came to, if one belongs to the run.
+    pub soak: Option<Vec<SoakCheck>>,
+    /// What a reader should know of the run.
+    pub notes: Vec<String>,
+}
+
+/// One workload with and without the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The workload.
+    pub workload: String,
+    /// Operations under the agent.
+    pub iterations: u64,
+    /// The time of an operation without the agent, in microseconds.
+    pub baseline_us_per_op: f64,
+    /// The same with it.
+    pub with_agent_us_per_op: f64,
+    /// What the agent costs, in percent.
+    pub overhead_pct: Interval,
+    /// The 95th percentile with the agent over that without.
+    pub p95_ratio: Interval,
+    /// What this machine showed between no agent and no agent: how far from 1 the interval
+    /// of their ratio reached, in percent.
+    pub unsteady_pct: f64,
+    /// Events that the agent handed over, for each operation.
+    pub events_per_op: f64,
+    /// Events lost.
+    pub drops: u64,
+}
+
+/// What the agent takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// How opens are hooked.
+    pub open_rung: String,
+    /// How connects are hooked.
+    pub connect_rung: String,
+    /// Resident memory of a process that runs only the agent, in bytes.
+    pub resident_bytes: u64,
+    /// Kernel memory of its maps, in bytes.
+    pub map_bytes: u64,
+    /// The consumer's share of one CPU while events came, in percent.
+    pub cpu_pct: f64,
+}
+
+/// A figure of a soak.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SoakCheck {
+    /// What it is, with its unit.
+    pub measure: String,
+    /// The figure.
+    pub measured: Interval,
+    /// What the soak made of it: `pass`, `fail` or `inconclusive`.
+    pub verdict: SoakVerdict,
+    /// The most that was allowed.
+    pub limit: f64,
+}
+
+/// What a soak made of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoakVerdict {
+    /// Within its budget.
+    Pass,
+    /// Over it.
+    Fail,
+    /// Undecided.
+    Inconclusive,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of the source's document, word for word.
+    #[test]
+    fn there_are_thirteen() {
+        let names = Artifact::ALL.map(Artifact::name).join(" ");
+        assert_eq!(
+            names,
+            "open_compare.json open_baseline.json open_with_agent.json connect_baseline.json \
+             connect_with_agent.json workload_suite.json perf-slo-report.md \
+             perf-slo-summary.json perf-evidence-report.md kernel-info.txt os-release.txt \
+             cpu-info.txt fs-type.txt"
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The budgets of a strict run and what became of them.
+
+use probecost::gate::Gate;
+use probecost::stats::Interval;
+use serde::Serialize;
+
+use super::artifact::{Row as Workload, SoakVerdict};
+use super::contract::Evidence;
+use crate::verdict::Exit;
+
+/// The one SLO table.
+pub struct Table {
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// One budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// What happened while it was measured.
+    pub scenario: String,
+    /// What is limited, with its unit.
+    pub measure: String,
+    /// What was measured.
+    pub measured: Interval,
+    /// The most that is allowed.
+    pub budget: f64,
+    /// What became of it.
+    pub status: Status,
+    /// Why, in one sentence; empty for a plain pass.
+    pub reason: String,
+}
+
+/// What became of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The whole interval lies within it.
+    Pass,
+    /// The whole interval lies over it.
+    Fail,
+    /// The interval lies on both sides of it.
+    Inconclusive,
+    /// It is smaller than what this machine shows where nothing differs.
+    Unenforceable,
+}
+
+impl Status {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Pass => "pass",
+            Status::Fail => "FAIL",
+            Status::Inconclusive => "inconclusive",
+            Status::Unenforceable => "unenforceable",
+        }
+    }
+}
+
+impl Table {
+    /// What the process ends with: one budget exceeded outweighs one undecided.
+    pub fn exit(&self) -> Exit {
+        let any = |wanted: &[Status]| self.rows.iter().any(|row| wanted.contains(&row.status));
+        if any(&[Status::Fail]) {
+            Exit::Regressed
+        } else if any(&[Status::Inconclusive, Status::Unenforceable]) {
+            Exit::Undecided
+        } else {
+            Exit::Passed
+        }
+    }
+}
+
+/// Judges the evidence by the budgets of `gate`.
+pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
+    let suite = &evidence.suite;
+    let mut rows = Vec::new();
+    for (scenario, workload) in [
+        ("audit_mode_open", "open_close"),
+        ("audit_mode_connect", "connect_loopback"),
+    ] {
+        let budget = gate.overhead.p95_ratio.get(key(workload));
+        let row = suite.rows.iter().find(|row| row.workload == workload);
+        if let (Some(row), Some(&budget)) = (row, budget) {
+            let least = row.unsteady_pct / 100.0;
+            rows.push(Row::timed(
+                scenario,
+                "p95_ratio",
+                row.p95_ratio,
+                budget,
+                budget - 1.0,
+                least,
+            ));
+        }
+    }
+    for row in &suite.rows {
+        if let Some(ratio) = gate.overhead.ratio.get(key(&row.workload)) {
+            let (scenario, measured) = (row.workload.as_str(), row.overhead_pct);
+            // To the decimals that a person wrote.
+            let budget = ((ratio - 1.0) * 1e4).round() / 100.0;
+            let least = row.unsteady_pct;
+            rows.push(Row::timed(
+                scenario,
+                "overhead_pct",
+                measured,
+                budget,
+                budget,
+                least,
+            ));
+        }
+    }
+    rows.push(drops(&suite.rows, gate));
+    let memory = (suite.agent.resident_bytes + suite.agent.map_bytes) as f64 / 1e6;
+    rows.push(Row::counted(
+        "agent",
+        "memory_mb",
+        exact(memory),
+        gate.agent.memory_mb,
+    ));
+    rows.push(Row::counted(
+        "agent",
+        "cpu_pct",
+        exact(suite.agent.cpu_pct),
+        gate.agent.cpu_pct,
+    ));
+    for check in suite.soak.iter().flatten() {
+        let mut row = Row::counted("soak", &check.measure, check.measured, check.limit);
+        // The soak knows what an interval cannot say: too few events, another rate.
+        if row.status == Status::Pass && check.verdict == SoakVerdict::Inconclusive {
+            row.status = Status::Inconclusive;
+            row.reason = "the soak was too short, or did not hold its rate".into();
+        }
+        rows.push(row);
+    }
+    Table { rows }
+}
+
+/// The name in gate.toml of a workload of the artifacts.
+fn key(workload: &str) -> &str {
+    match workload {
+        "connect_loopback" => "udp_connect",
+        same => same,
+    }
+}
+
+fn drops(rows: &[Workload], gate: &Gate) -> Row {
+    let lost: u64 = rows.iter().map(|row| row.drops).sum();
+    let handed: f64 = rows
+        .iter()
+        .map(|row| row.events_per_op * row.iterations as f64)
+        .sum();
+    let events = handed + lost as f64;
+    let share = lost as f64 / events * 100.0;
+    let budget = gate.agent.drops_pct;
+    let mut row = Row::counted("audit_mode_events", "drops_pct", exact(share), budget);
+    if row.status == Status::Pass && events < gate.agent.least_events as f64 {
+        row.status = Status::Inconclusive;
+        row.reason = format!(
+            "{events:.0} events are too few to say so; {} are wanted",
+            gate.agent.least_events
+        );
+    }
+    row
+}
+
+impl Row {
+    /// A ratio of times: `room` is what the budget leaves above no cost at all, and `least`
+    /// what the machine showed where nothing differed, in the same unit.
+    fn timed(
+        scenario: &str,
+        measure: &str,
+        measured: Interval,
+        budget: f64,
+        room: f64,
+        least: f64,
+    ) -> Self {
+        let mut row = Self::counted(scenario, measure, measured, budget);
+        let half = (measured.hi - measured.lo) / 2.0;
+        let resolves = least.max(half);
+        if row.status != Status::Fail && room < resolves {
+            row.status = Status::Unenforceable;
+            row.reason = format!(
+                "the budget leaves {room:.3}, and this machine resolves {resolves:.3}; \
+                 measure for longer, or on a quieter one"
+            );
+        }
+        row
+    }
+
+    fn counted(scenario: &str, measure: &str, measured: Interval, budget: f64) -> Self {
+        let (status, reason) = if measured.hi <= budget {
+            (Status::Pass, "")
+        } else if measured.lo > budget {
+            (Status::Fail, "the whole interval lies over the budget")
+        } else {
+            (
+                Status::Inconclusive,
+                "the interval lies on both sides of the budget",
+            )
+        };
+        Self {
+            scenario: scenario.into(),
+            measure: measure.into(),
+            measured,
+            budget,
+            status,
+            reason: reason.into(),
+        }
+    }
+}
+
+fn exact(value: f64) -> Interval {
+    Interval {
+        est: value,
+        lo: value,
+        hi: value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(est: f64, half: f64) -> Interval {
+        Interval {
+            est,
+            lo: est - half,
+            hi: est + half,
+        }
+    }
+
+    #[test]
+    fn a_budget_below_what_the_machine_resolves_is_not_enforced() {
+        let status =
+            |measured, least| Row::timed("x", "p95_ratio", measured, 1.05, 0.05, least).status;
+        assert_eq!(status(around(1.02, 0.01), 0.01), Status::Pass);
+        assert_eq!(status(around(1.02, 0.01), 0.06), Status::Unenforceable);
+        assert_eq!(status(around(1.02, 0.06), 0.01), Status::Unenforceable);
+        assert_eq!(status(around(1.05, 0.01), 0.01), Status::Inconclusive);
+        // What lies over it as a whole does so on any machine.
+        assert_eq!(status(around(1.30, 0.08), 0.06), Status::Fail);
+    }
+
+    #[test]
+    fn one_exceeded_budget_outweighs_one_undecided() {
+        let row = |status| Row {
+            status,
+            ..Row::counted("x", "y", exact(0.0), 1.0)
+        };
+        let exit = |all: &[Status]| {
+            let rows = all.iter().map(|status| row(*status)).collect();
+            u8::from(Table { rows }.exit())
+        };
+        assert_eq!(exit(&[Status::Pass, Status::Pass]), 0);
+        assert_eq!(exit(&[Status::Unenforceable, Status::Pass]), 3);
+        assert_eq!(exit(&[Status::Inconclusive, Status::Fail]), 1);
+    }
+}

@@ -1,0 +1,389 @@
+//! `compare slo`: what it writes, what it lets pass, and each way to tamper with it.
+
+mod support;
+
+use std::fs;
+
+use probecost::host::Host;
+use serde_json::{Value, json};
+
+use support::Place;
+
+const FILES: [&str; 13] = [
+    "open_compare.json",
+    "open_baseline.json",
+    "open_with_agent.json",
+    "connect_baseline.json",
+    "connect_with_agent.json",
+    "workload_suite.json",
+    "perf-slo-report.md",
+    "perf-slo-summary.json",
+    "perf-evidence-report.md",
+    "kernel-info.txt",
+    "os-release.txt",
+    "cpu-info.txt",
+    "fs-type.txt",
+];
+
+fn around(est: f64, half: f64) -> Value {
+    json!({"est": est, "lo": est - half, "hi": est + half})
+}
+
+/// A measurement on this machine in which the agent costs so much.
+fn overhead(cost: f64) -> Value {
+    let mut rows = Vec::new();
+    let mut a_a = json!({});
+    for workload in ["open_close", "udp_connect", "full_read", "stat_walk"] {
+        a_a[workload] = around(1.0, 0.003);
+        for (arm, ratio) in [("off", 1.0), ("hook", 1.01), ("event", cost)] {
+            let versus = json!({
+                "delta_ns": around(900.0 * (ratio - 1.0), 3.0),
+                "ratio": around(ratio, 0.004),
+                "p95_ratio": around(ratio, 0.006),
+            });
+            rows.push(json!({
+                "workload": workload, "arm": arm, "ops": 1_000_000,
+                "ns_per_op": 900.0 * ratio, "p50_ns": 890.0 * ratio,
+                "p95_ns": 1000.0 * ratio, "p99_ns": 1400.0 * ratio,
+                "events_per_op": if arm == "event" { 1.0 } else { 0.0 }, "drops": 0,
+                "vs_off": if arm == "off" { Value::Null } else { versus },
+                "verdict": "pass", "reason": "",
+            }));
+        }
+    }
+    json!({
+        "schema": 1,
+        "host": Host::read().unwrap(),
+        "settings": {"cpu": 0, "consumer_cpu": 1, "file": "/etc/hosts"},
+        "agent": {
+            "open": {"rung": "tp_btf/sys_enter", "tried": []},
+            "connect": {"rung": "cgroup/connect4+connect6", "tried": []},
+            "footprint": {"resident": 38_000_000, "maps": 10_000_000},
+            "consumer_cpu_share": 0.03,
+        },
+        "rows": rows,
+        "controls": {"a_a": {"workloads": a_a}},
+        "warnings": ["7 % of the machine was used by other programs"],
+    })
+}
+
+/// Artifacts in `a`, of a measurement in which the agent costs 2 %.
+fn artifacts() -> Place {
+    let place = Place::new();
+    write(&place, "overhead.json", &overhead(1.02));
+    place.compare(&WRITE).exits(0);
+    place
+}
+
+const WRITE: [&str; 5] = ["slo", "--overhead", "overhead.json", "--artifacts", "a"];
+const JUDGE: [&str; 3] = ["slo", "--artifacts", "a"];
+
+fn write(place: &Place, name: &str, value: &Value) {
+    fs::write(place.path(name), value.to_string()).unwrap();
+}
+
+/// Changes one artifact.
+fn tamper(place: &Place, name: &str, change: impl Fn(&mut Value)) {
+    let name = format!("a/{name}");
+    let text = fs::read_to_string(place.path(&name)).unwrap();
+    let mut value = serde_json::from_str(&text).unwrap();
+    change(&mut value);
+    write(place, &name, &value);
+}
+
+/// Judging exits with 2 and says all of this.
+fn broken(place: &Place, said: &[&str]) {
+    let ran = place.compare(&JUDGE).exits(2);
+    for words in said {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_run_leaves_exactly_the_files_and_a_table() {
+    let place = artifacts();
+    let mut found: Vec<String> = fs::read_dir(place.path("a"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    let mut wanted = FILES.map(String::from);
+    wanted.sort();
+    assert_eq!(found, wanted);
+
+    let ran = place.compare(&JUDGE).exits(0);
+    for row in [
+        "audit_mode_open",
+        "audit_mode_connect",
+        "connect_loopback",
+        "full_read",
+        "stat_walk",
+        "audit_mode_events",
+        "memory_mb",
+        "cpu_pct",
+    ] {
+        assert!(ran.out.contains(row), "{row}: {}", ran.out);
+    }
+    assert!(ran.out.contains("other programs"), "{}", ran.out);
+    let summary = fs::read_to_string(place.path("a/perf-slo-summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["exit"], 0);
+    assert_eq!(summary["rows"].as_array().unwrap().len(), 9);
+    let page = fs::read_to_string(place.path("a/perf-evidence-report.md")).unwrap();
+    assert!(page.contains("tp_btf/sys_enter"), "{page}");
+}
+
+#[test]
+fn an_agent_that_costs_too_much_exits_with_1() {
+    let place = Place::new();
+    write(&place, "overhead.json", &overhead(1.30));
+    let ran = place.compare(&WRITE).exits(1);
+    assert!(ran.out.contains("FAIL"), "{}", ran.out);
+    place.compare(&JUDGE).exits(1);
+}
+
+#[test]
+fn a_machine_too_unsteady_for_a_budget_exits_with_3() {
+    let place = Place::new();
+    let mut measured = overhead(1.02);
+    measured["controls"]["a_a"]["workloads"]["open_close"] = around(1.0, 0.08);
+    write(&place, "overhead.json", &measured);
+    let ran = place.compare(&WRITE).exits(3);
+    assert!(
+        ran.out
+            .contains("audit_mode_open p95_ratio is unenforceable"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("resolves 0.080"), "{}", ran.out);
+}
+
+#[test]
+fn a_budget_of_ones_own_holds() {
+    let place = artifacts();
+    fs::create_dir(place.path("baselines")).unwrap();
+    let own = "[overhead]\nratio = { open_close = 1.01 }\n";
+    fs::write(place.path("baselines/gate.toml"), own).unwrap();
+    // The reports were written under another budget, and so no longer say what is.
+    broken(&place, &["a/perf-slo-report.md", "budgets"]);
+    place.compare(&WRITE).exits(1);
+}
+
+#[test]
+fn each_missing_file_is_named() {
+    for name in FILES {
+        let place = artifacts();
+        fs::remove_file(place.path(&format!("a/{name}"))).unwrap();
+        broken(
+            &place,
+            &[&format!("a/{name} is missing"), "cargo compare slo"],
+        );
+    }
+}
+
+#[test]
+fn a_file_that_belongs_to_no_run_is_named() {
+    let place = artifacts();
+    fs::write(place.path("a/notes.txt"), "").unwrap();
+    broken(&place, &["a/notes.txt belongs to no strict run"]);
+}
+
+#[test]
+fn swapped_percentiles_are_named() {
+    let place = artifacts();
+    tamper(&place, "connect_baseline.json", |profile| {
+        let p50 = profile["p50_us"].take();
+        profile["p50_us"] = profile["p95_us"].take();
+        profile["p95_us"] = p50;
+    });
+    broken(&place, &["a/connect_baseline.json: p50_us", "above p95_us"]);
+    let place = artifacts();
+    tamper(&place, "open_with_agent.json", |profile| {
+        let p99 = profile["p99_us"].take();
+        profile["p99_us"] = profile["p95_us"].take();
+        profile["p95_us"] = p99;
+    });
+    broken(&place, &["a/open_with_agent.json: p95_us", "above p99_us"]);
+}
+
+#[test]
+fn a_relabelled_arm_is_named() {
+    let place = artifacts();
+    tamper(&place, "open_with_agent.json", |p| {
+        p["label"] = json!("baseline")
+    });
+    broken(&place, &["a/open_with_agent.json: label", "WithAgent"]);
+    let place = artifacts();
+    tamper(&place, "open_baseline.json", |p| {
+        p["label"] = json!("naked")
+    });
+    broken(&place, &["a/open_baseline.json: label", "naked"]);
+    let place = artifacts();
+    tamper(&place, "workload_suite.json", |suite| {
+        suite["rows"][1]["workload"] = json!("udp_connect");
+    });
+    broken(&place, &["a/workload_suite.json: rows", "connect_loopback"]);
+}
+
+#[test]
+fn the_plain_profile_in_place_of_the_agents_is_named() {
+    let place = artifacts();
+    let plain = place.path("a/open_baseline.json");
+    fs::copy(&plain, place.path("a/open_with_agent.json")).unwrap();
+    broken(
+        &place,
+        &[
+            "a/open_with_agent.json: label",
+            "a/open_with_agent.json: rung",
+            "a/open_with_agent.json: events_per_op",
+        ],
+    );
+    // Nor does it help to call it what it is not.
+    tamper(&place, "open_with_agent.json", |profile| {
+        profile["label"] = json!("with_agent");
+        profile["rung"] = json!("tp_btf/sys_enter");
+        profile["events_per_op"] = json!(1.0);
+    });
+    broken(&place, &["a/open_with_agent.json: us_per_op"]);
+}
+
+type Change = fn(&mut Value);
+
+#[test]
+fn every_other_flaw_has_its_file_and_field() {
+    let cases: [(&str, Change, &str); 11] = [
+        (
+            "open_baseline.json",
+            |p| p["p50_us"] = json!("fast"),
+            "p50_us",
+        ),
+        (
+            "open_baseline.json",
+            |p| drop(p.as_object_mut().unwrap().remove("p99_us")),
+            "p99_us",
+        ),
+        ("open_baseline.json", |p| p["p98_us"] = json!(1.0), "p98_us"),
+        (
+            "connect_with_agent.json",
+            |p| p["host"]["cores"] = json!(4096),
+            "host",
+        ),
+        (
+            "connect_with_agent.json",
+            |p| p["events_per_op"] = json!(0.0),
+            "events_per_op",
+        ),
+        (
+            "connect_with_agent.json",
+            |p| p["iterations"] = json!(49_999),
+            "iterations",
+        ),
+        (
+            "connect_with_agent.json",
+            |p| p["schema"] = json!(2),
+            "schema",
+        ),
+        (
+            "workload_suite.json",
+            |s| drop(s["rows"].as_array_mut().unwrap().pop()),
+            "rows",
+        ),
+        (
+            "workload_suite.json",
+            |s| s["rows"][2]["overhead_pct"]["lo"] = json!(99.0),
+            "rows[2].overhead_pct",
+        ),
+        (
+            "workload_suite.json",
+            |s| s["rows"][3]["events_per_op"] = json!(0.0),
+            "rows[3].events_per_op",
+        ),
+        (
+            "open_compare.json",
+            |c| c["open_close"]["p95_ratio"]["est"] = json!(1.021),
+            "open_close",
+        ),
+    ];
+    for (name, change, field) in cases {
+        let place = artifacts();
+        tamper(&place, name, change);
+        broken(&place, &[&format!("a/{name}"), field]);
+    }
+    for name in [
+        "kernel-info.txt",
+        "cpu-info.txt",
+        "os-release.txt",
+        "fs-type.txt",
+    ] {
+        let place = artifacts();
+        fs::write(place.path(&format!("a/{name}")), "").unwrap();
+        broken(&place, &[&format!("a/{name}: text")]);
+    }
+    for name in [
+        "perf-slo-report.md",
+        "perf-slo-summary.json",
+        "perf-evidence-report.md",
+    ] {
+        let place = artifacts();
+        fs::write(place.path(&format!("a/{name}")), "all is well\n").unwrap();
+        broken(&place, &[&format!("a/{name}"), "does not say"]);
+    }
+}
+
+#[test]
+fn a_measurement_without_an_agent_or_of_another_machine_makes_no_artifacts() {
+    let cases: [(Change, &str); 4] = [
+        (
+            |m| {
+                m["rows"][2]["verdict"] = json!("skipped");
+                m["rows"][2]["reason"] = json!("no agent can run");
+            },
+            "open_close/event has no numbers: no agent can run",
+        ),
+        (
+            |m| m["agent"]["connect"]["rung"] = Value::Null,
+            "agent.connect.rung",
+        ),
+        (
+            |m| m["host"]["cores"] = json!(4096),
+            "this machine is another",
+        ),
+        (|m| m["rows"] = json!([]), "there is no open_close/off"),
+    ];
+    for (change, said) in cases {
+        let place = Place::new();
+        let mut measured = overhead(1.02);
+        change(&mut measured);
+        write(&place, "overhead.json", &measured);
+        let ran = place.compare(&WRITE).exits(2);
+        assert!(ran.err.contains(said), "{said}: {}", ran.err);
+        assert!(!place.path("a").exists());
+    }
+}
+
+#[test]
+fn a_soak_adds_rows() {
+    let place = Place::new();
+    write(&place, "overhead.json", &overhead(1.02));
+    let mut soak = json!({
+        "host": Host::read().unwrap(),
+        "checks": [
+            {"measure": "drops_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
+        ],
+        "warnings": ["the machine was suspended for 30 s of the run"],
+    });
+    write(&place, "soak.json", &soak);
+    let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
+    let ran = place.compare(&with_soak).exits(0);
+    assert!(ran.out.contains("suspended for 30 s"), "{}", ran.out);
+    assert_eq!(ran.out.matches("soak").count(), 2, "{}", ran.out);
+
+    soak["checks"][0]["verdict"] = json!("inconclusive");
+    write(&place, "soak.json", &soak);
+    place.compare(&with_soak).exits(3);
+
+    soak["checks"][0]["measured"] = around(2.0, 0.0);
+    soak["checks"][0]["verdict"] = json!("fail");
+    write(&place, "soak.json", &soak);
+    place.compare(&with_soak).exits(1);
+}
