@@ -195,7 +195,10 @@ fn measured(runs: &[Run]) -> Result<BTreeMap<String, History>, Failure> {
     for (k, run) in runs.iter().enumerate() {
         for (id, reading) in &run.readings {
             let (unit, median, p10) = match reading {
-                Reading::Time(time) => (Unit::Ns, time.median, Some(time.p10)),
+                Reading::Time(time) => {
+                    let p10 = six_digits(time.p10);
+                    (Unit::Ns, six_digits(time.median), Some(p10))
+                }
                 Reading::Count(count, unit) => (*unit, *count, None),
                 Reading::Stale(_) => continue,
                 Reading::Broken(cause) => {
@@ -212,16 +215,16 @@ fn measured(runs: &[Run]) -> Result<BTreeMap<String, History>, Failure> {
                 let cause = format!("`{id}` is counted in {unit}, in another run in {other}");
                 return Err(Failure::at(&run.place, cause));
             }
-            history.median[0][k] = Some(six_digits(median));
+            history.median[0][k] = Some(median);
             if let Some(p10) = p10 {
-                history.p10[0][k] = Some(six_digits(p10));
+                history.p10[0][k] = Some(p10);
             }
         }
     }
     Ok(measured)
 }
 
-/// More digits than any run repeats only make diffs longer.
+/// More digits than any run's times repeat only make diffs longer.
 fn six_digits(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
@@ -310,6 +313,20 @@ fn sight(baseline: &Baseline, gate: &Gate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_stay_exact() {
+        let run = Run {
+            place: PathBuf::from("run"),
+            record: None,
+            readings: BTreeMap::from([(
+                "decode".into(),
+                Reading::Count(2_527_294.0, Unit::Instructions),
+            )]),
+        };
+        let measured = measured(&[run]).unwrap();
+        assert_eq!(measured["decode"].median, [[Some(2_527_294.0)]]);
+    }
 
     #[test]
     fn six_digits_are_kept() {
