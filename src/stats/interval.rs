@@ -1,7 +1,7 @@
 //! An estimate with the interval that holds it, and how to get one for a median.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Binomial, DiscreteCDF};
+use statrs::distribution::{Binomial, Discrete};
 
 use super::median;
 
@@ -63,20 +63,27 @@ pub fn runs_for_median_interval(confidence: f64) -> usize {
 fn lower_rank(n: u64, confidence: f64) -> Option<usize> {
     let tail = (1.0 - confidence) / 2.0;
     let below = Binomial::new(0.5, n).ok()?;
-    // P(the median lies below the order statistic of zero-based rank r) = P(X <= r).
-    if below.cdf(0) > tail {
-        return None;
+    // P(the median lies below the order statistic of zero-based rank r) = P(X <= r), walked
+    // down from the middle: a suite may have a thousand medians, and a search in the
+    // distribution function for each of them would take longer than reading them.
+    let mut rank = n.checked_sub(1)? / 2;
+    let mut at = below.pmf(rank);
+    let mut up_to = match n % 2 {
+        0 => (1.0 - below.pmf(n / 2)) / 2.0,
+        _ => 0.5,
+    };
+    while up_to > tail {
+        up_to -= at;
+        at *= rank as f64 / (n - rank + 1) as f64;
+        rank = rank.checked_sub(1)?;
     }
-    // inverse_cdf gives the smallest x with cdf(x) >= tail: the rank wanted lies just before it,
-    // unless it is met exactly.
-    let x = below.inverse_cdf(tail);
-    let rank = if below.cdf(x) <= tail { x } else { x - 1 };
     Some(rank as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use statrs::distribution::DiscreteCDF;
 
     #[test]
     fn known_ranks() {
@@ -85,6 +92,21 @@ mod tests {
         assert_eq!(lower_rank(20, 0.95), Some(5));
         assert_eq!(lower_rank(5, 0.95), None);
         assert_eq!(lower_rank(6, 0.95), Some(0));
+    }
+
+    /// The highest rank whose tail is small enough, by the distribution function itself.
+    #[test]
+    fn ranks_are_those_of_the_distribution() {
+        for n in (1..60).chain([100, 101, 5000]) {
+            let below = Binomial::new(0.5, n).unwrap();
+            for confidence in [0.9, 0.95, 0.99, 0.999] {
+                let tail = (1.0 - confidence) / 2.0;
+                let searched = (0..n).take_while(|r| below.cdf(*r) <= tail).last();
+                let walked = lower_rank(n, confidence);
+                assert_eq!(walked, searched.map(|r| r as usize), "n={n} {confidence}");
+            }
+        }
+        assert_eq!(lower_rank(0, 0.9), None);
     }
 
     #[test]
