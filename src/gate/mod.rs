@@ -1,5 +1,7 @@
 //! `gate.toml`: every number that decides a verdict, and every budget, in one place.
 
+mod budget;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -9,8 +11,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use budget::{Budget, Measure};
+
 /// The file that this project ships. It holds the defaults: there is no other copy of them.
-const SHIPPED: &str = include_str!("../baselines/gate.toml");
+const SHIPPED: &str = include_str!("../../baselines/gate.toml");
+
+/// The table that is no default: what one project's benchmarks may cost says nothing of
+/// another's.
+const BUDGETS: &str = "budgets";
 
 /// The numbers of `gate.toml`. The shipped file documents each key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +39,10 @@ pub struct Gate {
     pub ratios: Ratios,
     /// Benchmarks with a threshold of their own, by id.
     pub benchmark: BTreeMap<String, Threshold>,
+    /// Budgets by the benchmark's id, in which `*` stands for anything; of the file that
+    /// is read alone.
+    #[serde(deserialize_with = "budget::read")]
+    pub budgets: BTreeMap<String, Budget>,
     /// Budgets of the overhead instrument.
     pub overhead: Overhead,
     /// Budgets of the agent itself.
@@ -134,7 +146,7 @@ pub struct AgentBudgets {
 }
 
 impl Gate {
-    /// The shipped numbers.
+    /// The shipped numbers, without budgets.
     pub fn shipped() -> Self {
         Self::parse("").expect("the tests read the shipped gate.toml")
     }
@@ -159,6 +171,7 @@ impl Gate {
             .parse()
             .map_err(|e: toml::de::Error| e.to_string().trim_end().to_owned())?;
         let mut table: Table = SHIPPED.parse().map_err(|e| format!("{e}"))?;
+        table.insert(BUDGETS.into(), Table::new().into());
         overlay(&mut table, own);
         let gate: Gate = table.try_into().map_err(|e: toml::de::Error| {
             suggest(e.message()).unwrap_or_else(|| e.message().to_owned())
@@ -336,6 +349,53 @@ mod tests {
         }
         let error = Gate::parse("[times]\nzzz = 1").unwrap_err();
         assert!(error.contains("unknown key `zzz`"), "{error}");
+    }
+
+    #[test]
+    fn budgets_are_those_of_the_file_alone() {
+        assert_eq!(Gate::shipped().budgets, BTreeMap::new());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("baselines/gate.toml");
+        let ours = Gate::load(&path).unwrap().budgets;
+        let create = ours["create/1000"];
+        assert_eq!(
+            (create.measure(), create.limit(), create.critical()),
+            (Measure::Time, 200_000.0, Some(500_000.0))
+        );
+        let theirs = Gate::parse("[budgets]\n\"a/b\" = { at_least_per_s = 1e6 }\n").unwrap();
+        assert_eq!(theirs.budgets.len(), 1);
+        assert_eq!(theirs.budgets["a/b"].measure(), Measure::Rate);
+    }
+
+    #[test]
+    fn a_budget_that_makes_no_sense_is_named() {
+        for (budget, cause) in [
+            ("{}", "needs one limit"),
+            ("{ critical_ns = 5 }", "needs one limit"),
+            ("{ at_most_ns = 5, at_most = 5 }", "needs one limit"),
+            ("{ at_most_ns = 5, critical = 9 }", "needs one limit"),
+            ("{ at_most_ns = -1 }", "at_most_ns = -1"),
+            ("{ at_most = nan }", "at_most = NaN"),
+            (
+                "{ at_most_pct = 1, critical_pct = inf }",
+                "critical_pct = inf",
+            ),
+            (
+                "{ at_most_ns = 5, critical_ns = 5 }",
+                "beyond at_most_ns = 5",
+            ),
+            (
+                "{ at_least_per_s = 5, critical_per_s = 9 }",
+                "beyond at_least_per_s = 5",
+            ),
+        ] {
+            let error = Gate::parse(&format!("[budgets]\n\"a/b\" = {budget}")).unwrap_err();
+            assert!(
+                error.starts_with("budgets.\"a/b\" ") && error.contains(cause),
+                "{error}"
+            );
+        }
+        let error = Gate::parse("[budgets]\na = { at_most_n = 5 }").unwrap_err();
+        assert!(error.contains("did you mean `at_most_ns`?"), "{error}");
     }
 
     #[test]
