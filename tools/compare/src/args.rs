@@ -12,7 +12,7 @@ use crate::verdict::Policy;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  passed
-  1  slower than the baseline, under this policy
+  1  slower than the baseline, or over a budget, under this policy
   2  broken: bad input, missing rows, a tool that failed, nothing compared
   3  cannot be decided here: inconclusive, or another machine
 

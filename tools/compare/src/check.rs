@@ -1,5 +1,6 @@
 //! `compare check`: runs against a baseline.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use probecost::host::Host;
 use regex::Regex;
 
 use crate::baseline::Baseline;
+use crate::budget;
 use crate::decide::shared_shift;
 use crate::failure::Failure;
 use crate::input::{self, Run};
@@ -74,7 +76,10 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
         other_machine: other_machine.as_deref(),
     };
     let rows = rows(&baseline, &runs, &rules)?;
+    let known: BTreeSet<&str> = baseline.benchmarks.keys().map(String::as_str).collect();
+    let budgets = budget::judge(&gate.budgets, &known, &runs, question.only.as_ref())?;
     notes.extend(remarks(&runs, &rows, &gate));
+    notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
     let threshold = match question.policy {
         Policy::Strict => gate.policy.strict.change_pct,
@@ -91,11 +96,12 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
             host: baseline.host.as_ref().map(Host::class),
             runs: baseline.runs(),
         },
-        exit: summary.exit(question.policy),
+        exit: summary.exit(&budgets, question.policy),
         summary,
         shift: shared_shift(&changes, threshold),
         notes,
         rows,
+        budgets,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod args;
 mod baseline;
+mod budget;
 mod check;
 mod decide;
 mod failure;

@@ -323,6 +323,7 @@ mod tests {
                 "decode".into(),
                 Reading::Count(2_527_294.0, Unit::Instructions),
             )]),
+            figures: BTreeMap::new(),
         };
         let measured = measured(&[run]).unwrap();
         assert_eq!(measured["decode"].median, [[Some(2_527_294.0)]]);

@@ -5,6 +5,7 @@ use probecost::host::Host;
 use probecost::stats::Interval;
 use serde::Serialize;
 
+use crate::budget::{self, Judged, Outcome};
 use crate::input::Unit;
 
 /// What was found, and what it means for the one who asked.
@@ -28,6 +29,8 @@ pub struct Verdict {
     pub notes: Vec<String>,
     /// Every benchmark, what matters most first.
     pub rows: Vec<Row>,
+    /// Every budget, what matters most first.
+    pub budgets: Vec<Judged>,
 }
 
 /// How strictly a change is judged.
@@ -59,7 +62,7 @@ pub struct Against {
 pub enum Exit {
     /// Nothing that this policy fails on.
     Passed,
-    /// Something became slower.
+    /// Something became slower, or is over its budget.
     Regressed,
     /// Something is missing or cannot be read, or nothing was compared.
     Broken,
@@ -264,15 +267,18 @@ impl Summary {
         }
     }
 
-    /// What these rows mean. A gap outweighs a finding: what was not measured could be worse.
-    pub fn exit(&self, policy: Policy) -> Exit {
+    /// What these rows and budgets mean. A gap outweighs a finding: what was not measured
+    /// could be worse.
+    pub fn exit(&self, budgets: &[Judged], policy: Policy) -> Exit {
         let compared =
             self.regressed + self.improved + self.unchanged + self.inconclusive + self.incomparable;
-        let exit = if self.broken + self.missing > 0 || compared == 0 {
+        let [over, open, kept] = [Outcome::Fail, Outcome::CannotDecide, Outcome::Pass]
+            .map(|outcome| budget::count(budgets, outcome));
+        let exit = if self.broken + self.missing > 0 || compared + over + open + kept == 0 {
             Exit::Broken
-        } else if self.regressed > 0 {
+        } else if self.regressed + over > 0 {
             Exit::Regressed
-        } else if self.inconclusive + self.incomparable > 0 {
+        } else if self.inconclusive + self.incomparable + open > 0 {
             Exit::Undecided
         } else {
             Exit::Passed
@@ -365,8 +371,47 @@ mod tests {
                 Exit::Broken,
             ),
         ] {
-            assert_eq!(summary.exit(Policy::Strict), strict, "{summary:?}");
-            assert_eq!(summary.exit(Policy::Advisory), advisory, "{summary:?}");
+            assert_eq!(summary.exit(&[], Policy::Strict), strict, "{summary:?}");
+            assert_eq!(summary.exit(&[], Policy::Advisory), advisory, "{summary:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_counts_as_a_row_does() {
+        let unchanged = Summary {
+            unchanged: 3,
+            ..Summary::default()
+        };
+        let regressed = Summary {
+            regressed: 1,
+            ..unchanged
+        };
+        let missing = Summary {
+            missing: 1,
+            ..unchanged
+        };
+        let none = Summary::default();
+        for (summary, outcome, strict) in [
+            (unchanged, Outcome::Fail, Exit::Regressed),
+            (unchanged, Outcome::CannotDecide, Exit::Undecided),
+            (unchanged, Outcome::Pass, Exit::Passed),
+            (unchanged, Outcome::NotRun, Exit::Passed),
+            (regressed, Outcome::CannotDecide, Exit::Regressed),
+            (missing, Outcome::Fail, Exit::Broken),
+            (none, Outcome::Pass, Exit::Passed),
+            (none, Outcome::NotRun, Exit::Broken),
+        ] {
+            let budgets = [budget::example("a/b", outcome)];
+            assert_eq!(
+                summary.exit(&budgets, Policy::Strict),
+                strict,
+                "{outcome:?}"
+            );
+            let advisory = match strict {
+                Exit::Broken => Exit::Broken,
+                _ => Exit::Passed,
+            };
+            assert_eq!(summary.exit(&budgets, Policy::Advisory), advisory);
         }
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use support::{Bench, Place, bench, host, record};
+use support::{Bench, Place, bench, golden, host, record};
 
 fn suite() -> Vec<Bench> {
     [
@@ -471,21 +471,5 @@ fn the_json_has_every_field_of_the_contract() {
     assert_eq!(
         verdict["rows"][0]["runs"],
         json!({"baseline": 10, "current": 5})
-    );
-}
-
-/// Holds `text` to the file of that name; `UPDATE_GOLDEN=1` writes it instead.
-#[track_caller]
-fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, text).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap();
-    assert_eq!(
-        text, expected,
-        "{name} differs; UPDATE_GOLDEN=1 cargo test takes it over"
     );
 }

@@ -48,6 +48,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run, Failure> {
         place: path.to_owned(),
         record: None,
         readings: readings.collect(),
+        figures: BTreeMap::new(),
     })
 }
 

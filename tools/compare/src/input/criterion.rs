@@ -7,8 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use probecost::stats::{median, quantile};
+use probecost::stats::{CONFIDENCE, Interval, median, median_interval, quantile};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +44,13 @@ pub(super) struct Estimates {
 struct Estimate {
     point_estimate: f64,
     standard_error: f64,
+    confidence_interval: Option<Bounds>,
+}
+
+#[derive(Deserialize)]
+struct Bounds {
+    lower_bound: f64,
+    upper_bound: f64,
 }
 
 /// A result as found.
@@ -58,10 +64,18 @@ struct Found {
 
 /// What lies in the directories `places`, by id. Two benchmarks with one id get the name
 /// of their directory behind it. `started` is when the run began, where that is known.
-pub fn read(places: &[PathBuf], started: Option<Timestamp>) -> BTreeMap<String, Reading> {
+/// With it, when the oldest result of the run was written.
+pub fn read(
+    places: &[PathBuf],
+    started: Option<SystemTime>,
+) -> (BTreeMap<String, Reading>, Option<SystemTime>) {
     let mut found: Vec<Found> = places.par_iter().map(|place| read_one(place)).collect();
-    mark_stale(&mut found, started.map(SystemTime::from));
-    by_id(found)
+    mark_stale(&mut found, started);
+    let fresh = found
+        .iter()
+        .filter(|f| !matches!(f.reading, Reading::Stale(_)));
+    let oldest = fresh.map(|f| f.written).min();
+    (by_id(found), oldest)
 }
 
 fn read_one(place: &Path) -> Found {
@@ -135,6 +149,7 @@ fn from_sample(sample: &Sample) -> Result<Time, String> {
         p10: quantile(&per_op, 0.1).ok_or("no quantile")?,
         mean,
         mean_error: (squares / (n - 1.0).max(1.0) / n).sqrt(),
+        interval: median_interval(&per_op, CONFIDENCE),
     })
 }
 
@@ -148,6 +163,14 @@ impl Estimates {
             p10: median,
             mean: plausible(self.mean.point_estimate).map_err(|e| format!("the mean {e}"))?,
             mean_error: self.mean.standard_error,
+            interval: self.median.confidence_interval.as_ref().and_then(|bounds| {
+                let (lo, hi) = (bounds.lower_bound, bounds.upper_bound);
+                (lo <= median && median <= hi).then_some(Interval {
+                    est: median,
+                    lo,
+                    hi,
+                })
+            }),
         })
     }
 }
@@ -273,6 +296,7 @@ mod tests {
                 p10: 1.0,
                 mean: 1.0,
                 mean_error: 0.0,
+                interval: None,
             }),
         }
     }
@@ -330,7 +354,7 @@ mod tests {
             for file in ["benchmark.json", "sample.json", "estimates.json"] {
                 fs::write(dir.path().join(file), &bytes).unwrap();
             }
-            let rows = read(&[dir.path().to_owned()], None);
+            let (rows, _) = read(&[dir.path().to_owned()], None);
             prop_assert_eq!(rows.len(), 1);
         }
     }

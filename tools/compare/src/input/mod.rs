@@ -3,17 +3,21 @@
 mod counts;
 mod critcmp;
 mod criterion;
+mod figures;
 mod record;
 mod walk;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use probecost::stats::Interval;
 use rayon::prelude::*;
 
 use crate::failure::Failure;
 
+pub use figures::Figure;
 pub use record::Record;
 
 /// A time per operation above which something is wrong, in nanoseconds: eleven days.
@@ -28,6 +32,8 @@ pub struct Run {
     pub record: Option<Record>,
     /// What was read, by benchmark.
     pub readings: BTreeMap<String, Reading>,
+    /// Figures that the benches wrote beside, by id: for budgets alone.
+    pub figures: BTreeMap<String, Figure>,
 }
 
 /// What one run says of one benchmark.
@@ -54,6 +60,8 @@ pub struct Time {
     pub mean: f64,
     /// The standard error of the mean, as if samples were independent of each other.
     pub mean_error: f64,
+    /// The interval of the median over the samples, where they are enough for one.
+    pub interval: Option<Interval>,
 }
 
 /// What a figure counts.
@@ -103,12 +111,14 @@ fn load(place: &Path) -> Result<Vec<Run>, Failure> {
 fn load_home(place: &Path) -> Result<Run, Failure> {
     let record = record::read(place)?;
     let found = walk::walk(place)?;
-    let (mut readings, counted) = rayon::join(
-        || criterion::read(&found.criterion, record.as_ref().map(|r| r.started)),
+    let started = record.as_ref().map(|r| SystemTime::from(r.started));
+    let ((mut readings, oldest), counted) = rayon::join(
+        || criterion::read(&found.criterion, started),
         || counts::read(&found.summaries),
     );
     readings.extend(counted);
-    if readings.is_empty() {
+    let figures = figures::read(place, started.or(oldest))?;
+    if readings.is_empty() && figures.is_empty() {
         return Err(Failure::at(
             place,
             "holds no benchmarks (no new/benchmark.json below it)",
@@ -119,5 +129,6 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
         place: place.to_owned(),
         record,
         readings,
+        figures,
     })
 }

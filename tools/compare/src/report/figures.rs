@@ -1,7 +1,13 @@
 //! Numbers as people read them.
 
+use probecost::gate::Measure;
+
+use crate::budget::{self, Judged, Outcome};
 use crate::input::Unit;
-use crate::verdict::{Exit, Policy, Row, Status, Verdict};
+use crate::verdict::{Exit, Policy, Row, Severity, Status, Verdict};
+
+/// Names that are listed where there may be many.
+const NAMED: usize = 3;
 
 /// A quantity in the unit that suits its size, to four digits.
 pub fn quantity(value: f64, unit: Unit) -> String {
@@ -27,6 +33,62 @@ fn decimals(value: f64) -> usize {
         v if v < 99.995 => 2,
         v if v < 999.95 => 1,
         _ => 0,
+    }
+}
+
+/// A limit or a figure of a budget.
+fn amount(budget: &Judged, value: f64) -> String {
+    let number = match value.fract() == 0.0 {
+        true => grouped(value),
+        false => format!("{value:.*}", decimals(value)),
+    };
+    match (budget.measure, budget.unit.as_str()) {
+        (Measure::Time, _) => quantity(value, Unit::Ns),
+        (Measure::Share, _) => format!("{number} %"),
+        (_, "count") => number,
+        (_, unit) => format!("{number} {unit}"),
+    }
+}
+
+/// The cells of a budget: limit, now, interval. A figure that is exact has no interval.
+pub fn budget_cells(budget: &Judged) -> [String; 3] {
+    let sign = match budget.measure {
+        Measure::Rate => "≥",
+        Measure::Time | Measure::Count | Measure::Share => "≤",
+    };
+    let amount = |value| amount(budget, value);
+    let ends = budget.measured.filter(|i| i.lo < i.hi);
+    [
+        format!("{sign} {}", amount(budget.limit)),
+        budget.measured.map_or(String::new(), |i| amount(i.est)),
+        ends.map_or(String::new(), |i| {
+            format!("{} … {}", amount(i.lo), amount(i.hi))
+        }),
+    ]
+}
+
+/// `fail (critical)`, or just the word.
+pub fn outcome_of(budget: &Judged) -> String {
+    match budget.severity {
+        Severity::Critical => format!("{} (critical)", budget.verdict.word()),
+        _ => budget.verdict.word().to_owned(),
+    }
+}
+
+/// The budgets that were judged, and in a sentence those that were not.
+pub fn judged(budgets: &[Judged]) -> (Vec<&Judged>, Option<String>) {
+    let (idle, judged): (Vec<&Judged>, Vec<&Judged>) =
+        budgets.iter().partition(|b| b.verdict == Outcome::NotRun);
+    let names: Vec<&str> = idle.iter().map(|b| b.id.as_str()).collect();
+    let sentence = (!names.is_empty()).then(|| format!("Budgets not run: {}.", named(&names)));
+    (judged, sentence)
+}
+
+/// The first of `names`, and how many more there are.
+pub fn named(names: &[&str]) -> String {
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
     }
 }
 
@@ -70,41 +132,53 @@ pub fn status(row: &Row) -> String {
     }
 }
 
-/// `1 regressed, 7 unchanged`.
+/// `1 regressed, 7 unchanged; budgets: 2 pass`.
 pub fn counts(verdict: &Verdict) -> String {
-    let parts: Vec<String> = Status::ALL
-        .into_iter()
-        .map(|status| (verdict.summary.count(status), status.word()))
+    let rows = Status::ALL.map(|status| (verdict.summary.count(status), status.word()));
+    let budgets =
+        Outcome::ALL.map(|outcome| (budget::count(&verdict.budgets, outcome), outcome.word()));
+    let rows = tally(&rows).unwrap_or_else(|| "nothing compared".to_owned());
+    match tally(&budgets) {
+        Some(budgets) => format!("{rows}; budgets: {budgets}"),
+        None => rows,
+    }
+}
+
+/// What there is any of, and how many.
+fn tally(counts: &[(usize, &str)]) -> Option<String> {
+    let parts: Vec<String> = counts
+        .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    match parts.is_empty() {
-        true => "nothing compared".to_owned(),
-        false => parts.join(", "),
-    }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// What the exit code means, in words.
 pub fn outcome(verdict: &Verdict) -> &'static str {
+    let over = budget::count(&verdict.budgets, Outcome::Fail);
+    let open =
+        verdict.summary.inconclusive + budget::count(&verdict.budgets, Outcome::CannotDecide);
     match (verdict.exit, verdict.policy) {
         (Exit::Passed, Policy::Advisory) if verdict.summary.regressed > 0 => {
             "passed: slower, but this policy only advises"
         }
-        (Exit::Passed, Policy::Advisory)
-            if verdict.summary.inconclusive + verdict.summary.incomparable > 0 =>
-        {
+        (Exit::Passed, Policy::Advisory) if over > 0 => {
+            "passed: over budget, but this policy only advises"
+        }
+        (Exit::Passed, Policy::Advisory) if open + verdict.summary.incomparable > 0 => {
             "passed: undecided, but this policy only advises"
         }
         (Exit::Passed, _) => "passed",
+        (Exit::Regressed, _) if verdict.summary.regressed == 0 => "failed: over budget",
+        (Exit::Regressed, _) if over > 0 => "failed: slower than the baseline, and over budget",
         (Exit::Regressed, _) => "failed: slower than the baseline",
         (Exit::Broken, _) if verdict.summary.broken > 0 => "broken: results that cannot be read",
         (Exit::Broken, _) if verdict.summary.missing > 0 => {
             "broken: benchmarks of the baseline were not measured"
         }
         (Exit::Broken, _) => "broken: nothing was compared",
-        (Exit::Undecided, _) if verdict.summary.inconclusive == 0 => {
-            "undecided: the baseline is of another machine"
-        }
+        (Exit::Undecided, _) if open == 0 => "undecided: the baseline is of another machine",
         (Exit::Undecided, _) => "undecided: these runs cannot tell",
     }
 }
@@ -116,6 +190,7 @@ pub fn sides(verdict: &Verdict) -> String {
         .rows
         .iter()
         .map(|r| r.runs.current)
+        .chain(verdict.budgets.iter().map(|b| b.runs))
         .max()
         .unwrap_or(0);
     let commit = match &baseline.commit {

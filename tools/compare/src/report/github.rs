@@ -5,32 +5,34 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{figures, markdown, text};
+use crate::budget::{Judged, Outcome};
 use crate::failure::Failure;
 use crate::verdict::{Exit, Row, Status, Verdict};
 
-/// Rows that the annotation names.
+/// Rows and budgets that the annotation names.
 const NAMED: usize = 5;
 
 /// One workflow command that rolls all rows up, and the table for the log.
 pub fn render(verdict: &Verdict) -> String {
+    let told: Vec<&Judged> = verdict
+        .budgets
+        .iter()
+        .filter(|b| b.verdict < Outcome::Pass)
+        .collect();
+    let findings = verdict.summary.regressed + verdict.summary.inconclusive + told.len();
     let level = match verdict.exit {
-        Exit::Passed if verdict.summary.regressed + verdict.summary.inconclusive > 0 => "warning",
+        Exit::Passed if findings > 0 => "warning",
         Exit::Passed => "notice",
         Exit::Undecided => "warning",
         Exit::Regressed | Exit::Broken => "error",
     };
-    let worst: Vec<&Row> = verdict
-        .rows
-        .iter()
-        .filter(|r| r.status < Status::Improved)
+    let rows = verdict.rows.iter().filter(|r| r.status < Status::Improved);
+    let worst: Vec<String> = rows
+        .map(of_row)
+        .chain(told.into_iter().map(of_budget))
         .collect();
     let mut lines = vec![figures::counts(verdict)];
-    lines.extend(worst.iter().take(NAMED).map(|row| {
-        let change = row
-            .change_pct
-            .map_or(String::new(), |c| format!(" {}", figures::percent(c)));
-        format!("{}: {}{change}", row.id, figures::status(row))
-    }));
+    lines.extend(worst.iter().take(NAMED).cloned());
     if worst.len() > NAMED {
         lines.push(format!("and {} more", worst.len() - NAMED));
     }
@@ -39,6 +41,22 @@ pub fn render(verdict: &Verdict) -> String {
         property(&format!("Benchmarks {}", figures::outcome(verdict))),
         data(&lines.join("\n")),
         text::render(verdict, false)
+    )
+}
+
+fn of_row(row: &Row) -> String {
+    let change = row
+        .change_pct
+        .map_or(String::new(), |c| format!(" {}", figures::percent(c)));
+    format!("{}: {}{change}", row.id, figures::status(row))
+}
+
+fn of_budget(budget: &Judged) -> String {
+    let [limit, now, _] = figures::budget_cells(budget);
+    format!(
+        "{}: {}, {now}, {limit}",
+        budget.id,
+        figures::outcome_of(budget)
     )
 }
 

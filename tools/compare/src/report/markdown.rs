@@ -1,6 +1,7 @@
 //! For the summary of a pull request.
 
 use super::figures;
+use crate::budget::{Judged, Outcome};
 use crate::verdict::{Row, Status, Verdict};
 
 /// GitHub cuts a step's summary off at 1 MiB; what is left is for the end of the report.
@@ -32,6 +33,7 @@ pub fn render(verdict: &Verdict) -> String {
         text += "\n";
         text += &table(&open, LIMIT / 2);
     }
+    text += &budgets(&verdict.budgets, LIMIT / 4);
     for note in figures::shift(verdict).iter().chain(&verdict.notes) {
         text += &format!("\n> {}\n", escape(note));
     }
@@ -47,25 +49,65 @@ pub fn render(verdict: &Verdict) -> String {
     text
 }
 
-/// The rows, as many as there is room for, and how many there was none for.
+/// The budgets, where there are any: what needs reading in the open, the rest folded.
+fn budgets(budgets: &[Judged], room: usize) -> String {
+    let (judged, not_run) = figures::judged(budgets);
+    let (kept, open): (Vec<&Judged>, Vec<&Judged>) =
+        judged.into_iter().partition(|b| b.verdict == Outcome::Pass);
+    let mut text = String::new();
+    if !open.is_empty() {
+        text += &format!("\n{}", budget_table(&open, room / 2));
+    }
+    if !kept.is_empty() {
+        text += &format!(
+            "\n<details><summary>{} budgets kept</summary>\n\n{}\n</details>\n",
+            kept.len(),
+            budget_table(&kept, room / 2)
+        );
+    }
+    if let Some(sentence) = not_run {
+        text += &format!("\n{}\n", escape(&sentence));
+    }
+    text
+}
+
+fn budget_table(budgets: &[&Judged], room: usize) -> String {
+    let head = "| budget | limit | now | interval | verdict | why |\n|:--|--:|--:|--:|:--|:--|\n";
+    let lines = budgets.iter().map(|budget| {
+        let verdict = match budget.verdict {
+            Outcome::Pass => figures::outcome_of(budget),
+            _ => format!("**{}**", figures::outcome_of(budget)),
+        };
+        let cells = figures::budget_cells(budget).map(|cell| escape(&cell));
+        let (id, reason) = (escape(&budget.id), escape(&budget.reason));
+        format!("| {id} | {} | {verdict} | {reason} |\n", cells.join(" | "))
+    });
+    fill(head, lines, room)
+}
+
 fn table(rows: &[&Row], room: usize) -> String {
-    let mut text = String::from(
-        "| benchmark | before | now | change | 99 % interval | noise floor | verdict | why |\n\
-         |:--|--:|--:|--:|--:|--:|:--|:--|\n",
-    );
-    for (number, row) in rows.iter().enumerate() {
+    let head = "| benchmark | before | now | change | 99 % interval | noise floor | verdict | why |\n\
+         |:--|--:|--:|--:|--:|--:|:--|:--|\n";
+    let lines = rows.iter().map(|row| {
         let verdict = match row.status {
             Status::Unchanged | Status::Filtered => figures::status(row),
             _ => format!("**{}**", figures::status(row)),
         };
         let cells = figures::cells(row).join(" | ");
         let reason = escape(&row.reason);
-        let line = format!("| {} | {cells} | {verdict} | {reason} |\n", escape(&row.id));
+        format!("| {} | {cells} | {verdict} | {reason} |\n", escape(&row.id))
+    });
+    fill(head, lines, room)
+}
+
+/// The lines below their head, as many as there is room for, and how many there was none
+/// for.
+fn fill(head: &str, lines: impl ExactSizeIterator<Item = String>, room: usize) -> String {
+    let mut text = head.to_owned();
+    let all = lines.len();
+    for (number, line) in lines.enumerate() {
         if text.len() + line.len() > room {
-            text += &format!(
-                "\n{} more rows: the JSON report has them.\n",
-                rows.len() - number
-            );
+            text += &format!("\n{} more rows: the JSON report has them.\n", all - number);
             break;
         }
         text += &line;

@@ -5,13 +5,11 @@ use std::fmt::Write;
 use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, presets};
 
 use super::figures;
+use crate::budget::{Judged, Outcome};
 use crate::verdict::{Exit, Row, Status, Verdict};
 
 /// Rows of which nothing needs saying are listed up to this many.
 const PLAIN_ROWS: usize = 40;
-
-/// Benchmarks that a reason is printed behind.
-const NAMED: usize = 3;
 
 /// The verdict, what matters most first.
 pub fn render(verdict: &Verdict, colour: bool) -> String {
@@ -43,13 +41,14 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
     if !said.is_empty() {
         text.push('\n');
     }
-    for (ids, reason) in by_reason(&said) {
+    for (ids, reason) in by_reason(said.iter().map(|r| (r.id.as_str(), r.reason.as_str()))) {
         let _ = writeln!(text, "{ids}: {reason}");
     }
+    text += &budgets(&verdict.budgets, colour);
     for note in figures::shift(verdict).iter().chain(&verdict.notes) {
         let _ = writeln!(text, "\n{note}");
     }
-    if verdict.exit == Exit::Regressed {
+    if verdict.exit == Exit::Regressed && verdict.summary.regressed > 0 {
         let _ = writeln!(
             text,
             "\nIf it is meant: cargo compare run --times 10 --out DIR -- COMMAND && cargo compare refresh --run DIR --why TEXT"
@@ -59,22 +58,51 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
 }
 
 /// Each reason once, behind the first of the benchmarks that it holds for.
-fn by_reason<'a>(rows: &[&'a Row]) -> Vec<(String, &'a str)> {
+fn by_reason<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
     let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();
-    for row in rows {
-        match reasons.iter_mut().find(|(_, reason)| *reason == row.reason) {
-            Some((ids, _)) => ids.push(&row.id),
-            None => reasons.push((vec![&row.id], &row.reason)),
+    for (id, reason) in rows {
+        match reasons.iter_mut().find(|(_, known)| *known == reason) {
+            Some((ids, _)) => ids.push(id),
+            None => reasons.push((vec![id], reason)),
         }
     }
-    let named = |ids: Vec<&str>| match ids.len().checked_sub(NAMED) {
-        None | Some(0) => ids.join(", "),
-        Some(more) => format!("{} and {more} more", ids[..NAMED].join(", ")),
-    };
     reasons
         .into_iter()
-        .map(|(ids, reason)| (named(ids), reason))
+        .map(|(ids, reason)| (figures::named(&ids), reason))
         .collect()
+}
+
+/// The budgets, where there are any.
+fn budgets(budgets: &[Judged], colour: bool) -> String {
+    let (judged, not_run) = figures::judged(budgets);
+    let mut text = String::new();
+    if !judged.is_empty() {
+        let body = judged.iter().map(|budget| {
+            let mut cells: Vec<Cell> = vec![Cell::new(&budget.id)];
+            cells.extend(figures::budget_cells(budget).map(Cell::new));
+            let outcome = Cell::new(figures::outcome_of(budget));
+            cells.push(match budget.verdict {
+                Outcome::Fail if colour => outcome.fg(Color::Red),
+                Outcome::CannotDecide if colour => outcome.fg(Color::Yellow),
+                _ => outcome,
+            });
+            cells
+        });
+        let head = ["budget", "limit", "now", "interval", "verdict"];
+        let _ = writeln!(text, "\n{}", table(&head, body, colour));
+    }
+    let said = judged.iter().filter(|b| !b.reason.is_empty());
+    let reasons = by_reason(said.map(|b| (b.id.as_str(), b.reason.as_str())));
+    if !reasons.is_empty() {
+        text.push('\n');
+    }
+    for (ids, reason) in reasons {
+        let _ = writeln!(text, "{ids}: {reason}");
+    }
+    if let Some(sentence) = not_run {
+        let _ = writeln!(text, "\n{sentence}");
+    }
+    text
 }
 
 fn rows_table<'a>(rows: impl Iterator<Item = &'a Row>, colour: bool) -> String {

@@ -98,6 +98,7 @@ mod tests {
             p10: *m,
             mean: *m,
             mean_error: 0.01 * m,
+            interval: None,
         };
         medians.iter().map(time).collect()
     }

@@ -213,6 +213,7 @@ impl Slowdown<'_> {
                     p10: t.p10 * factor,
                     mean: t.mean * factor,
                     mean_error: t.mean_error * factor,
+                    interval: t.interval.map(|i| i.map(|ns| ns * factor)),
                 };
                 suite.new.iter().map(|run| slower(run[row])).collect()
             }
@@ -361,6 +362,7 @@ mod tests {
                             p10: median * (0.985 + 0.005 * normal(&mut rng)),
                             mean: median * 1.01,
                             mean_error: median * 0.002,
+                            interval: None,
                         }
                     })
                     .collect()

@@ -248,3 +248,19 @@ impl Ran {
             .clone()
     }
 }
+
+/// Holds `text` to the file of that name; `UPDATE_GOLDEN=1` writes it instead.
+#[track_caller]
+pub fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        text, expected,
+        "{name} differs; UPDATE_GOLDEN=1 cargo test takes it over"
+    );
+}

@@ -1,0 +1,146 @@
+//! `figures/<bench>.json` beside Criterion's results: what a bench found that is no time
+//! of an operation.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use probecost::stats::Interval;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The directory's name, in a Criterion home.
+const NAME: &str = "figures";
+
+/// The format that this program reads.
+const SCHEMA: u32 = 1;
+
+/// A count, a rate, a share or a time, with the interval that its bench states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// In which unit, as the bench calls it.
+    pub unit: String,
+    /// The figure.
+    pub value: Interval,
+}
+
+#[derive(Deserialize)]
+struct File {
+    schema: u32,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    unit: String,
+    #[serde(flatten)]
+    value: Interval,
+}
+
+/// All figures in the Criterion home, by id. Files from before `began` were left by an
+/// earlier run, and are passed over.
+///
+/// # Errors
+/// A file that cannot be read, or is no file of figures.
+pub fn read(home: &Path, began: Option<SystemTime>) -> Result<BTreeMap<String, Figure>, Failure> {
+    let mut figures = BTreeMap::new();
+    for path in files(&home.join(NAME))? {
+        let written = fs::metadata(&path).and_then(|m| m.modified());
+        let written = written.map_err(|e| Failure::at(&path, e))?;
+        if began.is_some_and(|began| written < began) {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(|e| Failure::at(&path, e))?;
+        let rows = parse(&bytes).map_err(|cause| {
+            Failure::at(&path, cause)
+                .remedy(format!("run that bench again, or rm {}", path.display()))
+        })?;
+        figures.extend(rows);
+    }
+    Ok(figures)
+}
+
+/// The JSON files in `dir`, in order; none where there is no such directory.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| Failure::at(dir, e))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| Failure::at(dir, e))?.path();
+        if path.extension().is_some_and(|e| e == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Figure>, String> {
+    let file: File =
+        serde_json::from_slice(bytes).map_err(|e| format!("not a file of figures: {e}"))?;
+    if file.schema != SCHEMA {
+        return Err(format!(
+            "schema {}; this program reads {SCHEMA}",
+            file.schema
+        ));
+    }
+    file.rows
+        .into_iter()
+        .map(|Row { id, unit, value }| match value {
+            Interval { est, lo, hi } if lo <= est && est <= hi => Ok((id, Figure { unit, value })),
+            Interval { est, lo, hi } => Err(format!("`{id}` is {est}, between {lo} and {hi}")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const FILE: &str = r#"{"schema":1,"host":null,"rows":[
+        {"id":"ring/lost","unit":"percent","est":0.1,"lo":0.0,"hi":0.2}]}"#;
+
+    #[test]
+    fn figures_of_this_run_alone() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(read(home.path(), None).unwrap(), BTreeMap::new());
+        let path = home.path().join("figures/ring.json");
+        fs::create_dir(home.path().join("figures")).unwrap();
+        fs::write(&path, FILE).unwrap();
+        let figures = read(home.path(), None).unwrap();
+        assert_eq!(figures["ring/lost"].unit, "percent");
+        assert_eq!(figures["ring/lost"].value.hi, 0.2);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        assert_eq!(read(home.path(), Some(later)).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (from, to, words) in [
+            ("\"schema\":1", "\"schema\":2", "schema 2"),
+            ("0.1", "0.3", "`ring/lost` is 0.3, between 0 and 0.2"),
+            ("0.1", "null", "not a file of figures"),
+        ] {
+            let error = parse(FILE.replace(from, to).as_bytes()).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_damage_is_a_cause_or_figures(at in 0..FILE.len(), byte in any::<u8>()) {
+            let mut bytes = FILE.as_bytes().to_vec();
+            let _ = parse(&bytes[..at]);
+            bytes[at] = byte;
+            let _ = parse(&bytes);
+        }
+    }
+}
