@@ -45,7 +45,10 @@ fn flaws(text: &str) -> Vec<String> {
         let key = line.trim().trim_start_matches("- ").split(':').next();
         if line.contains("run: ") {
             in_script = true;
-        } else if ["env", "uses", "with", "if", "name"].map(Some).contains(&key) {
+        } else if ["env", "uses", "with", "if", "name"]
+            .map(Some)
+            .contains(&key)
+        {
             in_script = false;
         }
         if in_script && line.contains("${{") {
@@ -86,7 +89,10 @@ fn each_flaw_is_found() {
         ("    timeout-minutes: 120\n", ""),
         ("@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7"),
         (" # v7.0.1", ""),
-        ("tools/strict-run --soak 2m", "tools/strict-run --soak ${{ inputs.long }}"),
+        (
+            "tools/strict-run --soak 2m",
+            "tools/strict-run --soak ${{ inputs.long }}",
+        ),
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from}");

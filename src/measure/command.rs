@@ -219,6 +219,7 @@ fn budgets() -> Result<impl Fn(Name) -> Budget, Obstacle> {
     Ok(move |name: Name| Budget {
         p95_ratio: gate.overhead.p95_ratio.get(name.as_str()).copied(),
         ratio: gate.overhead.ratio.get(name.as_str()).copied(),
+        drops: gate.agent.drops_pct / 100.0,
     })
 }
 

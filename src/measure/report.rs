@@ -21,9 +21,6 @@ pub const FILE: &str = "overhead.json";
 /// Where it lies unless told otherwise.
 pub const DIRECTORY: &str = "target/overhead";
 
-/// Events lost, as a share of those wanted, from which on a row fails.
-const MOST_DROPS: f64 = 0.001;
-
 /// An overhead measurement (`overhead.json`). Times are in nanoseconds, and
 /// intervals hold with 99 % confidence.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -173,12 +170,14 @@ pub enum Verdict {
 }
 
 /// What a workload may cost under the agent; a ratio to `off`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// The most for the 95th percentile.
     pub p95_ratio: Option<f64>,
     /// The most for the mean.
     pub ratio: Option<f64>,
+    /// The most events lost, as a share of those wanted.
+    pub drops: f64,
 }
 
 /// What shows that the rows can be believed.
@@ -440,7 +439,7 @@ impl Row {
         self.budgets = [
             ("p95_ratio", budget.p95_ratio, versus.p95_ratio),
             ("ratio", budget.ratio, versus.ratio),
-            ("drops", Some(MOST_DROPS), exact(lost)),
+            ("drops", Some(budget.drops), exact(lost)),
         ]
         .into_iter()
         .filter_map(|(measure, limit, measured)| Some(Judged::new(measure, limit?, measured)))
@@ -524,6 +523,12 @@ mod tests {
         connects: 0,
     };
 
+    const ONLY_DROPS: Budget = Budget {
+        p95_ratio: None,
+        ratio: None,
+        drops: 0.001,
+    };
+
     fn interval(est: f64) -> Interval {
         Interval {
             est,
@@ -551,6 +556,7 @@ mod tests {
         let budget = Budget {
             p95_ratio: Some(1.05),
             ratio: Some(1.10),
+            ..ONLY_DROPS
         };
         let verdict = |ratio, p95| judged(ratio, p95, 0, budget).verdict;
         assert_eq!(verdict(1.08, 1.03), Verdict::Pass);
@@ -572,30 +578,24 @@ mod tests {
 
     #[test]
     fn lost_events_fail_without_any_other_budget() {
-        assert_eq!(
-            judged(1.2, 1.2, 9, Budget::default()).verdict,
-            Verdict::Pass
-        );
-        let row = judged(1.2, 1.2, 11, Budget::default());
+        assert_eq!(judged(1.2, 1.2, 9, ONLY_DROPS).verdict, Verdict::Pass);
+        let row = judged(1.2, 1.2, 11, ONLY_DROPS);
         assert_eq!(row.verdict, Verdict::Fail);
         assert!(row.reason.contains("events lost"), "{}", row.reason);
     }
 
     #[test]
     fn an_agent_that_makes_things_faster_is_no_pass() {
-        let row = judged(0.95, 0.95, 0, Budget::default());
+        let row = judged(0.95, 0.95, 0, ONLY_DROPS);
         assert_eq!(row.verdict, Verdict::HarnessError);
         // But one whose interval reaches 1 may be free.
-        assert_eq!(
-            judged(0.995, 1.0, 0, Budget::default()).verdict,
-            Verdict::Pass
-        );
+        assert_eq!(judged(0.995, 1.0, 0, ONLY_DROPS).verdict, Verdict::Pass);
     }
 
     #[test]
     fn too_few_processes_decide_nothing() {
         let mut row = Row::empty(Name::OpenClose, Arm::Event);
-        row.judge(CALLS, Budget::default());
+        row.judge(CALLS, ONLY_DROPS);
         assert_eq!(row.verdict, Verdict::Inconclusive);
         assert!(row.reason.contains("--seconds"));
     }
