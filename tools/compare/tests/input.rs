@@ -161,7 +161,10 @@ fn as_nobody(mut command: Command) -> Ran {
     if fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
         let binary = command.get_program().to_owned();
         let copy = std::env::temp_dir().join(format!("compare-{}", std::process::id()));
-        fs::copy(binary, &copy).unwrap();
+        // By another process: a file that this one holds open to write, a test that
+        // starts a program at the same moment would hold open, too, and it could not run.
+        let copied = Command::new("cp").arg(binary).arg(&copy).status().unwrap();
+        assert!(copied.success());
         let mut nobody = Command::new(&copy);
         nobody.args(command.get_args()).uid(65534).gid(65534);
         nobody.current_dir(command.get_current_dir().unwrap());
