@@ -431,15 +431,10 @@ impl Row {
         let wanted = self.ops * (calls.opens + calls.connects);
         let lost = self.drops as f64 / wanted as f64;
         self.budget = budget.p95_ratio.or(budget.ratio);
-        let exact = |est| Interval {
-            est,
-            lo: est,
-            hi: est,
-        };
         self.budgets = [
             ("p95_ratio", budget.p95_ratio, versus.p95_ratio),
             ("ratio", budget.ratio, versus.ratio),
-            ("drops", Some(budget.drops), exact(lost)),
+            ("drops", Some(budget.drops), Interval::exact(lost)),
         ]
         .into_iter()
         .filter_map(|(measure, limit, measured)| Some(Judged::new(measure, limit?, measured)))

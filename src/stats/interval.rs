@@ -17,6 +17,15 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Around a quantity that was counted, not estimated.
+    pub fn exact(value: f64) -> Self {
+        Self {
+            est: value,
+            lo: value,
+            hi: value,
+        }
+    }
+
     /// Whether `value` lies inside, ends included.
     pub fn contains(&self, value: f64) -> bool {
         self.lo <= value && value <= self.hi

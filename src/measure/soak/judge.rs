@@ -27,7 +27,7 @@ pub(super) fn judge(
     let mut drops = Judged::new(
         "drops_pct",
         budgets.drops_pct,
-        exact(totals.lost as f64 / totals.events.max(1) as f64 * 100.0),
+        Interval::exact(totals.lost as f64 / totals.events.max(1) as f64 * 100.0),
     );
     // Losses are losses; that there were none says little of too few events, or
     // of another load than the one asked for.
@@ -39,7 +39,7 @@ pub(super) fn judge(
     let descriptors = samples
         .first()
         .zip(samples.last())
-        .map(|(first, last)| exact(last.descriptors as f64 - first.descriptors as f64));
+        .map(|(first, last)| Interval::exact(last.descriptors as f64 - first.descriptors as f64));
     let memory: Vec<f64> = samples
         .iter()
         .map(|s| (s.resident + s.maps) as f64 / MB)
@@ -55,7 +55,7 @@ pub(super) fn judge(
         Some(measured) => Judged::new(measure, limit, measured),
         None => Judged {
             verdict: Verdict::Inconclusive,
-            ..Judged::new(measure, limit, exact(0.0))
+            ..Judged::new(measure, limit, Interval::exact(0.0))
         },
     })
     .fold(vec![drops], |mut all, one| {
@@ -92,14 +92,6 @@ fn memory_over_hours(samples: &[Sample]) -> Vec<(f64, f64)> {
             (mean(|s| s.at_s / 3600.0), mean(|s| s.resident as f64 / MB))
         })
         .collect()
-}
-
-fn exact(value: f64) -> Interval {
-    Interval {
-        est: value,
-        lo: value,
-        hi: value,
-    }
 }
 
 #[cfg(test)]

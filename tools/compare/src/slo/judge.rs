@@ -114,13 +114,13 @@ pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
     rows.push(Row::counted(
         "agent",
         "memory_mb",
-        exact(memory),
+        Interval::exact(memory),
         gate.agent.memory_mb,
     ));
     rows.push(Row::counted(
         "agent",
         "cpu_pct",
-        exact(suite.agent.cpu_pct),
+        Interval::exact(suite.agent.cpu_pct),
         gate.agent.cpu_pct,
     ));
     for check in suite.soak.iter().flatten() {
@@ -152,7 +152,12 @@ fn drops(rows: &[Workload], gate: &Gate) -> Row {
     let events = handed + lost as f64;
     let share = lost as f64 / events * 100.0;
     let budget = gate.agent.drops_pct;
-    let mut row = Row::counted("audit_mode_events", "drops_pct", exact(share), budget);
+    let mut row = Row::counted(
+        "audit_mode_events",
+        "drops_pct",
+        Interval::exact(share),
+        budget,
+    );
     if row.status == Status::Pass && events < gate.agent.least_events as f64 {
         row.status = Status::Inconclusive;
         row.reason = format!(
@@ -209,14 +214,6 @@ impl Row {
     }
 }
 
-fn exact(value: f64) -> Interval {
-    Interval {
-        est: value,
-        lo: value,
-        hi: value,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +242,7 @@ mod tests {
     fn one_exceeded_budget_outweighs_one_undecided() {
         let row = |status| Row {
             status,
-            ..Row::counted("x", "y", exact(0.0), 1.0)
+            ..Row::counted("x", "y", Interval::exact(0.0), 1.0)
         };
         let exit = |all: &[Status]| {
             let rows = all.iter().map(|status| row(*status)).collect();
