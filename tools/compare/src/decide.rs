@@ -49,7 +49,7 @@ struct Measured {
     change: Option<Change>,
     /// Change of the medians.
     est: f64,
-    /// Change of the quickest tenth.
+    /// Change of the quickest run's quickest tenth.
     quick: f64,
     threshold: f64,
     floor: Option<f64>,
@@ -61,9 +61,10 @@ struct Measured {
 /// * it exceeds the row's threshold and its noise floor;
 /// * its interval excludes zero, and by chance alone any of the rows would move this far
 ///   in less than `family_error` of suites (Holm), regressions and improvements apart;
-/// * the quickest tenth moved beyond the threshold as well (of the runs' 10 % quantiles
-///   the one that a tenth lies below): a slower program is slower also when it is left
-///   alone, a disturbed one is not.
+/// * the quickest run of either side, by its quickest tenth, moved the same way by more
+///   than half the threshold: a slower program is slower also when it is left alone, a
+///   disturbed one is not. Half, since the quickest of many runs may have had a faster
+///   machine than the rest.
 pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decision> {
     let measured: Vec<Measured> = rows.iter().map(|row| measure(row, times)).collect();
     let chances = |slower: bool| -> Vec<f64> {
@@ -118,7 +119,7 @@ fn measure(row: &Evidence, times: &Times) -> Measured {
     Measured {
         change: reference.change(&new),
         est: middle(&new) - middle(&sessions.concat()),
-        quick: quickest(logs(&row.new_p10)) - quickest(logs(&row.old_p10.concat())),
+        quick: lowest(&logs(&row.new_p10)) - lowest(&logs(&row.old_p10.concat())),
         threshold: (row.threshold_pct / 100.0).ln_1p(),
         floor: reference
             .noise_floor(new.len(), FLOOR_CONFIDENCE)
@@ -126,10 +127,8 @@ fn measure(row: &Evidence, times: &Times) -> Measured {
     }
 }
 
-/// The value that a tenth of the others lies below: of fewer than ten, the lowest.
-fn quickest(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 10).copied().unwrap_or(f64::NAN)
+fn lowest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option<usize>, String) {
@@ -177,9 +176,9 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
         );
     }
     let quick_pct = 100.0 * m.quick.exp_m1();
-    if m.quick.signum() != m.est.signum() || m.quick.abs() <= m.threshold {
+    if m.quick.signum() != m.est.signum() || m.quick.abs() <= m.threshold / 2.0 {
         let reason = format!(
-            "the median moved by {size_pct:+.1} %, the quickest tenth by only {quick_pct:+.1} %: \
+            "the median moved by {size_pct:+.1} %, the quickest run by only {quick_pct:+.1} %: \
              something else disturbed it, or only its slow cases changed; run it again"
         );
         return (unsure, Some(row.new.len()), reason);
@@ -291,7 +290,7 @@ mod tests {
         row.new_p10 = vec![100.0; 5];
         let row = decide_one(row);
         assert_eq!(row.status, Status::Inconclusive);
-        assert!(row.reason.contains("quickest tenth"), "{}", row.reason);
+        assert!(row.reason.contains("quickest run"), "{}", row.reason);
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn a_disturbed_row_is_undecided() {
     let row = ran.row("sort");
     assert_eq!(row["status"], "inconclusive");
     assert!(
-        row["reason"].as_str().unwrap().contains("quickest tenth"),
+        row["reason"].as_str().unwrap().contains("quickest run"),
         "{row}"
     );
     place.check(&disturbed, &["--policy", "advisory"]).exits(0);
