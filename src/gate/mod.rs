@@ -13,6 +13,8 @@ use toml::{Table, Value};
 
 pub use budget::{Budget, Measure};
 
+use crate::stats::{CONFIDENCE, runs_for_median_interval};
+
 /// The file that this project ships. It holds the defaults: there is no other copy of them.
 const SHIPPED: &str = include_str!("../../baselines/gate.toml");
 
@@ -29,6 +31,8 @@ pub struct Gate {
     pub policy: Policies,
     /// How times are judged.
     pub times: Times,
+    /// How head and base are judged where they are measured together.
+    pub duet: Duet,
     /// Names for sizes.
     pub severity: Severities,
     /// How counts are judged.
@@ -79,6 +83,20 @@ pub struct Times {
     pub session_drift_pct: f64,
     /// Shorter benchmarks raise no alarm, in nanoseconds.
     pub shortest_ns: f64,
+}
+
+/// How head and base are judged where they are measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duet {
+    /// The smallest change that is called, in percent of base.
+    pub change_pct: f64,
+    /// The chance that a suite without change raises any alarm, 0..1.
+    pub family_error: f64,
+    /// Rounds of the screen; a round is a process of either side.
+    pub screen_rounds: usize,
+    /// The most fresh rounds of a benchmark that the screen left open.
+    pub rounds: usize,
 }
 
 /// Where each name for a regression begins, in percent.
@@ -201,6 +219,8 @@ impl Gate {
                 "times.session_drift_pct".into(),
                 self.times.session_drift_pct,
             ),
+            ("duet.change_pct".into(), self.duet.change_pct),
+            ("duet.screen_rounds".into(), self.duet.screen_rounds as f64),
             ("severity.minor_pct".into(), self.severity.minor_pct),
             ("counts.change_pct".into(), self.counts.change_pct),
             ("agent.drops_pct".into(), self.agent.drops_pct),
@@ -232,10 +252,19 @@ impl Gate {
                 return Err(format!("{key} is {value}, and must be above 0"));
             }
         }
-        if !(self.times.family_error > 0.0 && self.times.family_error < 1.0) {
-            let error = self.times.family_error;
+        for (key, error) in [
+            ("times.family_error", self.times.family_error),
+            ("duet.family_error", self.duet.family_error),
+        ] {
+            if !(error > 0.0 && error < 1.0) {
+                return Err(format!("{key} is {error}, and must lie between 0 and 1"));
+            }
+        }
+        let fewest = runs_for_median_interval(CONFIDENCE);
+        if self.duet.rounds < fewest {
+            let rounds = self.duet.rounds;
             return Err(format!(
-                "times.family_error is {error}, and must lie between 0 and 1"
+                "duet.rounds is {rounds}, and must be {fewest} or more"
             ));
         }
         if !(self.times.shortest_ns.is_finite() && self.times.shortest_ns >= 0.0) {

@@ -47,6 +47,8 @@ pub enum Command {
     Refresh(Refresh),
     /// Resample your own runs: how often the gate errs
     Selftest(Selftest),
+    /// Judge head against base, both measured now and in turn
+    Duet(Duet),
     /// Hold the artifacts of a strict run to their contract and their budgets
     Slo(Slo),
 }
@@ -123,6 +125,56 @@ pub struct Selftest {
     #[arg(long, value_name = "PERCENT=DIR", num_args = 1..)]
     pub planted: Vec<Planted>,
     /// Where the resampling starts
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `compare duet`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Duet {
+    /// The revision to compare with
+    #[arg(long, value_name = "REV", required_unless_present = "bin_base")]
+    pub base: Option<String>,
+    /// The revision to judge [default: HEAD, of a clean work tree]
+    #[arg(long, value_name = "REV", requires = "base")]
+    pub head: Option<String>,
+    /// Only these bench targets
+    #[arg(long = "bench", value_name = "NAME", num_args = 1.., requires = "base")]
+    pub benches: Vec<String>,
+    /// Hold base against a second build of base as well: what the layout alone does
+    #[arg(long, requires = "base")]
+    pub control: bool,
+    /// A bench executable to compare with, instead of a revision
+    #[arg(
+        long,
+        value_name = "EXE",
+        requires = "bin_head",
+        conflicts_with = "base"
+    )]
+    pub bin_base: Option<PathBuf>,
+    /// The bench executable to judge
+    #[arg(long, value_name = "EXE", requires = "bin_base")]
+    pub bin_head: Option<PathBuf>,
+    /// Only benchmarks that match
+    #[arg(long, value_name = "REGEX")]
+    pub only: Option<Regex>,
+    /// The most rounds of a benchmark [default: as gate.toml says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
+    pub rounds: Option<u32>,
+    /// The longest that one process may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// How strictly to judge
+    #[arg(long, value_enum, default_value = "strict")]
+    pub policy: Policy,
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Write to this file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the random order of the rounds starts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

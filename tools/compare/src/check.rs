@@ -96,6 +96,7 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
             host: baseline.host.as_ref().map(Host::class),
             runs: baseline.runs(),
         },
+        duet: None,
         exit: summary.exit(&budgets, question.policy),
         summary,
         shift: shared_shift(&changes, threshold),

@@ -8,6 +8,7 @@ mod baseline;
 mod budget;
 mod check;
 mod decide;
+mod duet;
 mod failure;
 mod file;
 mod input;
@@ -24,17 +25,19 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use args::{Cli, Command};
 use check::Question;
+use duet::What;
 use failure::Failure;
 use refresh::Order;
 use repeat::Series;
 use report::Format;
 use selftest::Trial;
-use verdict::Exit;
+use verdict::{Exit, Verdict};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check(args),
         Command::Refresh(args) => refresh(args),
         Command::Selftest(args) => selftest(args),
+        Command::Duet(args) => duet(args),
         Command::Slo(args) => slo(args),
     };
     let exit = done.unwrap_or_else(|failure| {
@@ -69,16 +73,42 @@ fn check(args: args::Check) -> Result<Exit, Failure> {
         policy: args.policy,
         only: args.only,
     })?;
-    let colour = args.out.is_none() && colours();
-    let text = report::render(&verdict, args.format, colour)?;
-    match &args.out {
+    tell(&verdict, args.format, args.out.as_deref())
+}
+
+fn duet(args: args::Duet) -> Result<Exit, Failure> {
+    let what = match (args.base, args.bin_base, args.bin_head) {
+        (Some(base), _, _) => What::Revisions {
+            base,
+            head: args.head,
+            benches: args.benches,
+            control: args.control,
+        },
+        (None, Some(base), Some(head)) => What::Executables { base, head },
+        (None, _, _) => return Err(Failure::new("--base REV, or --bin-base with --bin-head")),
+    };
+    let verdict = duet::duet(&duet::Question {
+        what,
+        only: args.only,
+        rounds: args.rounds.map(|n| n as usize),
+        timeout: Duration::from_secs(args.timeout),
+        policy: args.policy,
+        seed: args.seed,
+    })?;
+    tell(&verdict, args.format, args.out.as_deref())
+}
+
+/// Writes the verdict, and gives what it ends with.
+fn tell(verdict: &Verdict, format: Format, out: Option<&Path>) -> Result<Exit, Failure> {
+    let text = report::render(verdict, format, out.is_none() && colours())?;
+    match out {
         Some(path) => file::replace(path, text.as_bytes())?,
         None => print(&text)?,
     }
-    if args.format == Format::Github
+    if format == Format::Github
         && let Some(path) = env::var_os("GITHUB_STEP_SUMMARY")
     {
-        report::summarise(&verdict, Path::new(&path))?;
+        report::summarise(verdict, Path::new(&path))?;
     }
     Ok(verdict.exit)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use git2::build::CheckoutBuilder;
 use git2::{ErrorCode, Repository, Status, StatusOptions};
 
 use crate::failure::Failure;
@@ -81,6 +82,49 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
                 .remedy(format!("git log --oneline -- {}", path.display()))
         })?;
     Ok((blob.content().to_vec(), commit.id().to_string()))
+}
+
+/// Writes the files of `revision` of the repository around `place` into the new directory
+/// `tree`, and gives the commit's name and where `place` lies inside. Neither the index
+/// nor the work tree is touched.
+///
+/// # Errors
+/// No repository, no such revision, or no room.
+pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, PathBuf), Failure> {
+    let repository = Repository::discover(place).map_err(|e| {
+        Failure::at(place, format_args!("no git repository: {}", e.message()))
+            .remedy("--bin-base EXE --bin-head EXE compares executables")
+    })?;
+    let commit = repository
+        .revparse_single(revision)
+        .and_then(|object| object.peel_to_commit())
+        .map_err(|e| {
+            Failure::new(format!("{revision}: {}", e.message()))
+                .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
+        })?;
+    let inside = repository
+        .workdir()
+        .and_then(|root| {
+            let place = place.canonicalize().ok()?;
+            Some(
+                place
+                    .strip_prefix(root.canonicalize().ok()?)
+                    .ok()?
+                    .to_owned(),
+            )
+        })
+        .unwrap_or_default();
+    let at = |cause: &dyn std::fmt::Display| {
+        Failure::at(tree, format_args!("cannot check out {revision}: {cause}"))
+            .remedy(format!("df -h {}", tree.parent().unwrap_or(tree).display()))
+    };
+    std::fs::create_dir_all(tree).map_err(|e| at(&e))?;
+    let mut options = CheckoutBuilder::new();
+    options.target_dir(tree).force().update_index(false);
+    repository
+        .checkout_tree(commit.as_object(), Some(&mut options))
+        .map_err(|e| at(&e.message()))?;
+    Ok((commit.id().to_string(), inside))
 }
 
 /// The nearest directory above `path` that exists now.

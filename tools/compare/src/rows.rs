@@ -10,7 +10,7 @@ use crate::baseline::{Baseline, History};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time, Unit};
-use crate::verdict::{Policy, Row, Runs, Severity, Status};
+use crate::verdict::{Policy, Row, Runs, Severity, Status, sort};
 
 /// What the rows are judged by.
 pub struct Rules<'a> {
@@ -67,13 +67,7 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
         drafts.extend(wanted.map(|(_, draft)| draft));
     }
     let mut rows = settle(drafts, rules.gate);
-    rows.sort_by(|a, b| {
-        let size = |r: &Row| r.change_pct.map_or(0.0, f64::abs);
-        (a.status.cmp(&b.status))
-            .then(b.severity.cmp(&a.severity))
-            .then(size(b).total_cmp(&size(a)))
-            .then(a.id.cmp(&b.id))
-    });
+    sort(&mut rows);
     Ok(rows)
 }
 
@@ -104,7 +98,7 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
 }
 
 /// More digits than that say nothing.
-fn thousandths(percent: f64) -> f64 {
+pub fn thousandths(percent: f64) -> f64 {
     (1000.0 * percent).round() / 1000.0
 }
 
@@ -155,6 +149,7 @@ fn blank(id: &str, history: Option<&History>, status: Status, reason: impl Into<
             current: 0,
         },
         more_runs: None,
+        paired: None,
         reason: reason.into(),
     }
 }

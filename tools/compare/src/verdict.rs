@@ -19,6 +19,9 @@ pub struct Verdict {
     pub host: Option<Host>,
     /// What they were held against.
     pub baseline: Against,
+    /// How it was measured, where head and base were measured together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duet: Option<Duet>,
     /// The exit code.
     pub exit: Exit,
     /// How many rows have which status.
@@ -54,6 +57,51 @@ pub struct Against {
     pub host: Option<String>,
     /// Runs in it.
     pub runs: usize,
+}
+
+/// How head and base were measured together.
+#[derive(Debug, Serialize)]
+pub struct Duet {
+    /// What base is, as it was asked for.
+    pub base: String,
+    /// Its commit, where it is one.
+    pub base_commit: Option<String>,
+    /// What head is, as it was asked for.
+    pub head: String,
+    /// Its commit, where it is one.
+    pub head_commit: Option<String>,
+    /// Where the random order of the rounds started.
+    pub seed: u64,
+    /// What building took, in seconds.
+    pub build_seconds: f64,
+    /// What measuring took, in seconds.
+    pub measure_seconds: f64,
+    /// Base against a second build of base, where it was asked for.
+    pub control: Option<Control>,
+}
+
+/// What two builds of the same source differ by.
+#[derive(Debug, Serialize)]
+pub struct Control {
+    /// The largest change of any benchmark, in percent, without its sign.
+    pub largest_pct: Option<f64>,
+    /// Each benchmark, as head against base.
+    pub rows: Vec<Row>,
+}
+
+/// The rounds behind a row; a round is a process of base and one of head.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Paired {
+    /// Rounds of the screen.
+    pub screen_rounds: usize,
+    /// Fresh rounds, by which alone the row is judged where there are any.
+    pub rounds: usize,
+    /// Whether both processes took turns block by block.
+    pub lockstep: bool,
+    /// What all of it took, in seconds.
+    pub seconds: f64,
+    /// What two builds of base differ by, in percent, where that was measured.
+    pub layout_pct: Option<f64>,
 }
 
 /// What the process ends with.
@@ -200,6 +248,9 @@ pub struct Row {
     pub runs: Runs,
     /// How many more runs would decide, where that is open and some would.
     pub more_runs: Option<usize>,
+    /// The rounds, where head and base were measured together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paired: Option<Paired>,
     /// Why, in one sentence; empty where nothing needs saying.
     pub reason: String,
 }
@@ -288,6 +339,17 @@ impl Summary {
             (_, exit) => exit,
         }
     }
+}
+
+/// Puts what matters most first.
+pub fn sort(rows: &mut [Row]) {
+    rows.sort_by(|a, b| {
+        let size = |r: &Row| r.change_pct.map_or(0.0, f64::abs);
+        (a.status.cmp(&b.status))
+            .then(b.severity.cmp(&a.severity))
+            .then(size(b).total_cmp(&size(a)))
+            .then(a.id.cmp(&b.id))
+    });
 }
 
 /// An interval of logarithms as percent.

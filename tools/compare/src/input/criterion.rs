@@ -122,7 +122,33 @@ fn estimate(place: &Path) -> Result<Time, String> {
     }
 }
 
-fn from_sample(sample: &Sample) -> Result<Time, String> {
+/// The samples of a process that ran one benchmark, in the order they were taken: each a
+/// time of one operation in nanoseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples(pub Vec<f64>);
+
+impl Samples {
+    /// Those of the only benchmark in the Criterion home `home`; `None` where there is none.
+    ///
+    /// # Errors
+    /// There are several, or the file cannot be used: it and the cause.
+    pub fn read(home: &Path) -> Result<Option<Self>, String> {
+        let found = super::walk::walk(home).map_err(|e| e.to_string())?;
+        let [place] = &found.criterion[..] else {
+            return match found.criterion.len() {
+                0 => Ok(None),
+                several => Err(format!("{several} benchmarks have this id")),
+            };
+        };
+        let path = place.join("sample.json");
+        let sample = parse::<Sample>(&path).map_err(|(cause, _)| cause)?;
+        per_operation(&sample)
+            .map(|samples| Some(Self(samples)))
+            .map_err(|cause| format!("{}: {cause}", path.display()))
+    }
+}
+
+fn per_operation(sample: &Sample) -> Result<Vec<f64>, String> {
     let Sample { iters, times } = sample;
     if iters.len() != times.len() {
         return Err(format!(
@@ -141,6 +167,11 @@ fn from_sample(sample: &Sample) -> Result<Time, String> {
         }
         per_op.push(plausible(time / iters).map_err(|e| format!("sample {number} {e}"))?);
     }
+    Ok(per_op)
+}
+
+fn from_sample(sample: &Sample) -> Result<Time, String> {
+    let per_op = per_operation(sample)?;
     let n = per_op.len() as f64;
     let mean = per_op.iter().sum::<f64>() / n;
     let squares: f64 = per_op.iter().map(|v| (v - mean).powi(2)).sum();

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use crate::failure::Failure;
 
+pub use criterion::Samples;
 pub use figures::Figure;
 pub use record::Record;
 

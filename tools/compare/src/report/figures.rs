@@ -172,19 +172,43 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
         (Exit::Passed, _) => "passed",
         (Exit::Regressed, _) if verdict.summary.regressed == 0 => "failed: over budget",
         (Exit::Regressed, _) if over > 0 => "failed: slower than the baseline, and over budget",
+        (Exit::Regressed, _) if verdict.duet.is_some() => "failed: slower than base",
         (Exit::Regressed, _) => "failed: slower than the baseline",
         (Exit::Broken, _) if verdict.summary.broken > 0 => "broken: results that cannot be read",
+        (Exit::Broken, _) if verdict.summary.missing > 0 && verdict.duet.is_some() => {
+            "broken: benchmarks of base were not measured to the end"
+        }
         (Exit::Broken, _) if verdict.summary.missing > 0 => {
             "broken: benchmarks of the baseline were not measured"
         }
         (Exit::Broken, _) => "broken: nothing was compared",
         (Exit::Undecided, _) if open == 0 => "undecided: the baseline is of another machine",
+        (Exit::Undecided, _) if verdict.duet.is_some() => "undecided: these rounds cannot tell",
         (Exit::Undecided, _) => "undecided: these runs cannot tell",
     }
 }
 
-/// `5 runs against 10 in baselines/x.json (commit 1234567)`.
+/// `5 runs against 10 in baselines/x.json (commit 1234567)`, or
+/// `head HEAD (1234567) against base main (89abcde), 42 s and 12 s to build`.
 pub fn sides(verdict: &Verdict) -> String {
+    let short = |commit: &Option<String>| match commit {
+        Some(commit) => format!(" ({})", commit.get(..7).unwrap_or(commit)),
+        None => String::new(),
+    };
+    if let Some(duet) = &verdict.duet {
+        let built = match duet.base_commit {
+            Some(_) => format!(" and {:.0} s to build", duet.build_seconds),
+            None => String::new(),
+        };
+        return format!(
+            "head {}{} against base {}{}, {:.0} s{built}",
+            duet.head,
+            short(&duet.head_commit),
+            duet.base,
+            short(&duet.base_commit),
+            duet.measure_seconds
+        );
+    }
     let baseline = &verdict.baseline;
     let current = verdict
         .rows

@@ -48,7 +48,8 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
     for note in figures::shift(verdict).iter().chain(&verdict.notes) {
         let _ = writeln!(text, "\n{note}");
     }
-    if verdict.exit == Exit::Regressed && verdict.summary.regressed > 0 {
+    let against_a_file = verdict.duet.is_none();
+    if against_a_file && verdict.exit == Exit::Regressed && verdict.summary.regressed > 0 {
         let _ = writeln!(
             text,
             "\nIf it is meant: cargo compare run --times 10 --out DIR -- COMMAND && cargo compare refresh --run DIR --why TEXT"

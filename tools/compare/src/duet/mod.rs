@@ -1,0 +1,336 @@
+//! `compare duet`: head against base on one machine, interleaved.
+//!
+//! build → list → screen all → fresh rounds for what is open → settle together → verdict.
+
+mod build;
+mod harness;
+mod interrupt;
+mod report;
+mod round;
+mod sequential;
+mod subjects;
+mod turns;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use probecost::gate::{Duet as Numbers, Gate};
+use probecost::host::{Host, allowed_cpus};
+use probecost::stats::median;
+use regex::Regex;
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::check::{BASELINES, gate_beside};
+use crate::failure::Failure;
+use crate::repository;
+use crate::verdict::{Policy, Verdict};
+use build::{Side, Yard};
+use harness::{Effort, Trouble};
+use interrupt::Interrupt;
+use round::{Round, Rounds, Subject, orders};
+use sequential::{Look, Rule, Screened, Settled, screen};
+use subjects::{Gap, Pairs, Sides};
+
+/// A process's share of a round where one side runs after the other.
+const EFFORT: Effort = Effort {
+    warm_up: 0.05,
+    measurement: 0.15,
+    samples: 15,
+};
+
+/// The same where both take turns: the waiting counts as warm-up and as measurement.
+const LOCKSTEP_EFFORT: Effort = Effort {
+    warm_up: 0.1,
+    measurement: 0.3,
+    samples: 20,
+};
+
+/// What is asked.
+pub struct Question {
+    /// What is compared.
+    pub what: What,
+    /// Only what matches.
+    pub only: Option<Regex>,
+    /// The most fresh rounds of a benchmark; else what gate.toml says.
+    pub rounds: Option<usize>,
+    /// The longest that one process may take.
+    pub timeout: Duration,
+    /// How strictly to judge.
+    pub policy: Policy,
+    /// Where the random order of the rounds starts.
+    pub seed: u64,
+}
+
+/// What is compared.
+pub enum What {
+    /// Revisions, which are built first.
+    Revisions {
+        base: String,
+        /// Else the commit that the work tree stands on.
+        head: Option<String>,
+        /// The bench targets; all where there is none.
+        benches: Vec<String>,
+        /// Whether to hold base against a second build of base as well.
+        control: bool,
+    },
+    /// Executables as they are.
+    Executables { base: PathBuf, head: PathBuf },
+}
+
+/// A benchmark's rounds, as far as they came.
+struct Course {
+    subject: Subject,
+    screen: Vec<Round>,
+    fresh: Vec<Round>,
+    end: End,
+    seconds: f64,
+}
+
+/// What became of a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+enum End {
+    /// The screen left it open, and there are no fresh rounds yet.
+    Open,
+    /// It was cleared by the screen.
+    Cleared,
+    /// It was judged on its fresh rounds.
+    Settled(Settled),
+    /// It is too short to raise an alarm.
+    Short,
+    /// A process gave nothing.
+    Broken(String),
+    /// Somebody stopped us before there was an answer.
+    Interrupted,
+}
+
+/// All benchmarks of one comparison.
+struct Suite {
+    courses: Vec<Course>,
+    gaps: Vec<Gap>,
+}
+
+/// Builds, measures and decides.
+///
+/// # Errors
+/// A revision does not build, or an executable cannot be used.
+pub fn duet(question: &Question) -> Result<Verdict, Failure> {
+    let started = Instant::now();
+    let interrupt = Interrupt::listen()?;
+    let gate = gate_beside(&Path::new(BASELINES).join("any.json"))?;
+    let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
+    let sides = sides(&question.what, &interrupt)?;
+    let built = started.elapsed().as_secs_f64();
+    let bench = Bench {
+        rounds: Rounds {
+            effort: EFFORT,
+            lockstep_effort: LOCKSTEP_EFFORT,
+            limit: question.timeout,
+            interrupt: &interrupt,
+        },
+        gate: &gate,
+        most: question.rounds.unwrap_or(gate.duet.rounds),
+        seed: question.seed,
+    };
+    pin()?;
+    let pairs = sides.pairs(question.only.as_ref(), &bench.rounds)?;
+    let suite = bench.measure(pairs, "");
+    let control = match sides.control(question.only.as_ref(), &bench.rounds)? {
+        Some(pairs) => Some(bench.measure(pairs, "control: ")),
+        None => None,
+    };
+    let times = report::Times {
+        built,
+        total: started.elapsed().as_secs_f64(),
+    };
+    Ok(report::verdict(&report::Found {
+        suite: &suite,
+        control: control.as_ref(),
+        names: sides.names(),
+        host,
+        gate: &gate,
+        policy: question.policy,
+        seed: question.seed,
+        times,
+    }))
+}
+
+/// The executables of both sides.
+fn sides(what: &What, interrupt: &Interrupt) -> Result<Sides, Failure> {
+    match what {
+        What::Executables { base, head } => Sides::given(base, head),
+        What::Revisions {
+            base,
+            head,
+            benches,
+            control,
+        } => {
+            let head = match head {
+                Some(head) => head.clone(),
+                None => clean_head()?,
+            };
+            let yard = Yard::enter()?;
+            let built = |side, revision: &str| yard.build(side, revision, benches, interrupt);
+            let (old, new) = (built(Side::Base, base)?, built(Side::Head, &head)?);
+            let null = match control {
+                true => Some(built(Side::Null, base)?),
+                false => None,
+            };
+            Sides::built(yard, (base, old), (&head, new), null)
+        }
+    }
+}
+
+/// HEAD, where the work tree is what HEAD says.
+fn clean_head() -> Result<String, Failure> {
+    let head = repository::head(Path::new("."))?.ok_or_else(|| {
+        Failure::new("no git repository with a commit around this directory")
+            .remedy("--bin-base EXE --bin-head EXE compares executables")
+    })?;
+    match head.changed.first() {
+        None => Ok("HEAD".to_owned()),
+        Some(first) => Err(Failure::new(format!(
+            "the work tree differs from HEAD in {first}{}: only commits are compared",
+            match head.changed.len() {
+                1 => String::new(),
+                several => format!(" and {} more", several - 1),
+            }
+        ))
+        .remedy("git commit, or --head HEAD to leave the changes out")),
+    }
+}
+
+/// Keeps this process and all it starts on one CPU, the last one that it may use: what
+/// else runs mostly runs on the first.
+fn pin() -> Result<(), Failure> {
+    let Some(cpu) = allowed_cpus().last().copied() else {
+        return Ok(());
+    };
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|e| Failure::new(format!("cannot stay on CPU {cpu}: {e}")))
+}
+
+/// Measures suites.
+struct Bench<'a> {
+    rounds: Rounds<'a>,
+    gate: &'a Gate,
+    most: usize,
+    seed: u64,
+}
+
+impl Bench<'_> {
+    /// A screen of all, then fresh rounds of what it could not clear.
+    fn measure(&self, pairs: Pairs, label: &str) -> Suite {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let numbers = &self.gate.duet;
+        let bar = bar(pairs.subjects.len(), label);
+        let mut courses: Vec<Course> = Vec::with_capacity(pairs.subjects.len());
+        for subject in pairs.subjects {
+            bar.set_message(subject.id.clone());
+            courses.push(self.screen(subject, numbers, &mut rng));
+            bar.inc(1);
+        }
+        let open: Vec<usize> = (0..courses.len())
+            .filter(|i| courses[*i].end == End::Open)
+            .collect();
+        bar.inc_length(open.len() as u64);
+        let rule = Rule::new(numbers, open.len(), self.most);
+        for i in &open {
+            bar.set_message(format!("{}, fresh rounds", courses[*i].subject.id));
+            self.settle(&mut courses[*i], &rule, &mut rng);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let whole: Vec<usize> = open
+            .into_iter()
+            .filter(|i| courses[*i].end == End::Open)
+            .collect();
+        let ratios: Vec<Vec<f64>> = whole.iter().map(|i| ratios(&courses[*i].fresh)).collect();
+        for (i, settled) in whole.into_iter().zip(rule.settle(&ratios)) {
+            courses[i].end = End::Settled(settled);
+        }
+        Suite {
+            courses,
+            gaps: pairs.gaps,
+        }
+    }
+
+    /// The rounds of the screen.
+    fn screen(&self, subject: Subject, numbers: &Numbers, rng: &mut fastrand::Rng) -> Course {
+        let started = Instant::now();
+        let mut course = Course {
+            subject,
+            screen: Vec::new(),
+            fresh: Vec::new(),
+            end: End::Open,
+            seconds: 0.0,
+        };
+        for first in orders(rng, numbers.screen_rounds) {
+            match self.rounds.one(&course.subject, first) {
+                Ok(round) => course.screen.push(round),
+                Err(trouble) => {
+                    course.end = trouble.into();
+                    break;
+                }
+            }
+        }
+        if course.screen.len() == numbers.screen_rounds {
+            if screen(&ratios(&course.screen), numbers) == Screened::Cleared {
+                course.end = End::Cleared;
+            }
+            let times: Vec<f64> = course
+                .screen
+                .iter()
+                .map(|r| r.base_ns.min(r.head_ns))
+                .collect();
+            if median(&times).is_some_and(|ns| ns < self.gate.times.shortest_ns) {
+                course.end = End::Short;
+            }
+        }
+        course.seconds = started.elapsed().as_secs_f64();
+        course
+    }
+
+    /// Fresh rounds until a look settles it, or there are enough.
+    fn settle(&self, course: &mut Course, rule: &Rule, rng: &mut fastrand::Rng) {
+        let started = Instant::now();
+        for first in orders(rng, self.most) {
+            match self.rounds.one(&course.subject, first) {
+                Ok(round) => course.fresh.push(round),
+                Err(trouble) => {
+                    course.end = trouble.into();
+                    break;
+                }
+            }
+            let so_far = course.fresh.len();
+            if rule.looks_after(so_far) && rule.look(&ratios(&course.fresh)) != Look::Open {
+                break;
+            }
+        }
+        course.seconds += started.elapsed().as_secs_f64();
+    }
+}
+
+impl From<Trouble> for End {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Interrupted => End::Interrupted,
+            Trouble::Failed(words) => End::Broken(words),
+        }
+    }
+}
+
+fn ratios(rounds: &[Round]) -> Vec<f64> {
+    rounds.iter().map(|r| r.ratio).collect()
+}
+
+fn bar(benchmarks: usize, label: &str) -> ProgressBar {
+    let bar = ProgressBar::new(benchmarks as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {prefix}{msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(label.to_owned());
+    bar
+}
