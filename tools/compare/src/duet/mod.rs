@@ -135,10 +135,9 @@ pub fn duet(question: &Question) -> Result<Verdict, Failure> {
     pin()?;
     let pairs = sides.pairs(question.only.as_ref(), &bench.rounds)?;
     let suite = bench.measure(pairs, "");
-    let control = match sides.control(question.only.as_ref(), &bench.rounds)? {
-        Some(pairs) => Some(bench.measure(pairs, "control: ")),
-        None => None,
-    };
+    let control = sides
+        .control(question.only.as_ref(), &bench.rounds)?
+        .map(|pairs| bench.measure(pairs, "control: "));
     let times = report::Times {
         built,
         total: started.elapsed().as_secs_f64(),

@@ -131,17 +131,22 @@ impl Rounds<'_> {
             First::Head => 1,
         };
         let played = turns::play(&mut seats, &processes, begins, &wait);
-        if matches!(played, Err(Trouble::Interrupted)) {
-            return Err(Trouble::Interrupted);
-        }
         drop(seats);
-        for (side, process) in processes.iter_mut().enumerate() {
-            // How a process ended says more than what it no longer said.
+        let mut end = |side: usize| {
+            let process: &mut Process = &mut processes[side];
             process
                 .wait(self.limit, self.interrupt)
-                .map_err(|t| blame(side, t))?;
+                .map_err(|t| blame(side, t))
+        };
+        match played {
+            Ok(()) => (0..2).try_for_each(end)?,
+            Err((_, Trouble::Interrupted)) => return Err(Trouble::Interrupted),
+            // How a process ended says more than what it did not say.
+            Err((side, trouble)) => {
+                end(side)?;
+                return Err(blame(side, trouble));
+            }
         }
-        played?;
         let [base, head] = &processes;
         Ok([
             base.samples().map_err(|t| blame(0, t))?,

@@ -139,23 +139,32 @@ pub struct Wait<'a> {
 /// Lets both sides measure in turn until both are gone; `first` begins.
 ///
 /// # Errors
-/// A side says what it must not, takes too long, or somebody asks us to stop.
+/// A side, which is named, says what it must not or takes too long, or somebody asks us
+/// to stop.
 pub fn play(
     seats: &mut [Seat; 2],
     processes: &[Process; 2],
     first: usize,
     wait: &Wait,
-) -> Result<(), Trouble> {
+) -> Result<(), (usize, Trouble)> {
     let mut waiting = [false; 2];
     for side in 0..2 {
-        seats[side].greet(&processes[side], wait)?;
-        waiting[side] = seats[side].hear(&processes[side], wait)? == Word::Ready;
+        let (seat, process) = (&mut seats[side], &processes[side]);
+        let mut sit = || {
+            seat.greet(process, wait)?;
+            seat.hear(process, wait)
+        };
+        waiting[side] = sit().map_err(|t| (side, t))? == Word::Ready;
     }
     let mut side = first;
     while waiting != [false; 2] {
         if waiting[side] {
-            seats[side].go()?;
-            waiting[side] = seats[side].hear(&processes[side], wait)? == Word::Ready;
+            let (seat, process) = (&mut seats[side], &processes[side]);
+            let mut turn = || {
+                seat.go()?;
+                seat.hear(process, wait)
+            };
+            waiting[side] = turn().map_err(|t| (side, t))? == Word::Ready;
         }
         side = 1 - side;
     }

@@ -1,0 +1,512 @@
+//! `compare duet` on executables that answer as Criterion's do, and on revisions of a
+//! project that cargo builds.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use git2::{IndexAddOption, Repository, Signature};
+
+use support::{Place, Ran};
+
+/// A bench executable: what Criterion's command line promises, and nothing measured. It
+/// has the benchmarks in `ids`; `body` may set `ns` by `$id` and by `$k`, the number of
+/// this process among those of its side.
+fn executable(place: &Place, name: &str, ids: &str, body: &str) {
+    let script = format!(
+        r#"#!/bin/bash
+if [[ " $* " == *" --list "* ]]; then
+    [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
+    for id in {ids}; do echo "$id: benchmark"; done
+    exit
+fi
+id=${{!#}}
+echo . >>{name}.count
+k=$(wc -l <{name}.count)
+ns=1000
+{body}
+samples=""
+for i in 1 2 3 4 5; do
+    if [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]]; then
+        [[ $i == 1 ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
+        printf r >&"${{PROBECOST_TURNS#*,}}"
+        read -r -N1 -u "${{PROBECOST_TURNS%,*}}" go || exit 9
+        echo "{name} begins" >>blocks
+        echo "{name} ends" >>blocks
+    fi
+    samples+="$((ns * 100 + (k * 7 + i) % 11)),"
+done
+new=$CRITERION_HOME/${{id//\//_}}/new
+mkdir -p "$new"
+echo "{{\"full_id\":\"$id\",\"directory_name\":\"x\"}}" >"$new/benchmark.json"
+echo "{{\"iters\":[100,100,100,100,100],\"times\":[${{samples%,}}]}}" >"$new/sample.json"
+"#
+    );
+    let path = place.path(name);
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn duet(place: &Place, more: &[&str]) -> Ran {
+    place.compare(
+        &[
+            &[
+                "duet",
+                "--bin-base",
+                "old",
+                "--bin-head",
+                "new",
+                "--format",
+                "json",
+            ],
+            more,
+        ]
+        .concat(),
+    )
+}
+
+#[test]
+fn a_slower_head_is_named_and_nothing_else() {
+    let place = Place::new();
+    executable(&place, "old", "a/one a/two b", "");
+    executable(
+        &place,
+        "new",
+        "a/one a/two b",
+        "[[ $id == a/two ]] && ns=1050",
+    );
+    let ran = duet(&place, &[]).exits(1);
+    let slow = ran.row("a/two");
+    assert_eq!(
+        (&slow["status"], &slow["severity"]),
+        (&"regressed".into(), &"acceptable".into())
+    );
+    assert!((slow["change_pct"].as_f64().unwrap() - 5.0).abs() < 0.1);
+    let paired = &slow["paired"];
+    assert_eq!(
+        (&paired["screen_rounds"], &paired["rounds"]),
+        (&6.into(), &12.into())
+    );
+    for id in ["a/one", "b"] {
+        assert_eq!(ran.row(id)["status"], "unchanged");
+        assert_eq!(ran.row(id)["paired"]["rounds"], 0, "the screen clears it");
+    }
+    assert_eq!(ran.json()["duet"]["base"], "old");
+    duet(&place, &["--policy", "advisory"]).exits(0);
+    let only = duet(&place, &["--only", "^b$"]).exits(0);
+    assert_eq!(only.json()["rows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn equals_pass_and_a_gain_is_told() {
+    let place = Place::new();
+    executable(&place, "old", "a b", "");
+    executable(&place, "new", "a b", "[[ $id == b ]] && ns=800");
+    let ran = duet(&place, &[]).exits(0);
+    assert_eq!(ran.row("a")["status"], "unchanged");
+    assert_eq!(ran.row("b")["status"], "improved");
+}
+
+#[test]
+fn what_may_be_chance_cannot_be_decided() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    // Slower in three rounds of four.
+    executable(&place, "new", "a", "ns=1100; ((k % 4)) || ns=900");
+    let ran = duet(&place, &["--rounds", "8"]).exits(3);
+    let row = ran.row("a");
+    assert_eq!(row["status"], "inconclusive");
+    assert!(row["more_runs"].as_u64().unwrap() > 0, "{row}");
+    assert!(
+        row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("more rounds would decide"),
+        "{row}"
+    );
+}
+
+#[test]
+fn what_one_side_lacks_is_a_row() {
+    let place = Place::new();
+    executable(&place, "old", "a sort_old", "");
+    executable(&place, "new", "a sort_new", "");
+    let ran = duet(&place, &[]).exits(2);
+    let gone = ran.row("sort_old");
+    assert_eq!(gone["status"], "missing");
+    assert!(
+        gone["reason"]
+            .as_str()
+            .unwrap()
+            .contains("is it `sort_new` now?"),
+        "{gone}"
+    );
+    assert_eq!(ran.row("sort_new")["status"], "new");
+    // One that only head has stops nobody.
+    executable(&place, "new", "a sort_old b", "");
+    assert_eq!(duet(&place, &[]).exits(0).row("b")["status"], "new");
+    // But nothing compared is no pass.
+    duet(&place, &["--only", "nothing"]).exits(2);
+}
+
+#[test]
+fn a_panic_and_a_hang_are_rows() {
+    let place = Place::new();
+    executable(&place, "old", "a b c", "");
+    let body = "[[ $id == b ]] && { echo 'note: x' >&2; echo 'thread main panicked at 7' >&2; exit 101; }\n\
+                [[ $id == c ]] && sleep 100";
+    executable(&place, "new", "a b c", body);
+    let started = Instant::now();
+    let ran = duet(&place, &["--timeout", "1"]).exits(2);
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "the hang was waited for"
+    );
+    let reason = |id| ran.row(id)["reason"].as_str().unwrap().to_owned();
+    assert_eq!(ran.row("b")["status"], "broken");
+    let panicked = reason("b");
+    assert!(
+        panicked.contains("head ended with exit status: 101"),
+        "{panicked}"
+    );
+    assert!(panicked.contains("panicked at 7"), "{panicked}");
+    assert_eq!(ran.row("c")["status"], "broken");
+    let hung = reason("c");
+    assert!(
+        hung.contains("head took longer than 1 s") && hung.contains("--timeout"),
+        "{hung}"
+    );
+    assert_eq!(ran.row("a")["status"], "unchanged");
+}
+
+#[test]
+fn a_bench_that_writes_nothing_is_a_row() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    executable(
+        &place,
+        "new",
+        "a",
+        "echo 'Couldn’t write: No space left on device' >&2; exit 0",
+    );
+    let ran = duet(&place, &[]).exits(2);
+    let row = ran.row("a");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("wrote no sample.json") && reason.contains("No space left"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn an_interrupt_keeps_what_there_is_and_leaves_nothing_behind() {
+    let place = Place::new();
+    executable(
+        &place,
+        "old",
+        "a b",
+        "[[ $id == b ]] && { touch in_b; sleep 100; }",
+    );
+    executable(
+        &place,
+        "new",
+        "a b",
+        "[[ $id == b ]] && { touch in_b; sleep 100; }",
+    );
+    let temporary = place.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut child = place
+        .command(&[
+            "duet",
+            "--bin-base",
+            "old",
+            "--bin-head",
+            "new",
+            "--format",
+            "json",
+        ])
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !place.path("in_b").exists() {
+        assert_eq!(
+            child.try_wait().unwrap(),
+            None,
+            "ended before the interrupt"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let ran = Ran {
+        exit: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::new(),
+    };
+    assert_eq!(ran.row("a")["status"], "unchanged");
+    let stopped = ran.row("b");
+    assert_eq!(stopped["status"], "missing");
+    assert!(
+        stopped["reason"].as_str().unwrap().contains("interrupted"),
+        "{stopped}"
+    );
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn executables_that_cannot_be_used_are_named() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    let said = duet(&place, &[]).exits(2).err;
+    assert!(said.contains("new: No such file"), "{said}");
+    let output = place
+        .command(&["duet", "--bin-base", "old", "--bin-head", "old"])
+        .env("TMPDIR", "/nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("/nowhere") && said.contains("TMPDIR"),
+        "{said}"
+    );
+}
+
+/// With `TURNS` the executables are asked block by block, and never both at once.
+#[test]
+fn both_that_speak_turns_are_asked_in_turn() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    executable(&place, "new", "a", "ns=1100");
+    let run = |turns: bool| {
+        let mut command = place.command(&[
+            "duet",
+            "--bin-base",
+            "old",
+            "--bin-head",
+            "new",
+            "--format",
+            "json",
+        ]);
+        if turns {
+            command.env("TURNS", "1");
+        }
+        Ran::of(command).exits(1)
+    };
+    let ran = run(false);
+    assert_eq!(ran.row("a")["paired"]["lockstep"], false);
+    assert!(!place.path("blocks").exists());
+    let ran = run(true);
+    let row = ran.row("a");
+    assert_eq!(row["paired"]["lockstep"], true);
+    assert!(
+        (row["change_pct"].as_f64().unwrap() - 10.0).abs() < 0.1,
+        "{row}"
+    );
+    let blocks = fs::read_to_string(place.path("blocks")).unwrap();
+    let lines: Vec<&str> = blocks.lines().collect();
+    for pair in lines.chunks(2) {
+        assert_eq!(
+            pair[0].split(' ').next(),
+            pair[1].split(' ').next(),
+            "{blocks}"
+        );
+    }
+    // Within a round of ten blocks the sides alternate.
+    for round in lines.chunks(20) {
+        let sides: Vec<&str> = round.iter().step_by(2).copied().collect();
+        assert!(sides.windows(2).all(|w| w[0] != w[1]), "{sides:?}");
+    }
+}
+
+#[test]
+fn a_side_that_dies_between_its_turns_is_a_row() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    executable(
+        &place,
+        "new",
+        "a",
+        "echo 'thread main panicked' >&2; exit 101",
+    );
+    let mut command = place.command(&[
+        "duet",
+        "--bin-base",
+        "old",
+        "--bin-head",
+        "new",
+        "--format",
+        "json",
+    ]);
+    command.env("TURNS", "1");
+    let ran = Ran::of(command).exits(2);
+    let row = ran.row("a");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("head ended with exit status: 101"),
+        "{reason}"
+    );
+}
+
+/// A project whose bench answers as Criterion's do, and needs nothing but the compiler.
+struct Project {
+    place: Place,
+    repository: Repository,
+}
+
+impl Project {
+    fn new() -> Self {
+        let place = Place::new();
+        let repository = Repository::init(place.path("")).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = place.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(".gitignore", "/target\n");
+        write(
+            "Cargo.toml",
+            "[package]\nname = \"fake\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[[bench]]\nname = \"fake\"\nharness = false\n",
+        );
+        write("src/lib.rs", "");
+        let project = Self { place, repository };
+        project.bench("&[(\"a\", 1000), (\"b\", 1000)]");
+        project.commit();
+        project
+    }
+
+    /// Writes a bench with these ids and times.
+    fn bench(&self, table: &str) {
+        let source = format!(
+            r#"use std::fs;
+fn main() {{
+    let table: &[(&str, u64)] = {table};
+    let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|a| a == "--list") {{
+        table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
+        return;
+    }}
+    let id = args.last().unwrap();
+    let ns = table.iter().find(|(known, _)| known == id).unwrap().1;
+    let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
+    fs::create_dir_all(&new).unwrap();
+    fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
+    let time = 10 * ns + u64::from(std::process::id() % 3);
+    fs::write(format!("{{new}}/sample.json"), format!("{{{{\"iters\":[10,10],\"times\":[{{time}},{{time}}]}}}}")).unwrap();
+}}
+"#
+        );
+        let path = self.place.path("benches/fake.rs");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, source).unwrap();
+    }
+
+    fn commit(&self) {
+        let mut index = self.repository.index().unwrap();
+        index.add_all(["*"], IndexAddOption::DEFAULT, None).unwrap();
+        index.write().unwrap();
+        let tree = self
+            .repository
+            .find_tree(index.write_tree().unwrap())
+            .unwrap();
+        let by = Signature::now("a", "a@example.org").unwrap();
+        let parent = self
+            .repository
+            .head()
+            .ok()
+            .and_then(|h| h.peel_to_commit().ok());
+        self.repository
+            .commit(
+                Some("HEAD"),
+                &by,
+                &by,
+                "x",
+                &tree,
+                &parent.iter().collect::<Vec<_>>(),
+            )
+            .unwrap();
+    }
+
+    fn duet(&self, more: &[&str]) -> Ran {
+        let mut command = self
+            .place
+            .command(&[&["duet", "--format", "json"], more].concat());
+        // The outer cargo's wishes are not meant for this project.
+        command
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS");
+        Ran::of(command)
+    }
+
+    /// What `duet` left in the target directory.
+    fn left(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.place.path("target/duet"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn revisions_are_built_compared_and_cleared_away() {
+    let project = Project::new();
+    project.bench("&[(\"a\", 1000), (\"b\", 1060)]");
+    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
+    assert!(
+        said.contains("differs from HEAD in benches/fake.rs"),
+        "{said}"
+    );
+    // With the commit named, the changes are left out.
+    project.duet(&["--base", "HEAD", "--head", "HEAD"]).exits(0);
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD~1", "--control"]).exits(1);
+    assert_eq!(ran.row("b")["status"], "regressed");
+    assert_eq!(ran.row("a")["status"], "unchanged");
+    let duet = &ran.json()["duet"];
+    assert_eq!(duet["base_commit"].as_str().unwrap().len(), 40);
+    assert_ne!(duet["base_commit"], duet["head_commit"]);
+    assert_eq!(duet["control"]["rows"].as_array().unwrap().len(), 2);
+    assert!(duet["control"]["largest_pct"].as_f64().unwrap() < 1.0);
+    assert_eq!(project.left(), ["build", "lock"]);
+    assert!(
+        Path::new(&project.place.path(".git/worktrees"))
+            .read_dir()
+            .is_err()
+    );
+    let status = project.repository.statuses(None).unwrap();
+    assert!(
+        status.iter().all(|s| s.status().is_ignored()),
+        "the work tree was touched"
+    );
+}
+
+#[test]
+fn a_base_that_cannot_serve_says_why() {
+    let project = Project::new();
+    project.bench("&[(\"a\", 1000), (\"new\", 1000)]");
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD~1"]).exits(2);
+    assert_eq!(ran.row("b")["status"], "missing");
+    assert_eq!(ran.row("new")["status"], "new");
+    project.bench("this is no table");
+    project.commit();
+    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
+    assert!(said.contains("base HEAD: does not build"), "{said}");
+    assert_eq!(project.left(), ["build", "lock"]);
+    let said = project.duet(&["--base", "nowhere"]).exits(2).err;
+    assert!(
+        said.contains("nowhere:") && said.contains("git log"),
+        "{said}"
+    );
+}
