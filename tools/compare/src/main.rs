@@ -87,14 +87,15 @@ fn duet(args: args::Duet) -> Result<Exit, Failure> {
         (None, Some(base), Some(head)) => What::Executables { base, head },
         (None, _, _) => return Err(Failure::new("--base REV, or --bin-base with --bin-head")),
     };
-    let verdict = duet::duet(&duet::Question {
+    let question = duet::Question {
         what,
         only: args.only,
         rounds: args.rounds.map(|n| n as usize),
         timeout: Duration::from_secs(args.timeout),
         policy: args.policy,
         seed: args.seed,
-    })?;
+    };
+    let verdict = duet::duet(&question, &duet::Interrupt::listen()?)?;
     tell(&verdict, args.format, args.out.as_deref())
 }
 

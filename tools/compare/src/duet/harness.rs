@@ -43,6 +43,10 @@ pub enum Trouble {
     Failed(String),
 }
 
+/// Tells a bench by how many percent it is to be slower than it is, so that one can see
+/// whether it is found.
+const PLANT: &str = "PROBECOST_PLANT_PCT";
+
 /// How long a process measures.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
@@ -54,6 +58,16 @@ pub struct Effort {
     pub samples: u32,
 }
 
+/// What a process is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    /// The benchmark.
+    pub id: &'a str,
+    pub effort: Effort,
+    /// A slowdown that the bench is to plant, in percent, where one is tried out.
+    pub plant: Option<u32>,
+}
+
 impl Executable {
     /// Lists the benchmarks.
     ///
@@ -62,7 +76,7 @@ impl Executable {
     pub fn list(&self, limit: Duration, interrupt: &Interrupt) -> Result<Listing, Trouble> {
         let home = home()?;
         let mut seat = Seat::new().map_err(failed)?;
-        let mut process = self.start(&["--bench", "--list"], home.path(), Some(&mut seat))?;
+        let mut process = self.start(&["--bench", "--list"], None, home.path(), Some(&mut seat))?;
         process.wait(limit, interrupt)?;
         let said = process.said("stdout");
         let ids = said
@@ -79,15 +93,14 @@ impl Executable {
     /// Starts a process that measures one benchmark into the Criterion home `home`.
     pub fn measure(
         &self,
-        id: &str,
-        effort: Effort,
+        task: Task,
         home: &Path,
         seat: Option<&mut Seat>,
     ) -> Result<Process, Trouble> {
         let [warm_up, measurement, samples] = [
-            effort.warm_up.to_string(),
-            effort.measurement.to_string(),
-            effort.samples.to_string(),
+            task.effort.warm_up.to_string(),
+            task.effort.measurement.to_string(),
+            task.effort.samples.to_string(),
         ];
         let arguments = [
             "--bench",
@@ -102,14 +115,15 @@ impl Executable {
             "--nresamples",
             "1001",
             "--exact",
-            id,
+            task.id,
         ];
-        self.start(&arguments, home, seat)
+        self.start(&arguments, task.plant, home, seat)
     }
 
     fn start(
         &self,
         arguments: &[&str],
+        plant: Option<u32>,
         home: &Path,
         seat: Option<&mut Seat>,
     ) -> Result<Process, Trouble> {
@@ -125,6 +139,10 @@ impl Executable {
             .stderr(log("stderr")?)
             // A Ctrl-C is for us alone: we end what we started.
             .process_group(0);
+        if let Some(percent) = plant {
+            // As long on either side, 0 on one of them: see `alias`.
+            command.env(PLANT, format!("{percent:03}"));
+        }
         let started = match seat {
             None => command.spawn(),
             Some(seat) => seat.spawn(&mut command),

@@ -25,9 +25,10 @@ use crate::check::{BASELINES, gate_beside};
 use crate::failure::Failure;
 use crate::repository;
 use crate::verdict::{Policy, Verdict};
+pub use interrupt::Interrupt;
+
 use build::{Side, Yard};
 use harness::{Effort, Trouble};
-use interrupt::Interrupt;
 use round::{Round, Rounds, Subject, orders};
 use sequential::{Look, Rule, Screened, Settled, screen};
 use subjects::{Gap, Pairs, Sides};
@@ -47,6 +48,7 @@ const LOCKSTEP_EFFORT: Effort = Effort {
 };
 
 /// What is asked.
+#[derive(Clone)]
 pub struct Question {
     /// What is compared.
     pub what: What,
@@ -63,6 +65,7 @@ pub struct Question {
 }
 
 /// What is compared.
+#[derive(Clone)]
 pub enum What {
     /// Revisions, which are built first.
     Revisions {
@@ -76,6 +79,21 @@ pub enum What {
     },
     /// Executables as they are.
     Executables { base: PathBuf, head: PathBuf },
+    /// An executable with itself, to see how often one errs.
+    Itself {
+        executable: PathBuf,
+        /// What it is to plant in one of its benchmarks.
+        plant: Option<Plant>,
+    },
+}
+
+/// A slowdown that a bench plants in itself, told by `PROBECOST_PLANT_PCT`.
+#[derive(Debug, Clone)]
+pub struct Plant {
+    /// The benchmark.
+    pub id: String,
+    /// In percent of its time.
+    pub percent: u32,
 }
 
 /// A benchmark's rounds, as far as they came.
@@ -114,26 +132,33 @@ struct Suite {
 ///
 /// # Errors
 /// A revision does not build, or an executable cannot be used.
-pub fn duet(question: &Question) -> Result<Verdict, Failure> {
+pub fn duet(question: &Question, interrupt: &Interrupt) -> Result<Verdict, Failure> {
     let started = Instant::now();
-    let interrupt = Interrupt::listen()?;
     let gate = gate_beside(&Path::new(BASELINES).join("any.json"))?;
     let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
-    let sides = sides(&question.what, &interrupt)?;
+    let sides = sides(&question.what, interrupt)?;
     let built = started.elapsed().as_secs_f64();
     let bench = Bench {
         rounds: Rounds {
             effort: EFFORT,
             lockstep_effort: LOCKSTEP_EFFORT,
             limit: question.timeout,
-            interrupt: &interrupt,
+            interrupt,
         },
         gate: &gate,
         most: question.rounds.unwrap_or(gate.duet.rounds),
         seed: question.seed,
     };
     pin()?;
-    let pairs = sides.pairs(question.only.as_ref(), &bench.rounds)?;
+    let mut pairs = sides.pairs(question.only.as_ref(), &bench.rounds)?;
+    if let What::Itself {
+        plant: Some(plant), ..
+    } = &question.what
+    {
+        for subject in pairs.subjects.iter_mut().filter(|s| s.id == plant.id) {
+            subject.plant = Some(plant.percent);
+        }
+    }
     let suite = bench.measure(pairs, "");
     let control = sides
         .control(question.only.as_ref(), &bench.rounds)?
@@ -158,6 +183,7 @@ pub fn duet(question: &Question) -> Result<Verdict, Failure> {
 fn sides(what: &What, interrupt: &Interrupt) -> Result<Sides, Failure> {
     match what {
         What::Executables { base, head } => Sides::given(base, head),
+        What::Itself { executable, .. } => Sides::given(executable, executable),
         What::Revisions {
             base,
             head,

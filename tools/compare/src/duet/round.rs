@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use probecost::stats::median;
 
-use super::harness::{self, Effort, Executable, Process, Trouble};
+use super::harness::{self, Effort, Executable, Process, Task, Trouble};
 use super::interrupt::Interrupt;
 use super::turns::{self, Seat, Wait};
 use crate::input::Samples;
@@ -18,6 +18,18 @@ pub struct Subject {
     pub head: Executable,
     /// Whether both take turns block by block; else one runs after the other.
     pub lockstep: bool,
+    /// A slowdown that head is to plant, in percent, where one is tried out.
+    pub plant: Option<u32>,
+}
+
+impl Subject {
+    fn task(&self, side: usize, effort: Effort) -> Task<'_> {
+        Task {
+            id: &self.id,
+            effort,
+            plant: self.plant.map(|percent| [0, percent][side]),
+        }
+    }
 }
 
 /// What a round gave.
@@ -85,8 +97,8 @@ impl Rounds<'_> {
     ) -> Result<[Samples; 2], Trouble> {
         let measure = |side: usize| {
             let of = |executable: &Executable| {
-                let mut process =
-                    executable.measure(&subject.id, self.effort, homes[side], None)?;
+                let task = subject.task(side, self.effort);
+                let mut process = executable.measure(task, homes[side], None)?;
                 process.wait(self.limit, self.interrupt)?;
                 process.samples()
             };
@@ -118,7 +130,7 @@ impl Rounds<'_> {
             let executable = [&subject.base, &subject.head][side];
             let seat = Some(&mut seats[side]);
             executable
-                .measure(&subject.id, self.lockstep_effort, homes[side], seat)
+                .measure(subject.task(side, self.lockstep_effort), homes[side], seat)
                 .map_err(|t| blame(side, t))
         };
         let mut processes: [Process; 2] = [start(0)?, start(1)?];

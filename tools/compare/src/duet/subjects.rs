@@ -202,6 +202,7 @@ fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
                 base: old.clone(),
                 head: new.clone(),
                 lockstep: *old_turns && *new_turns,
+                plant: None,
             }),
             None => pairs.gaps.push(Gap {
                 id: id.clone(),
