@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::input::{self, Run};
 use crate::repository;
 use crate::rows::{Rules, rows};
+use crate::terms::Terms;
 use crate::verdict::{Against, Policy, Row, Status, Summary, Verdict};
 
 /// Where baselines lie when nobody says otherwise.
@@ -69,9 +70,9 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
             None
         }
     };
+    let terms = Terms::of(&gate, question.policy)?;
     let rules = Rules {
-        gate: &gate,
-        policy: question.policy,
+        terms: &terms,
         only: question.only.as_ref(),
         other_machine: other_machine.as_deref(),
     };
@@ -81,10 +82,6 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
     notes.extend(remarks(&runs, &rows, &gate));
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
-    let threshold = match question.policy {
-        Policy::Strict => gate.policy.strict.change_pct,
-        Policy::Advisory => gate.policy.advisory.change_pct,
-    };
     let changes: Vec<f64> = timed(&rows).filter_map(|r| r.change_pct).collect();
     Ok(Verdict {
         schema: 1,
@@ -99,7 +96,7 @@ pub fn check(question: &Question) -> Result<Verdict, Failure> {
         duet: None,
         exit: summary.exit(&budgets, question.policy),
         summary,
-        shift: shared_shift(&changes, threshold),
+        shift: shared_shift(&changes, terms.usual_threshold_pct()),
         notes,
         rows,
         budgets,

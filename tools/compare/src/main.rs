@@ -19,6 +19,7 @@ mod repository;
 mod rows;
 mod selftest;
 mod slo;
+mod terms;
 mod verdict;
 
 use std::env;

@@ -18,6 +18,7 @@ use crate::input::{self, Reading, Run, Unit};
 use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
+use crate::terms::Terms;
 use crate::verdict::{Policy, Row, Status};
 
 /// Fewer runs show no spread worth the name.
@@ -231,9 +232,9 @@ fn six_digits(value: f64) -> f64 {
 
 /// What the new runs change, held against the old baseline as `check` would.
 fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
+    let terms = Terms::of(gate, Policy::Strict)?;
     let rules = Rules {
-        gate,
-        policy: Policy::Strict,
+        terms: &terms,
         only: None,
         other_machine: None,
     };

@@ -10,14 +10,13 @@ use crate::baseline::{Baseline, History};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time, Unit};
-use crate::verdict::{Policy, Row, Runs, Severity, Status, sort};
+use crate::terms::Terms;
+use crate::verdict::{Row, Runs, Severity, Status, sort};
 
 /// What the rows are judged by.
 pub struct Rules<'a> {
-    /// The numbers of gate.toml.
-    pub gate: &'a Gate,
-    /// Which of its thresholds.
-    pub policy: Policy,
+    /// What gate.toml says of each benchmark.
+    pub terms: &'a Terms<'a>,
     /// Only what matches this.
     pub only: Option<&'a Regex>,
     /// Why times cannot be compared, where the machines differ.
@@ -33,7 +32,7 @@ enum Draft {
 /// A row for each benchmark of the baseline or the runs, what matters most first.
 ///
 /// # Errors
-/// gate.toml has a pattern that is none, or names a benchmark that neither side has.
+/// gate.toml names a benchmark that neither side has.
 pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>, Failure> {
     let ids: BTreeSet<&str> = baseline
         .benchmarks
@@ -41,32 +40,28 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
         .chain(runs.iter().flat_map(|r| r.readings.keys()))
         .map(String::as_str)
         .collect();
-    check_names(rules.gate, &ids)?;
-    let focus = focus(rules.gate)?;
-    let wanted = |id: &str| match rules.only {
-        Some(only) if !only.is_match(id) => Err("left out by --only"),
-        _ if !focus.is_empty() && !focus.iter().any(|p| p.is_match(id)) => {
-            Err("matches none of the focus patterns of gate.toml")
-        }
-        _ => Ok(()),
+    check_names(rules.terms.gate, &ids)?;
+    let unwanted = |id: &str| match rules.only {
+        Some(only) if !only.is_match(id) => Some("left out by --only"),
+        _ => rules.terms.out_of_focus(id),
     };
     let mut drafts: Vec<Draft> = ids
         .iter()
         .map(|id| {
             let history = baseline.benchmarks.get(*id);
             let readings: Vec<&Reading> = runs.iter().filter_map(|r| r.readings.get(*id)).collect();
-            match wanted(id) {
-                Err(reason) => Draft::Done(blank(id, history, Status::Filtered, reason)),
-                Ok(()) => draft(id, history, &readings, rules),
+            match unwanted(id) {
+                Some(reason) => Draft::Done(blank(id, history, Status::Filtered, reason)),
+                None => draft(id, history, &readings, rules),
             }
         })
         .collect();
     if rules.other_machine.is_some() {
-        let ratios = ratios(baseline, runs, rules).into_iter();
-        let wanted = ratios.filter(|(id, _)| wanted(id).is_ok());
+        let ratios = ratios(baseline, runs, rules.terms).into_iter();
+        let wanted = ratios.filter(|(id, _)| unwanted(id).is_none());
         drafts.extend(wanted.map(|(_, draft)| draft));
     }
-    let mut rows = settle(drafts, rules.gate);
+    let mut rows = settle(drafts, rules.terms.gate);
     sort(&mut rows);
     Ok(rows)
 }
@@ -115,16 +110,6 @@ fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
             )))
         }
     }
-}
-
-fn focus(gate: &Gate) -> Result<Vec<Regex>, Failure> {
-    gate.focus
-        .patterns
-        .iter()
-        .map(|p| {
-            Regex::new(p).map_err(|e| Failure::new(format!("gate.toml: focus pattern `{p}`: {e}")))
-        })
-        .collect()
 }
 
 /// A row without figures of now.
@@ -228,7 +213,10 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
         }
         Some(history) => {
             let row = blank(id, Some(history), Status::Unchanged, "");
-            Draft::Done(judge_count(with_current(row, unit, &values), rules.gate))
+            Draft::Done(judge_count(
+                with_current(row, unit, &values),
+                rules.terms.gate,
+            ))
         }
     }
 }
@@ -246,12 +234,13 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
         });
     }
     let sides = row.baseline.zip(row.current);
-    let shortest = rules.gate.times.shortest_ns;
-    if let Some((old, new)) = sides.filter(|(old, new)| old.min(*new) < shortest) {
+    if let Some((old, new)) = sides
+        && let Some(reason) = rules.terms.too_short(old, new)
+    {
         return Draft::Done(Row {
             status: Status::Filtered,
             change_pct: Some(thousandths(100.0 * (new / old - 1.0))),
-            reason: format!("shorter than {shortest} ns: shown, never alarmed on"),
+            reason,
             ..row
         });
     }
@@ -260,23 +249,9 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
         old_p10: history.p10s(),
         new: medians,
         new_p10: times.iter().map(|t| t.p10).collect(),
-        threshold_pct: threshold(rules, id),
+        threshold_pct: rules.terms.threshold_pct(id),
     };
     Draft::Open(row, evidence)
-}
-
-fn threshold(rules: &Rules, id: &str) -> f64 {
-    let of_policy = match rules.policy {
-        Policy::Strict => rules.gate.policy.strict,
-        Policy::Advisory => rules.gate.policy.advisory,
-    };
-    rules
-        .gate
-        .benchmark
-        .get(id)
-        .copied()
-        .unwrap_or(of_policy)
-        .change_pct
 }
 
 /// A count is the same whenever the same program runs: any change beyond the threshold
@@ -322,7 +297,7 @@ fn judge_count(row: Row, gate: &Gate) -> Row {
 
 /// The ratios of two arms of the same run: they can be held against each other where
 /// times cannot.
-fn ratios(baseline: &Baseline, runs: &[Run], rules: &Rules) -> BTreeMap<String, Draft> {
+fn ratios(baseline: &Baseline, runs: &[Run], terms: &Terms) -> BTreeMap<String, Draft> {
     let divide = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
     let tables = |a: &[Vec<Option<f64>>], b: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
         let session = |(a, b): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
@@ -346,12 +321,12 @@ fn ratios(baseline: &Baseline, runs: &[Run], rules: &Rules) -> BTreeMap<String, 
         let Some((workload, arm)) = id.rsplit_once('/') else {
             continue;
         };
-        let over = &rules.gate.ratios.over;
+        let over = &terms.gate.ratios.over;
         let base_id = format!("{workload}/{over}");
         let Some(below) = baseline.benchmarks.get(&base_id) else {
             continue;
         };
-        if !rules.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
+        if !terms.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
             continue;
         }
         let pairs: Vec<(Time, Time)> = runs
@@ -363,7 +338,7 @@ fn ratios(baseline: &Baseline, runs: &[Run], rules: &Rules) -> BTreeMap<String, 
             old_p10: tables(&above.p10, &below.p10),
             new: pairs.iter().map(|(a, b)| a.median / b.median).collect(),
             new_p10: pairs.iter().map(|(a, b)| a.p10 / b.p10).collect(),
-            threshold_pct: threshold(rules, id),
+            threshold_pct: terms.threshold_pct(id),
         };
         let old = evidence.old.concat();
         if old.is_empty() || pairs.is_empty() {

@@ -1,0 +1,112 @@
+//! Which times are judged, and from which change on: the same for `check` and for its
+//! self-test.
+
+use probecost::gate::Gate;
+use regex::Regex;
+
+use crate::failure::Failure;
+use crate::verdict::Policy;
+
+/// What gate.toml says of each benchmark under a policy.
+pub struct Terms<'a> {
+    /// The numbers of gate.toml.
+    pub gate: &'a Gate,
+    /// Which of its thresholds.
+    pub policy: Policy,
+    focus: Vec<Regex>,
+}
+
+impl<'a> Terms<'a> {
+    /// The terms of this gate.
+    ///
+    /// # Errors
+    /// gate.toml has a focus pattern that is none.
+    pub fn of(gate: &'a Gate, policy: Policy) -> Result<Self, Failure> {
+        let pattern = |p: &String| {
+            Regex::new(p).map_err(|e| Failure::new(format!("gate.toml: focus pattern `{p}`: {e}")))
+        };
+        Ok(Self {
+            gate,
+            policy,
+            focus: gate
+                .focus
+                .patterns
+                .iter()
+                .map(pattern)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Why a benchmark of this name is never alarmed on, where that is so.
+    pub fn out_of_focus(&self, id: &str) -> Option<&'static str> {
+        let inside = self.focus.is_empty() || self.focus.iter().any(|p| p.is_match(id));
+        (!inside).then_some("matches none of the focus patterns of gate.toml")
+    }
+
+    /// Why a benchmark of these medians, in nanoseconds, is never alarmed on, where that
+    /// is so.
+    pub fn too_short(&self, old: f64, new: f64) -> Option<String> {
+        let shortest = self.gate.times.shortest_ns;
+        (old.min(new) < shortest)
+            .then(|| format!("shorter than {shortest} ns: shown, never alarmed on"))
+    }
+
+    /// The smallest change of this benchmark that is called, in percent.
+    pub fn threshold_pct(&self, id: &str) -> f64 {
+        match self.gate.benchmark.get(id) {
+            Some(own) => own.change_pct,
+            None => self.usual_threshold_pct(),
+        }
+    }
+
+    /// The smallest change that is called of a benchmark without a threshold of its own,
+    /// in percent.
+    pub fn usual_threshold_pct(&self) -> f64 {
+        match self.policy {
+            Policy::Strict => self.gate.policy.strict.change_pct,
+            Policy::Advisory => self.gate.policy.advisory.change_pct,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_of_its_own_comes_before_that_of_the_policy() {
+        let mut gate = Gate::shipped();
+        let mut own = gate.policy.strict;
+        own.change_pct = 8.0;
+        gate.benchmark.insert("a/b".into(), own);
+        let strict = Terms::of(&gate, Policy::Strict).unwrap();
+        assert_eq!(strict.threshold_pct("a/b"), 8.0);
+        assert_eq!(strict.threshold_pct("a/c"), gate.policy.strict.change_pct);
+        let advisory = Terms::of(&gate, Policy::Advisory).unwrap();
+        assert_eq!(
+            advisory.usual_threshold_pct(),
+            gate.policy.advisory.change_pct
+        );
+    }
+
+    #[test]
+    fn what_is_never_alarmed_on_says_why() {
+        let mut gate = Gate::shipped();
+        gate.focus.patterns = vec!["^a/".into()];
+        let terms = Terms::of(&gate, Policy::Strict).unwrap();
+        assert_eq!(terms.out_of_focus("a/b"), None);
+        assert!(
+            terms
+                .out_of_focus("b/a")
+                .is_some_and(|why| why.contains("focus"))
+        );
+        assert_eq!(terms.too_short(50.0, 60.0), None);
+        assert!(
+            terms
+                .too_short(60.0, 49.0)
+                .is_some_and(|why| why.contains("50 ns"))
+        );
+        gate.focus.patterns = vec!["(".into()];
+        assert!(Terms::of(&gate, Policy::Strict).is_err());
+    }
+}
