@@ -44,15 +44,26 @@ pub struct Decision {
 }
 
 /// The figures of a row on logarithms, so that twice as slow and twice as fast are
-/// equally far.
-struct Measured {
+/// equally far; not yet held against the other rows of its suite.
+pub struct Measured {
     change: Option<Change>,
+    /// The chance of such a change if nothing changed; 1 where that cannot be known.
+    chance: f64,
     /// Change of the medians.
     est: f64,
     /// Change of the quickest run's quickest tenth.
     quick: f64,
     threshold: f64,
     floor: Option<f64>,
+    /// Current runs.
+    runs: usize,
+}
+
+/// Which rows of a suite moved further than chance moves any of them.
+pub struct Family {
+    rare: Vec<bool>,
+    /// What a chance is held against, of rows that look slower and of the others.
+    limits: [f64; 2],
 }
 
 /// Decides about all rows of a suite together.
@@ -67,27 +78,12 @@ struct Measured {
 ///   machine than the rest.
 pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decision> {
     let measured: Vec<Measured> = rows.iter().map(|row| measure(row, times)).collect();
-    let chances = |slower: bool| -> Vec<f64> {
-        measured
-            .iter()
-            .map(|m| match &m.change {
-                Some(change) if (m.est > 0.0) == slower => change.chance(),
-                _ => 1.0,
-            })
-            .collect()
-    };
-    let (slower, slower_limit) = holm(&chances(true), times.family_error);
-    let (faster, faster_limit) = holm(&chances(false), times.family_error);
-    rows.iter()
-        .zip(&measured)
+    let family = Family::of(&measured.iter().collect::<Vec<_>>(), times.family_error);
+    measured
+        .iter()
         .enumerate()
-        .map(|(i, (row, m))| {
-            let limit = if m.est > 0.0 {
-                slower_limit
-            } else {
-                faster_limit
-            };
-            let (status, more_runs, reason) = call(row, m, slower[i] || faster[i], limit);
+        .map(|(i, m)| {
+            let (status, more_runs, reason) = family.call(i, m);
             let change_pct = 100.0 * m.est.exp_m1();
             let severity = match status {
                 Status::Regressed => Severity::of(change_pct, names),
@@ -106,7 +102,35 @@ pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decis
         .collect()
 }
 
-fn measure(row: &Evidence, times: &Times) -> Measured {
+impl Family {
+    /// Holds the rows of a suite against each other (Holm), the slower and the faster apart.
+    pub fn of(rows: &[&Measured], error: f64) -> Self {
+        let [slower, faster] = [true, false].map(|slower| {
+            let chances: Vec<f64> = rows
+                .iter()
+                .map(|m| {
+                    if (m.est > 0.0) == slower {
+                        m.chance
+                    } else {
+                        1.0
+                    }
+                })
+                .collect();
+            holm(&chances, error)
+        });
+        Self {
+            rare: slower.0.iter().zip(&faster.0).map(|(s, f)| s | f).collect(),
+            limits: [slower.1, faster.1],
+        }
+    }
+
+    fn call(&self, i: usize, m: &Measured) -> (Status, Option<usize>, String) {
+        call(m, self.rare[i], self.limits[usize::from(m.est <= 0.0)])
+    }
+}
+
+/// The figures of a row by itself.
+pub fn measure(row: &Evidence, times: &Times) -> Measured {
     let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
     let sessions: Vec<Vec<f64>> = row.old.iter().map(|s| logs(s)).collect();
     let new = logs(&row.new);
@@ -116,14 +140,17 @@ fn measure(row: &Evidence, times: &Times) -> Measured {
     };
     let least = (times.noise_floor_min_pct / 100.0).ln_1p();
     let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
+    let change = reference.change(&new);
     Measured {
-        change: reference.change(&new),
+        change,
+        chance: change.map_or(1.0, |c| c.chance()),
         est: middle(&new) - middle(&sessions.concat()),
         quick: lowest(&logs(&row.new_p10)) - lowest(&logs(&row.old_p10.concat())),
         threshold: (row.threshold_pct / 100.0).ln_1p(),
         floor: reference
             .noise_floor(new.len(), FLOOR_CONFIDENCE)
             .map(|f| f.max(least)),
+        runs: new.len(),
     }
 }
 
@@ -131,7 +158,7 @@ fn lowest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option<usize>, String) {
+fn call(m: &Measured, rare: bool, limit: f64) -> (Status, Option<usize>, String) {
     let size = m.est.abs();
     let size_pct = 100.0 * m.est.exp_m1();
     if size <= m.threshold {
@@ -163,7 +190,7 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
     if !(rare && certain) {
         let more = change
             .runs_for(limit.min((1.0 - CONFIDENCE) / 2.0))
-            .map(|n| n.saturating_sub(row.new.len()).max(1));
+            .map(|n| n.saturating_sub(m.runs).max(1));
         let remedy = match more {
             Some(1) => "1 more run would decide".to_owned(),
             Some(more) => format!("about {more} more runs would decide"),
@@ -181,7 +208,7 @@ fn call(row: &Evidence, m: &Measured, rare: bool, limit: f64) -> (Status, Option
             "the median moved by {size_pct:+.1} %, the quickest run by only {quick_pct:+.1} %: \
              something else disturbed it, or only its slow cases changed; run it again"
         );
-        return (unsure, Some(row.new.len()), reason);
+        return (unsure, Some(m.runs), reason);
     }
     match m.est > 0.0 {
         true => {
