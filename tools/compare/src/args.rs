@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
 use crate::report::Format;
-use crate::selftest::Planted;
+use crate::selftest::{self, Planted};
 use crate::verdict::Policy;
 
 const EXIT_CODES: &str = "\
@@ -118,12 +118,22 @@ pub struct Refresh {
 /// `compare selftest`
 #[derive(Debug, Args)]
 pub struct Selftest {
-    /// Runs of an unchanged program, 15 at least and 40 better
+    /// Runs of an unchanged program, 7 at least, 40 or more better
     #[arg(long = "run", value_name = "DIR", num_args = 1.., required = true)]
     pub runs: Vec<PathBuf>,
     /// Runs with a slowdown of PERCENT planted in every benchmark
     #[arg(long, value_name = "PERCENT=DIR", num_args = 1..)]
     pub planted: Vec<Planted>,
+    /// The baseline that `check` is given: the gate.toml beside it counts
+    /// [default: baselines/gate.toml, else the shipped one]
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// How strictly to judge
+    #[arg(long, value_enum, default_value = "strict")]
+    pub policy: Policy,
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: selftest::Format,
     /// Where the resampling starts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -114,9 +114,9 @@ fn load(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
 ///
 /// # Errors
 /// They were made on machines of more than one class.
-pub fn one_host(runs: &[Run]) -> Result<Option<Host>, Failure> {
+pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Host>, Failure> {
     let mut hosts = runs
-        .iter()
+        .into_iter()
         .filter_map(|r| Some((r, &r.record.as_ref()?.host)));
     let Some((_, first)) = hosts.next() else {
         return Ok(None);

@@ -124,6 +124,11 @@ impl Family {
         }
     }
 
+    /// What is decided about row number `i`, whose figures are `m`.
+    pub fn status(&self, i: usize, m: &Measured) -> Status {
+        self.call(i, m).0
+    }
+
     fn call(&self, i: usize, m: &Measured) -> (Status, Option<usize>, String) {
         call(m, self.rare[i], self.limits[usize::from(m.est <= 0.0)])
     }

@@ -131,6 +131,9 @@ fn selftest(args: args::Selftest) -> Result<Exit, Failure> {
     let said = selftest::selftest(&Trial {
         runs: args.runs,
         planted: args.planted,
+        baseline: args.baseline,
+        policy: args.policy,
+        format: args.format,
         seed: args.seed,
     })?;
     print(&said)?;

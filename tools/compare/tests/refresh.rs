@@ -297,22 +297,3 @@ fn a_command_that_fails_or_measures_nothing_is_said() {
     run(&["no-such-program"]).breaks("no-such-program", "No such file");
     assert!(!place.path("runs/1").exists());
 }
-
-#[test]
-fn the_selftest_names_its_rates() {
-    let place = Place::new();
-    let calm = &suite()[..2];
-    place.runs("old", 16, calm);
-    let slower: Vec<Bench> = calm.iter().map(|b| b.clone().slower(1.2)).collect();
-    place.runs("slow", 5, &slower);
-    let ran = place
-        .compare(&["selftest", "--run", "old", "--planted", "20=slow"])
-        .exits(0);
-    assert!(ran.out.contains("| this gate | 0.0 % |"), "{}", ran.out);
-    assert!(ran.out.contains("+20 % found"), "{}", ran.out);
-    place
-        .compare(&["selftest", "--run", "slow"])
-        .breaks("5 unchanged runs", "--times 40");
-    let few = ["selftest", "--run", "old", "--planted", "20=slow/1"];
-    place.compare(&few).breaks("slow/1", "1 runs");
-}

@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 
 pub use figures::{percent, quantity};
 pub use github::summarise;
-pub use text::table;
+pub use text::{by_reason, table};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -59,7 +59,7 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
 }
 
 /// Each reason once, behind the first of the benchmarks that it holds for.
-fn by_reason<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
+pub fn by_reason<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
     let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();
     for (id, reason) in rows {
         match reasons.iter_mut().find(|(_, known)| *known == reason) {

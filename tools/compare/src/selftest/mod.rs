@@ -1,21 +1,29 @@
 //! `compare selftest`: how often the gate errs, on one's own runs.
 
 mod peers;
+mod rate;
 mod resample;
+mod study;
+#[cfg(test)]
+mod synthetic;
+mod text;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use probecost::gate::Gate;
+use probecost::stats::median;
 
+use crate::check::{BASELINES, gate_beside, one_host};
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run, Time};
-use resample::{Collection, Figures, Plan};
+use crate::terms::Terms;
+use crate::verdict::Policy;
+use resample::{Bench, Collection, Kind, Sides};
+use study::Aside;
 
-/// Runs of the baseline in each resampled suite, and runs held against it.
-const SIDES: (usize, usize) = (10, 5);
-
-/// Resampled suites.
-const SUITES: usize = 2000;
+/// What to type for more runs.
+const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";
 
 /// What is asked.
 pub struct Trial {
@@ -23,8 +31,23 @@ pub struct Trial {
     pub runs: Vec<PathBuf>,
     /// Runs of it with a slowdown of so many percent planted in every benchmark.
     pub planted: Vec<Planted>,
+    /// The baseline whose gate.toml counts; else the one among the baselines.
+    pub baseline: Option<PathBuf>,
+    /// How strictly to judge.
+    pub policy: Policy,
+    /// What to write.
+    pub format: Format,
     /// Where the resampling starts.
     pub seed: u64,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Markdown, for a terminal as well.
+    Text,
+    /// Every rate with its interval.
+    Json,
 }
 
 /// Runs with a planted slowdown: `10=DIR`.
@@ -36,158 +59,156 @@ pub struct Planted {
     pub place: PathBuf,
 }
 
+impl Planted {
+    /// The runs.
+    ///
+    /// # Errors
+    /// They cannot be read, or are fewer than `needed`.
+    fn load(&self, needed: usize) -> Result<Vec<Run>, Failure> {
+        let runs = input::load_all(std::slice::from_ref(&self.place))?;
+        match runs.len() {
+            seen if seen < needed => {
+                let cause = format!("{seen} runs; a resampled suite takes {needed}");
+                Err(Failure::at(&self.place, cause)
+                    .remedy("tools/collect DIR COMMAND makes runs of every kind"))
+            }
+            _ => Ok(runs),
+        }
+    }
+}
+
 impl std::str::FromStr for Planted {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (percent, place) = text.split_once('=').ok_or("write it as PERCENT=DIR")?;
-        let percent = percent
-            .parse()
-            .map_err(|_| format!("{percent} is no number"))?;
-        Ok(Self {
-            percent,
-            place: place.into(),
-        })
+        match percent.parse::<f64>() {
+            Ok(percent) if percent.is_finite() => Ok(Self {
+                percent,
+                place: place.into(),
+            }),
+            _ => Err(format!("{percent} is no number")),
+        }
     }
 }
 
 /// Resamples suites from the runs and counts what each rule says of them.
 ///
 /// # Errors
-/// Runs that cannot be read, or too few of them.
+/// Runs or a gate.toml that cannot be used, or too few runs.
 pub fn selftest(trial: &Trial) -> Result<String, Failure> {
-    let unchanged = input::load_all(&trial.runs)?;
-    let needed = SIDES.0 + SIDES.1;
-    if unchanged.len() < needed {
-        return Err(Failure::new(format!(
-            "{} unchanged runs; a resampled suite takes {needed}",
-            unchanged.len()
+    let beside = match &trial.baseline {
+        Some(path) => {
+            fs::metadata(path).map_err(|e| {
+                Failure::at(path, e).remedy("--baseline with the file that `check` is given")
+            })?;
+            path.clone()
+        }
+        None => Path::new(BASELINES).join("gate.toml"),
+    };
+    let gate = gate_beside(&beside)?;
+    let terms = Terms::of(&gate, trial.policy)?;
+
+    let mut unchanged = input::load_all(&trial.runs)?;
+    unchanged.sort_by_key(|run| run.record.as_ref().map(|r| r.started));
+    let sides = Sides::fitting(unchanged.len()).ok_or_else(|| {
+        Failure::new(format!(
+            "{} unchanged runs; a resampled suite takes {} at least, and 40 tell more",
+            unchanged.len(),
+            Sides::LEAST.total()
         ))
-        .remedy("cargo compare run --times 40 --out DIR -- cargo bench"));
-    }
-    let ids = common_ids(&unchanged);
-    if ids.is_empty() {
-        return Err(Failure::new("no benchmark is in all of the unchanged runs"));
-    }
-    let planted = trial
+        .remedy(MORE_RUNS)
+    })?;
+    let planted: Vec<Vec<Run>> = trial
         .planted
         .iter()
-        .map(|planted| {
-            let runs = input::load_all(std::slice::from_ref(&planted.place))?;
-            if runs.len() < SIDES.1 {
-                let cause = format!("{} runs; a resampled suite takes {}", runs.len(), SIDES.1);
-                return Err(Failure::at(&planted.place, cause));
-            }
-            Ok((planted.percent, times(&runs, &ids, &planted.place)?))
+        .map(|planted| planted.load(sides.current))
+        .collect::<Result<_, _>>()?;
+    one_host(unchanged.iter().chain(planted.iter().flatten()))?;
+
+    let (benches, aside) = benches(&unchanged, &terms);
+    if benches.is_empty() {
+        let why = aside.first().map(|a| format!(": {}: {}", a.id, a.reason));
+        let why = why.unwrap_or_default();
+        let failure = Failure::new(format!("these runs hold no time that is judged{why}"));
+        return Err(failure.remedy(MORE_RUNS));
+    }
+    let kind = |(planted, runs): (&Planted, &Vec<Run>)| {
+        Ok(Kind {
+            percent: planted.percent,
+            runs: times(runs, &benches)?,
         })
-        .collect::<Result<Vec<_>, Failure>>()?;
+    };
+    let kinds = trial.planted.iter().zip(&planted).map(kind);
     let collection = Collection {
-        unchanged: times(&unchanged, &ids, &unchanged[0].place)?,
-        planted,
+        unchanged: times(&unchanged, &benches)?,
+        planted: kinds.collect::<Result<_, Failure>>()?,
+        benches,
     };
-    let plan = Plan {
-        sides: SIDES,
-        suites: SUITES,
-        seed: trial.seed,
-        gate: Gate::shipped(),
-    };
-    let figures = resample::resample(&collection, &plan);
-    Ok(render(&figures, &ids, &collection))
+    let file = beside.with_file_name("gate.toml");
+    let file = file.exists().then(|| file.display().to_string());
+    let report = study::study(&collection, aside, sides, &terms, file, trial.seed);
+    match trial.format {
+        Format::Text => Ok(text::render(&report)),
+        Format::Json => serde_json::to_string_pretty(&report)
+            .map(|text| text + "\n")
+            .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
+    }
 }
 
-/// The ids of times that all runs have.
-fn common_ids(runs: &[Run]) -> Vec<String> {
-    let timed = |run: &Run, id: &str| matches!(run.readings.get(id), Some(Reading::Time(_)));
-    let first = runs
-        .first()
-        .map(|r| r.readings.keys().cloned())
-        .into_iter()
-        .flatten();
-    first
-        .filter(|id| runs.iter().all(|run| timed(run, id)))
-        .collect()
+/// The benchmarks that are judged, and the others with the reason why not.
+fn benches(runs: &[Run], terms: &Terms) -> (Vec<Bench>, Vec<Aside>) {
+    let (mut benches, mut aside) = (Vec::new(), Vec::new());
+    let counted = |reading: &Reading| matches!(reading, Reading::Count(..));
+    let ids: BTreeSet<&String> = runs
+        .iter()
+        .flat_map(|run| run.readings.iter().filter(|(_, r)| !counted(r)))
+        .map(|(id, _)| id)
+        .collect();
+    for id in ids {
+        let medians: Vec<f64> = runs
+            .iter()
+            .filter_map(|r| Some(time(r, id)?.median))
+            .collect();
+        let reason = match median(&medians) {
+            Some(ns) if medians.len() == runs.len() => {
+                let focus = terms.out_of_focus(id).map(str::to_owned);
+                focus.or_else(|| terms.too_short(ns, ns))
+            }
+            _ => Some(format!(
+                "only {} of {} runs tell its time",
+                medians.len(),
+                runs.len()
+            )),
+        };
+        match reason {
+            Some(reason) => aside.push(Aside {
+                id: id.clone(),
+                reason,
+            }),
+            None => benches.push(Bench {
+                id: id.clone(),
+                threshold_pct: terms.threshold_pct(id),
+            }),
+        }
+    }
+    (benches, aside)
 }
 
-/// Times by run, then by id.
-fn times(runs: &[Run], ids: &[String], place: &Path) -> Result<Vec<Vec<Time>>, Failure> {
-    let of = |run: &Run, id: &String| match run.readings.get(id) {
-        Some(Reading::Time(time)) => Ok(*time),
-        _ => Err(Failure::at(
-            place,
-            format_args!("a run in it has no time of `{id}`"),
-        )),
+fn time(run: &Run, id: &str) -> Option<Time> {
+    match run.readings.get(id) {
+        Some(Reading::Time(time)) => Some(*time),
+        _ => None,
+    }
+}
+
+/// Times by run, then by benchmark.
+fn times(runs: &[Run], benches: &[Bench]) -> Result<Vec<Vec<Time>>, Failure> {
+    let of = |run: &Run, id: &str| {
+        let none = || Failure::at(&run.place, format_args!("has no time of `{id}`"));
+        time(run, id).ok_or_else(none)
     };
     runs.iter()
-        .map(|run| ids.iter().map(|id| of(run, id)).collect())
+        .map(|run| benches.iter().map(|bench| of(run, &bench.id)).collect())
         .collect()
-}
-
-/// Markdown tables, which a terminal shows as well.
-fn render(figures: &Figures, ids: &[String], collection: &Collection) -> String {
-    let (old, new) = SIDES;
-    let mut text = format!(
-        "{} benchmarks, {} unchanged runs; suites of {old} runs against {new}, {SUITES} drawn at random, {} in order of time\n\n",
-        ids.len(),
-        collection.unchanged.len(),
-        figures.in_order,
-    );
-    let mut head = vec![
-        "rule".to_owned(),
-        "suites with a false alarm".into(),
-        "the same in order of time".into(),
-    ];
-    head.extend(figures.sizes.iter().map(|size| format!("{size} found")));
-    text += &line(&head);
-    text += &line(
-        &["--".to_owned(), "--:".into(), "--:".into()]
-            .into_iter()
-            .chain(figures.sizes.iter().map(|_| "--:".to_owned()))
-            .collect::<Vec<_>>(),
-    );
-    for rule in &figures.rules {
-        let mut cells = vec![
-            rule.name.to_owned(),
-            share(rule.false_alarms),
-            share(rule.false_in_order),
-        ];
-        cells.extend(rule.found.iter().map(|f| share(*f)));
-        text += &line(&cells);
-    }
-    text += "\nBy benchmark, this gate only:\n\n";
-    let mut head = vec![
-        "benchmark".to_owned(),
-        "spread of runs".into(),
-        "false alarms".into(),
-    ];
-    head.extend(figures.sizes.iter().map(|size| format!("{size} found")));
-    text += &line(&head);
-    text += &line(
-        &["--".to_owned(), "--:".into(), "--:".into()]
-            .into_iter()
-            .chain(figures.sizes.iter().map(|_| "--:".to_owned()))
-            .collect::<Vec<_>>(),
-    );
-    for (id, row) in ids.iter().zip(&figures.rows) {
-        let mut cells = vec![
-            id.clone(),
-            format!("{:.1} %", 100.0 * row.spread),
-            share(row.false_alarms),
-        ];
-        cells.extend(row.found.iter().map(|f| share(*f)));
-        text += &line(&cells);
-    }
-    text += &format!(
-        "\n\"×\" sizes are multiplied into unchanged runs; the others were planted and run. One benchmark is \
-         slowed down at a time. The suites share {} runs, so the rates are less exact than their number suggests.\n",
-        collection.unchanged.len()
-    );
-    text
-}
-
-fn line(cells: &[String]) -> String {
-    format!("| {} |\n", cells.join(" | "))
-}
-
-fn share(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
 }

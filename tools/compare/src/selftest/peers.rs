@@ -2,47 +2,63 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use super::resample::Sides;
 use crate::input::Time;
 
-/// Another tool's rule: whether it says that `new` is slower than `old`.
+/// Whether a tool says that the new runs are slower than the old ones, given both. One that
+/// compares two runs takes the last of the old and the first of the new.
+type Alarm = Box<dyn Fn(&[Time], &[Time]) -> bool + Send + Sync>;
+
+/// Another tool's rule.
 pub struct Peer {
     /// The tool, and its setting.
     pub name: &'static str,
-    /// Given the runs of both sides; a tool that compares two runs takes the last of
-    /// the old and the first of the new.
-    pub alarm: fn(&[Time], &[Time]) -> bool,
+    /// What it says.
+    pub alarm: Alarm,
 }
 
-/// All of them.
-pub const ALL: [Peer; 5] = [
-    Peer {
-        name: "critcmp, 5 %",
-        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.mean > 1.05 * old.mean),
-    },
-    Peer {
-        name: "github-action-benchmark, 120 %",
-        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.median > 1.2 * old.median),
-    },
-    Peer {
-        name: "github-action-benchmark, 200 % (default)",
-        alarm: |old, new| two(old, new).is_some_and(|(old, new)| new.median > 2.0 * old.median),
-    },
-    Peer {
-        name: "benchstat, p < 0.05",
-        alarm: benchstat,
-    },
-    Peer {
-        name: "Criterion, p < 0.05 and 1 %",
-        alarm: criterion,
-    },
-];
+/// All of them, for so many runs on either side.
+pub fn all(sides: Sides) -> Vec<Peer> {
+    let rarest = rarest_u(sides);
+    vec![
+        Peer {
+            name: "critcmp 5 %",
+            alarm: Box::new(|old, new| {
+                two(old, new).is_some_and(|(old, new)| new.mean > 1.05 * old.mean)
+            }),
+        },
+        Peer {
+            name: "github-action-benchmark 120 %",
+            alarm: Box::new(|old, new| {
+                two(old, new).is_some_and(|(old, new)| new.median > 1.2 * old.median)
+            }),
+        },
+        Peer {
+            name: "github-action-benchmark 200 %",
+            alarm: Box::new(|old, new| {
+                two(old, new).is_some_and(|(old, new)| new.median > 2.0 * old.median)
+            }),
+        },
+        Peer {
+            name: "benchstat p < 0.05",
+            alarm: Box::new(move |old, new| {
+                rarest.is_some_and(|rarest| benchstat(old, new, rarest))
+            }),
+        },
+        Peer {
+            name: "Criterion p < 0.05, 1 %",
+            alarm: Box::new(criterion),
+        },
+    ]
+}
 
 fn two<'a>(old: &'a [Time], new: &'a [Time]) -> Option<(&'a Time, &'a Time)> {
     old.last().zip(new.first())
 }
 
-/// The U-test of Mann and Whitney (1947) over all runs, exact, two-sided.
-fn benchstat(old: &[Time], new: &[Time]) -> bool {
+/// The U-test of Mann and Whitney (1947) over all runs, exact: whether in at most `rarest`
+/// pairs of runs the old one took longer.
+fn benchstat(old: &[Time], new: &[Time], rarest: usize) -> bool {
     let beats = |a: f64, b: f64| match a.partial_cmp(&b) {
         Some(std::cmp::Ordering::Greater) => 1.0,
         Some(std::cmp::Ordering::Equal) => 0.5,
@@ -52,8 +68,15 @@ fn benchstat(old: &[Time], new: &[Time]) -> bool {
         .iter()
         .flat_map(|n| old.iter().map(move |o| beats(n.median, o.median)))
         .sum();
-    let most = (old.len() * new.len()) as f64;
-    u > most / 2.0 && 2.0 * u_at_most(old.len(), new.len(), (most - u) as usize) < 0.05
+    (old.len() * new.len()) as f64 - u < (rarest + 1) as f64
+}
+
+/// The largest U that is significant at 5 %, two-sided; `None` where none is.
+fn rarest_u(sides: Sides) -> Option<usize> {
+    let (m, n) = (sides.baseline, sides.current);
+    (0..=m * n)
+        .take_while(|u| 2.0 * u_at_most(m, n, *u) < 0.05)
+        .last()
 }
 
 /// The chance that U is at most `u` for sides of `m` and `n`: of all ways to place `n`
@@ -109,12 +132,18 @@ mod tests {
         assert!(2.0 * u_at_most(5, 5, 2) < 0.05 && 2.0 * u_at_most(5, 5, 3) > 0.05);
         assert!((u_at_most(10, 5, 0) - 1.0 / 3003.0).abs() < 1e-12);
         assert_eq!(u_at_most(4, 3, 12), 1.0);
+        let rarest = |baseline, current| rarest_u(Sides { baseline, current });
+        assert_eq!((rarest(5, 5), rarest(5, 2)), (Some(2), None));
     }
 
     #[test]
     fn each_rule_finds_what_it_must_and_nothing_in_equals() {
         let old = times(&[1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]);
-        for peer in &ALL {
+        let sides = Sides {
+            baseline: 10,
+            current: 5,
+        };
+        for peer in all(sides) {
             assert!((peer.alarm)(&old, &times(&[3.0; 5])), "{}", peer.name);
             assert!(!(peer.alarm)(&old, &times(&[1.0; 5])), "{}", peer.name);
             assert!(!(peer.alarm)(&old, &times(&[0.5; 5])), "{}", peer.name);

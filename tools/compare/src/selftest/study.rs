@@ -1,0 +1,529 @@
+//! What the self-test finds: the one object that both its formats are rendered from.
+
+use probecost::stats::{Interval, mad, median};
+use serde::Serialize;
+
+use super::peers;
+use super::rate::CONFIDENCE;
+use super::resample::{Collection, Drawn, Plan, Sides, Slowdown, in_order, resample};
+use crate::terms::Terms;
+use crate::verdict::Policy;
+
+/// Slowdowns that are multiplied into unchanged runs, in percent.
+const MULTIPLIED: [f64; 4] = [3.0, 5.0, 10.0, 20.0];
+
+/// Those of them that suites of other sizes are tried with.
+const WITH_OTHER_SIDES: [f64; 3] = [5.0, 10.0, 20.0];
+
+/// Sides that suites are drawn with, where there are runs enough.
+const SIDES: [(usize, usize); 6] = [(5, 3), (10, 3), (10, 5), (10, 10), (20, 5), (20, 10)];
+
+/// Resampled suites of up to `FEW` benchmarks: so many that chance adds little to the
+/// intervals of sixty runs.
+const SUITES: usize = 4000;
+
+/// Benchmarks that are slowed down in one suite, at most.
+const SLOWED: usize = 8;
+
+/// Resampled suites with other sides.
+const SUITES_OF_OTHER_SIDES: usize = 3000;
+
+/// Benchmarks that are slowed down in one of them, at most: none is told from another.
+const SLOWED_OF_OTHER_SIDES: usize = 4;
+
+/// Of more benchmarks fewer suites are drawn, so that it takes as long.
+const FEW: usize = 50;
+
+/// How often every rule errs.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The format of this object.
+    pub schema: u32,
+    /// Where the resampling started.
+    pub seed: u64,
+    /// The confidence of all intervals, 0..1.
+    pub confidence: f64,
+    /// The gate.toml that counted; null for the shipped one.
+    pub gate: Option<String>,
+    /// How strictly it was judged.
+    pub policy: Policy,
+    /// The smallest change that is called of a benchmark without a threshold of its own,
+    /// in percent.
+    pub threshold_pct: f64,
+    /// Runs of the unchanged program.
+    pub unchanged_runs: usize,
+    /// Runs of a slower one.
+    pub planted_runs: Vec<PlantedRuns>,
+    /// Runs on either side of a suite.
+    pub sides: Sides,
+    /// Suites that were drawn.
+    pub suites: usize,
+    /// Suites whose runs follow each other in time.
+    pub suites_in_order: usize,
+    /// This gate, then its peers.
+    pub rules: Vec<ByRule>,
+    /// Suites without change in which this gate raised no alarm, but could not decide about
+    /// some benchmark.
+    pub undecided: Option<Interval>,
+    /// This gate by benchmark, what costs most first.
+    pub benchmarks: Vec<ByBench>,
+    /// Benchmarks that raise no alarm whatever they take, or that not all runs measured.
+    pub aside: Vec<Aside>,
+    /// What would be without the benchmarks that cost most, where there are others.
+    pub without: Option<Without>,
+    /// This gate with other numbers of runs.
+    pub by_sides: Vec<BySides>,
+    /// Numbers of runs that the unchanged runs are too few for.
+    pub too_few_runs_for: Vec<Sides>,
+}
+
+/// Runs with a planted slowdown.
+#[derive(Debug, Serialize)]
+pub struct PlantedRuns {
+    /// Its size in percent.
+    pub percent: f64,
+    /// How many runs.
+    pub runs: usize,
+}
+
+/// The rates of one rule. A rate is a share, 0..=1.
+#[derive(Debug, Serialize)]
+pub struct ByRule {
+    /// Its name.
+    pub name: &'static str,
+    /// Suites in which it raised an alarm though nothing had changed.
+    pub false_alarms: Option<Interval>,
+    /// The same, where the runs follow each other in time.
+    pub false_alarms_in_order: Option<Interval>,
+    /// Slowed benchmarks that it found, by size.
+    pub found: Vec<Found>,
+}
+
+/// The rates of this gate for one benchmark.
+#[derive(Debug, Serialize)]
+pub struct ByBench {
+    /// Its id.
+    pub id: String,
+    /// The smallest change that is called, in percent.
+    pub threshold_pct: f64,
+    /// Robust relative standard deviation of the unchanged runs, in percent.
+    pub spread_pct: f64,
+    /// Suites in which it raised an alarm though nothing had changed.
+    pub false_alarms: Option<Interval>,
+    /// Suites in which it was found when slowed, by size.
+    pub found: Vec<Found>,
+}
+
+/// How often a slowdown is found.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// Its size in percent.
+    pub percent: f64,
+    /// Whether it was really made, and not multiplied into unchanged runs.
+    pub planted: bool,
+    /// The share that is found.
+    pub rate: Option<Interval>,
+}
+
+/// A benchmark that has no part in the rates.
+#[derive(Debug, Serialize)]
+pub struct Aside {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The suite with and without the benchmarks that cost most.
+#[derive(Debug, Serialize)]
+pub struct Without {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// False alarms with them, and without.
+    pub false_alarms: [Option<Interval>; 2],
+    /// The size of the slowdown that was tried, in percent.
+    pub percent: f64,
+    /// How often it is found in the other benchmarks, judged with them and without.
+    pub found_in_others: [Option<Interval>; 2],
+}
+
+/// This gate with so many runs on either side.
+#[derive(Debug, Serialize)]
+pub struct BySides {
+    /// How many.
+    pub sides: Sides,
+    /// Suites that were drawn.
+    pub suites: usize,
+    /// Suites in which it raised an alarm though nothing had changed.
+    pub false_alarms: Option<Interval>,
+    /// Slowed benchmarks that it found, by size.
+    pub found: Vec<Found>,
+}
+
+impl ByBench {
+    /// How often a multiplied slowdown of so many percent is found.
+    pub fn found(&self, percent: f64) -> Option<Interval> {
+        let multiplied = |f: &&Found| f.percent == percent && !f.planted;
+        self.found.iter().find(multiplied)?.rate
+    }
+}
+
+impl Sides {
+    /// The fewest that show a spread and a middle.
+    pub const LEAST: Sides = Sides {
+        baseline: 5,
+        current: 2,
+    };
+
+    /// What a check is taken to have: ten runs and five, or with fewer runs in all as many
+    /// as there are, two thirds of them for the baseline; `None` where they are too few.
+    pub fn fitting(runs: usize) -> Option<Self> {
+        let current = (runs / 3).min(5);
+        let baseline = (runs - current).min(10);
+        (runs >= Self::LEAST.total()).then_some(Self { baseline, current })
+    }
+}
+
+/// Draws suites from the runs and says how often each rule errs. `gate` is the file of the
+/// thresholds, unless they are the shipped ones.
+pub fn study(
+    collection: &Collection,
+    aside: Vec<Aside>,
+    sides: Sides,
+    terms: &Terms,
+    gate: Option<String>,
+    seed: u64,
+) -> Report {
+    let peers = peers::all(sides);
+    let kinds = (0..collection.planted.len()).map(Slowdown::Planted);
+    let slowdowns: Vec<Slowdown> = multiplied(&MULTIPLIED).into_iter().chain(kinds).collect();
+    let plan = Plan {
+        sides,
+        suites: suites(SUITES, collection),
+        seed,
+        terms,
+        peers: &peers,
+        slowdowns: &slowdowns,
+        slowed: SLOWED,
+    };
+    let drawn = resample(collection, &plan);
+    let (suites_in_order, in_order) = in_order(collection, &plan);
+    let found = |rate: &dyn Fn(Slowdown) -> Option<Interval>| -> Vec<Found> {
+        let found = |slowdown: &Slowdown| {
+            let (percent, planted) = match slowdown {
+                Slowdown::Multiplied(percent) => (*percent, false),
+                Slowdown::Planted(kind) => (collection.planted[*kind].percent, true),
+            };
+            Found {
+                percent,
+                planted,
+                rate: rate(*slowdown),
+            }
+        };
+        slowdowns.iter().map(found).collect()
+    };
+    let names = ["this gate"]
+        .into_iter()
+        .chain(peers.iter().map(|p| p.name));
+    let rules = names
+        .zip(in_order)
+        .enumerate()
+        .map(|(rule, (name, false_alarms_in_order))| ByRule {
+            name,
+            false_alarms: drawn.false_alarms(rule),
+            false_alarms_in_order,
+            found: found(&|slowdown| match rule.checked_sub(1) {
+                None => drawn.found(slowdown, |_| true),
+                Some(peer) => drawn.found_by_peer(slowdown, peer),
+            }),
+        })
+        .collect();
+    let rows = collection.benches.iter().enumerate();
+    let mut benchmarks: Vec<ByBench> = rows
+        .map(|(number, bench)| ByBench {
+            id: bench.id.clone(),
+            threshold_pct: bench.threshold_pct,
+            spread_pct: spread_pct(collection, number),
+            false_alarms: drawn.false_alarms_on(number),
+            found: found(&|slowdown| drawn.found(slowdown, |b| b == number)),
+        })
+        .collect();
+    let telling = telling_pct(terms.usual_threshold_pct());
+    rank(&mut benchmarks, telling, terms);
+    let costly = costly(&benchmarks, telling, terms);
+    let without = without(collection, &drawn, costly, telling, &plan);
+    let (by_sides, too_few_runs_for) = by_sides(collection, &drawn, &plan);
+    Report {
+        schema: 1,
+        seed,
+        confidence: CONFIDENCE,
+        gate,
+        policy: terms.policy,
+        threshold_pct: terms.usual_threshold_pct(),
+        unchanged_runs: collection.unchanged.len(),
+        planted_runs: collection
+            .planted
+            .iter()
+            .map(|kind| PlantedRuns {
+                percent: kind.percent,
+                runs: kind.runs.len(),
+            })
+            .collect(),
+        sides,
+        suites: plan.suites,
+        suites_in_order,
+        rules,
+        undecided: drawn.undecided(),
+        benchmarks,
+        aside,
+        without,
+        by_sides,
+        too_few_runs_for,
+    }
+}
+
+fn multiplied(percent: &[f64]) -> Vec<Slowdown> {
+    percent.iter().copied().map(Slowdown::Multiplied).collect()
+}
+
+/// How many suites are drawn of so many benchmarks.
+fn suites(of_few: usize, collection: &Collection) -> usize {
+    (of_few * FEW / collection.benches.len().max(FEW)).max(of_few / 10)
+}
+
+/// The robust relative standard deviation of a benchmark's unchanged runs, in percent.
+fn spread_pct(collection: &Collection, bench: usize) -> f64 {
+    let runs = collection.unchanged.iter();
+    let logs: Vec<f64> = runs.map(|run| run[bench].median.ln()).collect();
+    let percent = 100.0 * mad(&logs).unwrap_or(f64::NAN).exp_m1();
+    (1000.0 * percent).round() / 1000.0
+}
+
+/// The slowdown that tells most, in percent: the smallest beyond the threshold, else the
+/// largest.
+fn telling_pct(threshold_pct: f64) -> f64 {
+    let beyond = MULTIPLIED.iter().find(|size| **size > threshold_pct);
+    *beyond.unwrap_or(&MULTIPLIED[MULTIPLIED.len() - 1])
+}
+
+/// What costs most first: benchmarks with more false alarms than the family error leaves
+/// each, and then those in which the fewest slowdowns are found.
+fn rank(benchmarks: &mut [ByBench], telling: f64, terms: &Terms) {
+    let share = fair_share(benchmarks, terms);
+    let est = |rate: Option<Interval>| rate.map_or(1.0, |r| r.est);
+    let alarms = |b: &ByBench| {
+        Some(est(b.false_alarms))
+            .filter(|a| *a > share)
+            .unwrap_or(0.0)
+    };
+    benchmarks.sort_by(|a, b| {
+        let found = |b: &ByBench| est(b.found(telling));
+        (alarms(b).total_cmp(&alarms(a)))
+            .then(found(a).total_cmp(&found(b)))
+            .then(a.id.cmp(&b.id))
+    });
+}
+
+/// What the family error leaves each benchmark, as a share of suites.
+fn fair_share(benchmarks: &[ByBench], terms: &Terms) -> f64 {
+    terms.gate.times.family_error / benchmarks.len() as f64
+}
+
+/// The ids of the benchmarks, of which what costs most comes first, that stand out: their
+/// false alarms are certainly more than their share, or certainly less is found in them than
+/// in the benchmark in the middle. Where none does, it is the first.
+fn costly(benchmarks: &[ByBench], telling: f64, terms: &Terms) -> Vec<String> {
+    let share = fair_share(benchmarks, terms);
+    let found = benchmarks.iter().filter_map(|b| b.found(telling));
+    let middle = median(&found.map(|r| r.est).collect::<Vec<_>>()).unwrap_or(0.0);
+    let stands_out = |b: &&ByBench| {
+        b.false_alarms.is_some_and(|r| r.lo > share)
+            || b.found(telling).is_some_and(|r| r.hi < middle)
+    };
+    let ids = |b: &ByBench| b.id.clone();
+    let several: Vec<String> = benchmarks.iter().filter(stands_out).map(ids).collect();
+    match several.is_empty() {
+        true => benchmarks.first().map(ids).into_iter().collect(),
+        false => several,
+    }
+}
+
+/// Draws the suites again without these benchmarks; none where there are no others.
+fn without(
+    collection: &Collection,
+    drawn: &Drawn,
+    ids: Vec<String>,
+    telling: f64,
+    plan: &Plan,
+) -> Option<Without> {
+    let other = |bench: usize| !ids.contains(&collection.benches[bench].id);
+    let others: Vec<usize> = (0..collection.benches.len())
+        .filter(|b| other(*b))
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let slowdown = Slowdown::Multiplied(telling);
+    let smaller = Plan {
+        peers: &[],
+        slowdowns: &[slowdown],
+        ..*plan
+    };
+    let alone = resample(&collection.only(&others), &smaller);
+    Some(Without {
+        false_alarms: [drawn.false_alarms(0), alone.false_alarms(0)],
+        percent: telling,
+        found_in_others: [
+            drawn.found(slowdown, other),
+            alone.found(slowdown, |_| true),
+        ],
+        ids,
+    })
+}
+
+/// This gate with other numbers of runs, and the numbers that the runs are too few for.
+fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides>, Vec<Sides>) {
+    let known = SIDES.map(|(baseline, current)| Sides { baseline, current });
+    let runs = collection.unchanged.len();
+    let (mut fit, too_many): (Vec<Sides>, Vec<Sides>) =
+        known.iter().partition(|sides| sides.total() <= runs);
+    if !fit.contains(&plan.sides) {
+        fit.push(plan.sides);
+    }
+    let of = |drawn: &Drawn, plan: &Plan| BySides {
+        sides: plan.sides,
+        suites: plan.suites,
+        false_alarms: drawn.false_alarms(0),
+        found: WITH_OTHER_SIDES
+            .iter()
+            .map(|percent| Found {
+                percent: *percent,
+                planted: false,
+                rate: drawn.found(Slowdown::Multiplied(*percent), |_| true),
+            })
+            .collect(),
+    };
+    let slowdowns = multiplied(&WITH_OTHER_SIDES);
+    let by_sides = fit.into_iter().map(|sides| {
+        if sides == plan.sides {
+            return of(drawn, plan);
+        }
+        let other = Plan {
+            sides,
+            suites: suites(SUITES_OF_OTHER_SIDES, collection),
+            peers: &[],
+            slowdowns: &slowdowns,
+            slowed: SLOWED_OF_OTHER_SIDES,
+            ..*plan
+        };
+        of(&resample(collection, &other), &other)
+    });
+    (by_sides.collect(), too_many)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selftest::synthetic::{Weather, collection};
+    use probecost::gate::Gate;
+
+    fn study_of(collection: &Collection, policy: Policy) -> Report {
+        let gate = Gate::shipped();
+        let terms = Terms::of(&gate, policy).unwrap();
+        let sides = Sides::fitting(collection.unchanged.len()).unwrap();
+        study(collection, Vec::new(), sides, &terms, None, 1)
+    }
+
+    fn sides(baseline: usize, current: usize) -> Sides {
+        Sides { baseline, current }
+    }
+
+    #[test]
+    fn few_runs_make_small_suites_and_too_few_none() {
+        assert_eq!(Sides::fitting(6), None);
+        for (runs, expected) in [
+            (7, sides(5, 2)),
+            (9, sides(6, 3)),
+            (14, sides(10, 4)),
+            (15, sides(10, 5)),
+            (60, sides(10, 5)),
+        ] {
+            assert_eq!(Sides::fitting(runs), Some(expected), "{runs}");
+        }
+    }
+
+    #[test]
+    fn other_sides_are_tried_as_far_as_the_runs_go() {
+        let report = study_of(&collection(1, 12, &[], Weather::Gusts, 1), Policy::Strict);
+        let tried: Vec<Sides> = report.by_sides.iter().map(|row| row.sides).collect();
+        assert_eq!(tried, [sides(5, 3), sides(8, 4)]);
+        assert_eq!(report.too_few_runs_for.len(), 5);
+        assert!(report.without.is_none(), "there is no other benchmark");
+    }
+
+    #[test]
+    fn the_worst_benchmark_comes_first_and_is_left_out() {
+        let mut collection = collection(4, 30, &[], Weather::Gusts, 1);
+        let mut rng = fastrand::Rng::with_seed(1);
+        for run in &mut collection.unchanged {
+            // It runs at two speeds, a process at a time.
+            let factor = if rng.bool() { 1.0 } else { 1.3 };
+            (run[2].median, run[2].p10) = (run[2].median * factor, run[2].p10 * factor);
+        }
+        let report = study_of(&collection, Policy::Strict);
+        assert_eq!(report.benchmarks[0].id, "row/2");
+        let without = report.without.unwrap();
+        assert_eq!(
+            (without.ids.as_slice(), without.percent),
+            (&["row/2".to_owned()][..], 10.0)
+        );
+        // With a policy that no slowdown but the largest reaches, that one tells.
+        assert_eq!(telling_pct(20.0), 20.0);
+    }
+
+    #[test]
+    fn an_alarm_costs_more_than_a_miss() {
+        let rate = |est| {
+            Some(Interval {
+                est,
+                lo: 0.0,
+                hi: 1.0,
+            })
+        };
+        let bench = |id: &str, alarms: f64, found: f64| ByBench {
+            id: id.into(),
+            threshold_pct: 5.0,
+            spread_pct: 1.0,
+            false_alarms: rate(alarms),
+            found: vec![Found {
+                percent: 10.0,
+                planted: false,
+                rate: rate(found),
+            }],
+        };
+        // The family error leaves each of five 1 %.
+        let mut rows = [
+            bench("good", 0.0, 1.0),
+            bench("blind", 0.005, 0.2),
+            bench("dim", 0.009, 0.6),
+            bench("loud", 0.02, 1.0),
+            bench("louder", 0.03, 1.0),
+        ];
+        let gate = Gate::shipped();
+        let terms = Terms::of(&gate, Policy::Strict).unwrap();
+        rank(&mut rows, 10.0, &terms);
+        let ids: Vec<&str> = rows.iter().map(|b| b.id.as_str()).collect();
+        assert_eq!(ids, ["louder", "loud", "blind", "dim", "good"]);
+        // Nothing is certain here, so the first it is.
+        assert_eq!(costly(&rows, 10.0, &terms), ["louder"]);
+    }
+
+    #[test]
+    fn of_many_benchmarks_fewer_suites_are_drawn() {
+        let count = |rows| suites(SUITES, &collection(rows, 1, &[], Weather::Gusts, 1));
+        assert_eq!(
+            [count(1), count(50), count(100), count(5000)],
+            [4000, 4000, 2000, 400]
+        );
+    }
+}

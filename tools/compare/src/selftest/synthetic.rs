@@ -1,0 +1,92 @@
+//! Collections of runs as machines make them, for tests.
+
+use std::f64::consts::PI;
+
+use super::resample::{Bench, Collection, Kind};
+use crate::input::Time;
+
+/// How a machine disturbs its runs.
+#[derive(Clone, Copy)]
+pub enum Weather {
+    /// One run in twelve is slower as a whole by up to a half, whatever the others are.
+    Gusts,
+    /// A quarter of the runs is quicker by about a tenth, four in a row on average.
+    Phases,
+}
+
+/// The machine's part in `runs` runs, as logarithms.
+fn machine(runs: usize, weather: Weather, rng: &mut fastrand::Rng) -> Vec<f64> {
+    let mut quick = rng.u8(0..4) == 0;
+    (0..runs)
+        .map(|_| match weather {
+            Weather::Gusts if rng.u8(0..12) == 0 => 0.5 * rng.f64(),
+            Weather::Gusts => 0.0,
+            Weather::Phases => {
+                quick = match quick {
+                    true => rng.u8(0..4) > 0,
+                    false => rng.u8(0..12) == 0,
+                };
+                if quick {
+                    -0.09 + 0.02 * normal(rng)
+                } else {
+                    0.0
+                }
+            }
+        })
+        .collect()
+}
+
+/// Runs of benchmarks with spreads of their own between 0.5 and 2 %, all `slower` times as
+/// long as without a slowdown.
+pub fn runs(rows: usize, runs: usize, slower: f64, weather: Weather, seed: u64) -> Vec<Vec<Time>> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let time = |row: usize, machine: f64, rng: &mut fastrand::Rng| {
+        let sigma = 0.005 + 0.015 * row as f64 / rows as f64;
+        let median = 1000.0 * slower * (machine + sigma * normal(rng)).exp();
+        Time {
+            median,
+            p10: median * (0.985 + 0.005 * normal(rng)),
+            mean: median * 1.01,
+            mean_error: median * 0.002,
+            interval: None,
+        }
+    };
+    machine(runs, weather, &mut rng)
+        .into_iter()
+        .map(|machine| (0..rows).map(|row| time(row, machine, &mut rng)).collect())
+        .collect()
+}
+
+/// A collection of such runs, and of `planted`: percent, and how many runs.
+pub fn collection(
+    rows: usize,
+    unchanged: usize,
+    planted: &[(f64, usize)],
+    weather: Weather,
+    seed: u64,
+) -> Collection {
+    let bench = |row: usize| Bench {
+        id: format!("row/{row}"),
+        threshold_pct: 5.0,
+    };
+    let kind = |(k, (percent, count)): (usize, &(f64, usize))| Kind {
+        percent: *percent,
+        runs: runs(
+            rows,
+            *count,
+            1.0 + percent / 100.0,
+            weather,
+            seed + 1000 * (k as u64 + 1),
+        ),
+    };
+    Collection {
+        benches: (0..rows).map(bench).collect(),
+        unchanged: runs(rows, unchanged, 1.0, weather, seed),
+        planted: planted.iter().enumerate().map(kind).collect(),
+    }
+}
+
+fn normal(rng: &mut fastrand::Rng) -> f64 {
+    // Box and Muller 1958.
+    (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (2.0 * PI * rng.f64()).cos()
+}
