@@ -37,7 +37,7 @@ use failure::Failure;
 use refresh::Order;
 use repeat::Series;
 use report::Format;
-use selftest::Trial;
+use selftest::{Live, Trial};
 use verdict::{Exit, Verdict};
 
 fn main() -> ExitCode {
@@ -128,6 +128,17 @@ fn refresh(args: args::Refresh) -> Result<Exit, Failure> {
 }
 
 fn selftest(args: args::Selftest) -> Result<Exit, Failure> {
+    if let Some(executable) = args.duet {
+        let said = selftest::live(&Live {
+            executable,
+            times: args.times as usize,
+            only: args.only,
+            seed: args.seed,
+            format: args.format,
+        })?;
+        print(&said)?;
+        return Ok(Exit::Passed);
+    }
     let said = selftest::selftest(&Trial {
         runs: args.runs,
         planted: args.planted,

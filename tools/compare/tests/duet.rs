@@ -90,7 +90,7 @@ fn a_slower_head_is_named_and_nothing_else() {
     let paired = &slow["paired"];
     assert_eq!(
         (&paired["screen_rounds"], &paired["rounds"]),
-        (&6.into(), &12.into())
+        (&6.into(), &16.into())
     );
     for id in ["a/one", "b"] {
         assert_eq!(ran.row(id)["status"], "unchanged");
@@ -355,6 +355,34 @@ fn a_side_that_dies_between_its_turns_is_a_row() {
         reason.contains("head ended with exit status: 101"),
         "{reason}"
     );
+}
+
+/// Suites of an executable against itself, with a slowdown that it plants when told.
+#[test]
+fn the_live_selftest_counts_what_is_found_and_what_is_not() {
+    let place = Place::new();
+    let plant = "ns=$((1000 + 10 * 10#${PROBECOST_PLANT_PCT:-0}))";
+    executable(&place, "old", "a b", plant);
+    let selftest = ["selftest", "--duet", "old", "--times", "2"];
+    let ran = place.compare(&selftest).exits(0);
+    for line in [
+        "2 benchmarks, 2 suites without a change and 2 with +5 %",
+        "| without a change: false alarm | 0 of 2 | 0 % (0 to 84) |",
+        "| +5 %: found | 2 of 2 | 100 % (16 to 100) |",
+        "| +5 %: another one called | 0 of 2 |",
+        "The planted ones came out +5.0 % slower",
+    ] {
+        assert!(ran.out.contains(line), "{line} is not in {}", ran.out);
+    }
+    let json = place
+        .compare(&[&selftest[..], &["--format", "json"]].concat())
+        .exits(0)
+        .json();
+    assert_eq!(json["found"]["came"], 2);
+    // One that pays no heed to it would make the power look like none.
+    executable(&place, "old", "a b", "");
+    let said = place.compare(&selftest).exits(2).err;
+    assert!(said.contains("plants nothing"), "{said}");
 }
 
 /// A project whose bench answers as Criterion's do, and needs nothing but the compiler.

@@ -9,11 +9,9 @@ use probecost::gate::Duet;
 use probecost::stats::{CONFIDENCE, Interval, holm, median, median_interval};
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-/// Rounds between two looks at a benchmark.
-const STRIDE: usize = 4;
-
-/// Rounds of the first look: the fewest that give a 99 % interval.
-const FIRST_LOOK: usize = 8;
+/// Rounds between two looks at a benchmark, and before the first: the fewest that give a
+/// 99 % interval.
+const STRIDE: usize = 8;
 
 /// What the screen says of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +71,7 @@ pub fn screen(rounds: &[f64], gate: &Duet) -> Screened {
 impl Rule {
     /// The rule for `rows` benchmarks, of up to `most` rounds each.
     pub fn new(gate: &Duet, rows: usize, most: usize) -> Self {
-        let mut looks: Vec<usize> = (FIRST_LOOK..most).step_by(STRIDE).collect();
+        let mut looks: Vec<usize> = (STRIDE..most).step_by(STRIDE).collect();
         looks.push(most);
         Self {
             threshold: (gate.change_pct / 100.0).ln_1p(),
@@ -237,11 +235,11 @@ mod tests {
         (settled, spent)
     }
 
-    /// The promises, on rounds with 1 and 2.5 % of noise and one in eight disturbed.
+    /// The promises, on rounds with 1 to 3.5 % of noise and one in eight disturbed.
     #[test]
     fn a_suite_errs_as_rarely_as_it_says_and_finds_five_percent() {
         let gate = gate();
-        for (sigma, power) in [(0.01, 0.99), (0.025, 0.95)] {
+        for (sigma, power) in [(0.01, 0.99), (0.025, 0.98), (0.035, 0.9)] {
             let mut rng = fastrand::Rng::with_seed(1);
             let suites = 1000;
             let (mut false_alarms, mut found, mut strays, mut spent) = (0, 0, 0, 0);
@@ -260,10 +258,7 @@ mod tests {
             assert!(share(strays) <= gate.family_error, "{strays}");
             assert!(share(found) >= power, "{found} at {sigma}");
             // The screen is what keeps an unchanged suite short.
-            assert!(
-                share(spent) <= 8.0 * 1.7 * gate.screen_rounds as f64,
-                "{spent}"
-            );
+            assert!(share(spent) <= 8.0 * 16.0, "{spent}");
         }
     }
 
@@ -282,17 +277,17 @@ mod tests {
 
     #[test]
     fn a_look_stops_as_soon_as_it_is_plain() {
-        let rule = Rule::new(&gate(), 1, 24);
+        let rule = Rule::new(&gate(), 1, 32);
         assert_eq!(
             rule.look(&[0.05; 8]),
             Look::Open,
             "1 in 256 is not rare enough"
         );
-        assert_eq!(rule.look(&[0.05; 12]), Look::Changed);
-        assert_eq!(rule.look(&[-0.05; 12]), Look::Changed);
+        assert_eq!(rule.look(&[0.05; 16]), Look::Changed);
+        assert_eq!(rule.look(&[-0.05; 16]), Look::Changed);
         assert_eq!(rule.look(&[0.001; 8]), Look::Unchanged);
         assert_eq!(rule.look(&[0.001; 7]), Look::Open);
-        assert!(rule.looks_after(8) && rule.looks_after(24) && !rule.looks_after(9));
+        assert!(rule.looks_after(8) && rule.looks_after(32) && !rule.looks_after(12));
     }
 
     #[test]
@@ -315,6 +310,6 @@ mod tests {
     #[test]
     fn rounds_of_zero_speak_for_nothing() {
         assert_eq!(chance(&[0.0; 10]), 1.0);
-        assert_eq!(chance(&[1.0; 10]), 0.5f64.powi(10));
+        assert!((chance(&[1.0; 10]) - 0.5f64.powi(10)).abs() < 1e-12);
     }
 }

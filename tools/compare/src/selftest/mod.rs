@@ -1,5 +1,6 @@
 //! `compare selftest`: how often the gate errs, on one's own runs.
 
+mod live;
 mod peers;
 mod rate;
 mod resample;
@@ -21,6 +22,8 @@ use crate::terms::Terms;
 use crate::verdict::Policy;
 use resample::{Bench, Collection, Kind, Sides};
 use study::Aside;
+
+pub use live::{Live, live};
 
 /// What to type for more runs.
 const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";

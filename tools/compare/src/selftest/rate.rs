@@ -118,7 +118,7 @@ fn inflation(groups: usize) -> Option<f64> {
 
 /// The interval of Clopper & Pearson (1934) around a rate `est` seen in `trials`, of which
 /// there may be fractions.
-fn clopper_pearson(est: f64, trials: f64) -> Interval {
+pub fn clopper_pearson(est: f64, trials: f64) -> Interval {
     let came = est * trials;
     let tail = (1.0 - CONFIDENCE) / 2.0;
     let end = |a: f64, b: f64, chance: f64| Some(Beta::new(a, b).ok()?.inverse_cdf(chance));

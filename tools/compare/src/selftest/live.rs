@@ -1,0 +1,288 @@
+//! `compare selftest --duet`: how often `duet` errs, live, on this machine.
+//!
+//! Suites of an executable against itself, by turns as it is and with a slowdown that the
+//! bench plants in one of its benchmarks. Suites are independent of each other, so their
+//! rates have exact intervals.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use probecost::stats::{Interval, median};
+use regex::Regex;
+use serde::Serialize;
+
+use super::{Format, rate};
+use crate::duet::{self, Interrupt, Plant, Question, What};
+use crate::failure::Failure;
+use crate::verdict::{Policy, Row, Status, Verdict};
+
+/// What is planted, in percent.
+const PERCENT: u32 = 5;
+
+/// The longest that one process may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is asked.
+pub struct Live {
+    /// A bench executable that plants by `PROBECOST_PLANT_PCT`.
+    pub executable: PathBuf,
+    /// Suites of either kind.
+    pub times: usize,
+    /// Only benchmarks that match.
+    pub only: Option<Regex>,
+    /// Where the random order of the rounds starts; each suite has its own.
+    pub seed: u64,
+    /// What is written.
+    pub format: Format,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: u32,
+    executable: PathBuf,
+    benchmarks: usize,
+    planted_pct: u32,
+    /// Suites without a change in which any benchmark was called slower.
+    false_alarms: Share,
+    /// Planted slowdowns that were called.
+    found: Share,
+    /// Suites with one planted in which another was called slower.
+    strays: Share,
+    /// Suites that ended undecided.
+    undecided: Share,
+    /// What the planted ones were seen to be, in percent: the median.
+    seen_pct: Option<f64>,
+    /// Machine time of a benchmark in a suite: the mean.
+    seconds_per_benchmark: f64,
+    /// The benchmarks whose slowdown was not called.
+    missed: Vec<String>,
+}
+
+/// How often something came true.
+#[derive(Debug, Serialize)]
+struct Share {
+    came: usize,
+    of: usize,
+    /// 0..=1, with its 95 % interval.
+    rate: Interval,
+}
+
+/// The suites so far.
+#[derive(Default)]
+struct Suites {
+    unchanged: Vec<Verdict>,
+    /// With the id that was planted in.
+    planted: Vec<(String, Verdict)>,
+}
+
+/// Runs the suites, and says how often `duet` erred.
+///
+/// # Errors
+/// The executable cannot be used, has no benchmarks, or plants nothing.
+pub fn live(trial: &Live) -> Result<String, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let suites = run(trial, &interrupt)?;
+    let report = report(trial, &suites)?;
+    match trial.format {
+        Format::Json => serde_json::to_string_pretty(&report)
+            .map(|text| text + "\n")
+            .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
+        Format::Text => Ok(text(&report)),
+    }
+}
+
+/// Suites of either kind by turns, so that both see the same hours of the machine; fewer
+/// where somebody asks us to stop.
+fn run(trial: &Live, interrupt: &Interrupt) -> Result<Suites, Failure> {
+    let mut suites = Suites::default();
+    let bar = bar(2 * trial.times);
+    for k in 0..trial.times {
+        let suite = |plant: Option<Plant>| {
+            let question = Question {
+                what: What::Itself {
+                    executable: trial.executable.clone(),
+                    plant,
+                },
+                only: trial.only.clone(),
+                rounds: None,
+                timeout: TIMEOUT,
+                policy: Policy::Strict,
+                seed: trial.seed.wrapping_add(k as u64),
+            };
+            let verdict = duet::duet(&question, interrupt);
+            bar.inc(1);
+            verdict
+        };
+        let unchanged = suite(None)?;
+        if interrupt.came() {
+            break;
+        }
+        let ids = ids(&unchanged, &trial.executable)?;
+        suites.unchanged.push(unchanged);
+        let id = ids[k % ids.len()].clone();
+        let planted = suite(Some(Plant {
+            id: id.clone(),
+            percent: PERCENT,
+        }))?;
+        if interrupt.came() {
+            break;
+        }
+        suites.planted.push((id, planted));
+    }
+    bar.finish_and_clear();
+    Ok(suites)
+}
+
+/// The benchmarks that raise alarms, in alphabetical order.
+fn ids(verdict: &Verdict, executable: &Path) -> Result<Vec<String>, Failure> {
+    let mut ids = Vec::new();
+    for row in &verdict.rows {
+        match row.status {
+            Status::Broken | Status::Missing => {
+                let cause = format!("`{}`: {}", row.id, row.reason);
+                return Err(Failure::at(executable, cause));
+            }
+            Status::Filtered => {}
+            _ => ids.push(row.id.clone()),
+        }
+    }
+    ids.sort();
+    match ids.is_empty() {
+        true => Err(
+            Failure::at(executable, "lists no benchmarks as Criterion does")
+                .remedy("cargo bench --no-run prints where the executables lie"),
+        ),
+        false => Ok(ids),
+    }
+}
+
+fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
+    let slower = |row: &Row| row.status == Status::Regressed;
+    let of = |id: &str, verdict: &Verdict| verdict.rows.iter().find(|r| r.id == id).cloned();
+    let rows: Vec<Row> = (suites.planted.iter())
+        .filter_map(|(id, verdict)| of(id, verdict))
+        .collect();
+    let seen: Vec<f64> = rows.iter().filter_map(|r| r.change_pct).collect();
+    let seen_pct = median(&seen);
+    // A bench that plants nothing would make the power look like none.
+    if seen_pct.is_some_and(|seen| seen < f64::from(PERCENT) / 3.0) {
+        return Err(Failure::at(
+            &trial.executable,
+            format_args!(
+                "plants nothing: asked for +{} %, it came out {:+.1} % slower in the middle",
+                PERCENT,
+                seen_pct.unwrap_or_default()
+            ),
+        )
+        .remedy("let the bench do so many percent more when PROBECOST_PLANT_PCT says so"));
+    }
+    let all = || {
+        suites
+            .unchanged
+            .iter()
+            .chain(suites.planted.iter().map(|(_, v)| v))
+    };
+    let measured = |verdict: &Verdict| verdict.rows.iter().filter(|r| r.paired.is_some()).count();
+    let seconds: f64 = all()
+        .filter_map(|verdict| Some(verdict.duet.as_ref()?.measure_seconds))
+        .sum();
+    let strays = |(id, verdict): &(String, Verdict)| {
+        verdict.rows.iter().any(|row| row.id != *id && slower(row))
+    };
+    Ok(Report {
+        schema: 1,
+        executable: trial.executable.clone(),
+        benchmarks: suites.unchanged.first().map_or(0, measured),
+        planted_pct: PERCENT,
+        false_alarms: Share::of(suites.unchanged.iter().map(|v| v.rows.iter().any(slower))),
+        found: Share::of(rows.iter().map(slower)),
+        strays: Share::of(suites.planted.iter().map(strays)),
+        undecided: Share::of(all().map(|v| v.summary.inconclusive > 0)),
+        seen_pct,
+        seconds_per_benchmark: seconds / all().map(measured).sum::<usize>().max(1) as f64,
+        missed: rows
+            .into_iter()
+            .filter(|r| !slower(r))
+            .map(|r| r.id)
+            .collect(),
+    })
+}
+
+impl Share {
+    fn of(outcomes: impl Iterator<Item = bool>) -> Self {
+        let (mut came, mut of) = (0, 0);
+        for outcome in outcomes {
+            came += usize::from(outcome);
+            of += 1;
+        }
+        let est = if of == 0 {
+            0.0
+        } else {
+            came as f64 / of as f64
+        };
+        Self {
+            came,
+            of,
+            rate: rate::clopper_pearson(est, of as f64),
+        }
+    }
+}
+
+/// Markdown, which a terminal shows as well.
+fn text(report: &Report) -> String {
+    let mut text = format!(
+        "duet, {} against itself: {} benchmarks, {} suites without a change and {} with +{} % in one of them.\n\n\
+         | suites | came | rate (95 %) |\n|:--|--:|--:|\n",
+        report.executable.display(),
+        report.benchmarks,
+        report.false_alarms.of,
+        report.found.of,
+        report.planted_pct,
+    );
+    for (name, share) in [
+        (
+            "without a change: false alarm".to_owned(),
+            &report.false_alarms,
+        ),
+        (format!("+{} %: found", report.planted_pct), &report.found),
+        (
+            format!("+{} %: another one called", report.planted_pct),
+            &report.strays,
+        ),
+        ("either: undecided".to_owned(), &report.undecided),
+    ] {
+        let percent = share.rate.map(|rate| 100.0 * rate);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| {name} | {} of {} | {:.0} % ({:.0} to {:.0}) |",
+            share.came, share.of, percent.est, percent.lo, percent.hi
+        );
+    }
+    if let Some(seen) = report.seen_pct {
+        let _ = write!(
+            text,
+            "\nThe planted ones came out {seen:+.1} % slower in the middle. "
+        );
+    }
+    let _ = writeln!(
+        text,
+        "A benchmark took {:.1} s of the machine on average.",
+        report.seconds_per_benchmark
+    );
+    if !report.missed.is_empty() {
+        let _ = writeln!(text, "Not found: {}.", report.missed.join(", "));
+    }
+    text
+}
+
+fn bar(suites: usize) -> ProgressBar {
+    let bar = ProgressBar::new(suites as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} suites, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
