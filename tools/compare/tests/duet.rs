@@ -98,6 +98,18 @@ fn a_slower_head_is_named_and_nothing_else() {
     }
     assert_eq!(ran.json()["duet"]["base"], "old");
     duet(&place, &["--policy", "advisory"]).exits(0);
+    let text = place
+        .compare(&["duet", "--bin-base", "old", "--bin-head", "new"])
+        .exits(1)
+        .out;
+    for line in [
+        "failed: slower than base: 1 regressed, 2 unchanged",
+        "head new against base old, ",
+        "a/two: slower, in rounds of its own",
+        "2 of 3 were cleared by a screen of 6 rounds",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
     let only = duet(&place, &["--only", "^b$"]).exits(0);
     assert_eq!(only.json()["rows"].as_array().unwrap().len(), 1);
 }
@@ -151,7 +163,8 @@ fn what_one_side_lacks_is_a_row() {
     executable(&place, "new", "a sort_old b", "");
     assert_eq!(duet(&place, &[]).exits(0).row("b")["status"], "new");
     // But nothing compared is no pass.
-    duet(&place, &["--only", "nothing"]).exits(2);
+    let said = duet(&place, &["--only", "nothing"]).exits(2).err;
+    assert!(said.contains("no benchmark matches"), "{said}");
 }
 
 #[test]
@@ -265,6 +278,22 @@ fn an_interrupt_keeps_what_there_is_and_leaves_nothing_behind() {
 #[test]
 fn executables_that_cannot_be_used_are_named() {
     let place = Place::new();
+    for name in ["old", "new"] {
+        fs::write(
+            place.path(name),
+            "#!/bin/sh\necho 'what is --list?' >&2; exit 2\n",
+        )
+        .unwrap();
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.path(name), mode).unwrap();
+    }
+    let said = duet(&place, &[]).exits(2).err;
+    assert!(
+        said.contains("as Criterion does: bench ended with exit status: 2"),
+        "{said}"
+    );
+    assert!(said.contains("what is --list?"), "{said}");
+    fs::remove_file(place.path("new")).unwrap();
     executable(&place, "old", "a", "");
     let said = duet(&place, &[]).exits(2).err;
     assert!(said.contains("new: No such file"), "{said}");

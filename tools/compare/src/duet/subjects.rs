@@ -125,13 +125,15 @@ impl Sides {
     /// Lists both sides and pairs what they have in common.
     ///
     /// # Errors
-    /// Somebody asked us to stop.
+    /// Neither side has a benchmark that matches, or somebody asked us to stop.
     pub fn pairs(&self, only: Option<&Regex>, rounds: &Rounds) -> Result<Pairs, Failure> {
-        Ok(pair(
-            list(&self.base, rounds)?,
-            list(&self.head, rounds)?,
-            only,
-        ))
+        let (base, head) = (list(&self.base, rounds)?, list(&self.head, rounds)?);
+        let nothing = nothing(&base, &head);
+        let pairs = pair(base, head, only);
+        match pairs.subjects.is_empty() && pairs.gaps.is_empty() {
+            true => Err(nothing),
+            false => Ok(pairs),
+        }
     }
 
     /// Pairs of base with its second build, where there is one.
@@ -236,6 +238,21 @@ fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
         }
     }
     pairs
+}
+
+/// Why there is nothing to compare.
+fn nothing(base: &Catalogue, head: &Catalogue) -> Failure {
+    if !(base.ids.is_empty() && head.ids.is_empty()) {
+        return Failure::new("--only: no benchmark matches").remedy("leave it out to see all");
+    }
+    let why = base.troubles.iter().next().map_or(
+        "both end well, and name none".to_owned(),
+        |(target, why)| format!("{target} {why}"),
+    );
+    Failure::new(format!(
+        "neither side lists benchmarks as Criterion does: {why}"
+    ))
+    .remedy("EXE --bench --list shows what there is; --bench NAME takes one bench target")
 }
 
 /// A benchmark that head has no more, and what it may be called now.
