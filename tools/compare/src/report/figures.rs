@@ -107,7 +107,9 @@ fn grouped(value: f64) -> String {
 
 /// A change in percent, with its sign.
 pub fn percent(value: f64) -> String {
-    format!("{:+.1} %", if value == 0.0 { 0.0 } else { value })
+    let tenths = (10.0 * value).round() / 10.0;
+    // Zero has no sign.
+    format!("{:+.1} %", if tenths == 0.0 { 0.0 } else { tenths })
 }
 
 /// The cells that every table of rows has: before, now, change, interval, noise floor.
