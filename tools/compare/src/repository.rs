@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
-use git2::{ErrorCode, Repository, Status, StatusOptions};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
 
 use crate::failure::Failure;
 
@@ -47,14 +47,7 @@ pub fn head(place: &Path) -> Result<Option<Head>, Failure> {
 /// # Errors
 /// No repository around the file, no such revision, or no such file at it.
 pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure> {
-    let directory = existing_parent(path);
-    let repository = Repository::discover(&directory).map_err(|e| {
-        Failure::at(
-            path,
-            format_args!("no git repository around it: {}", e.message()),
-        )
-        .remedy("leave out --against")
-    })?;
+    let (repository, inside) = around(path).map_err(|e| e.remedy("leave out --against"))?;
     let commit = repository
         .revparse_single(revision)
         .and_then(|object| object.peel_to_commit())
@@ -62,6 +55,36 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
             Failure::new(format!("--against {revision}: {}", e.message()))
                 .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
         })?;
+    let blob = blob_at(&commit, &inside)
+        .ok()
+        .flatten()
+        .and_then(|blob| repository.find_blob(blob).ok())
+        .ok_or_else(|| {
+            Failure::new(format!("{revision}: has no file {}", inside.display()))
+                .remedy(format!("git log --oneline -- {}", path.display()))
+        })?;
+    Ok((blob.content().to_vec(), commit.id().to_string()))
+}
+
+/// The file that a commit has at `path`, if it has one.
+fn blob_at(commit: &Commit, path: &Path) -> Result<Option<Oid>, git2::Error> {
+    match commit.tree()?.get_path(path) {
+        Ok(entry) => Ok((entry.kind() == Some(ObjectType::Blob)).then(|| entry.id())),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The repository around the file at `path`, and the file's path inside it. The file itself
+/// need not be there.
+fn around(path: &Path) -> Result<(Repository, PathBuf), Failure> {
+    let directory = existing_parent(path);
+    let repository = Repository::discover(&directory).map_err(|e| {
+        Failure::at(
+            path,
+            format_args!("no git repository around it: {}", e.message()),
+        )
+    })?;
     let root = repository.workdir().and_then(|dir| dir.canonicalize().ok());
     let absolute = directory
         .canonicalize()
@@ -71,17 +94,7 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
         .zip(absolute)
         .and_then(|(root, file)| Some(file.strip_prefix(root).ok()?.to_owned()))
         .ok_or_else(|| Failure::at(path, "lies outside the git repository"))?;
-    let blob = commit
-        .tree()
-        .and_then(|tree| tree.get_path(&inside))
-        .and_then(|entry| entry.to_object(&repository))
-        .ok()
-        .and_then(|object| object.into_blob().ok())
-        .ok_or_else(|| {
-            Failure::new(format!("{revision}: has no file {}", inside.display()))
-                .remedy(format!("git log --oneline -- {}", path.display()))
-        })?;
-    Ok((blob.content().to_vec(), commit.id().to_string()))
+    Ok((repository, inside))
 }
 
 /// Writes the files of `revision` of the repository around `place` into the new directory
