@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
+use crate::history;
 use crate::report::Format;
 use crate::selftest::{self, Planted};
 use crate::verdict::Policy;
@@ -51,6 +52,8 @@ pub enum Command {
     Duet(Duet),
     /// Hold the artifacts of a strict run to their contract and their budgets
     Slo(Slo),
+    /// The baseline from refresh to refresh, and where benchmarks changed
+    History(History),
 }
 
 /// `compare run`
@@ -212,4 +215,21 @@ pub struct Slo {
     /// A soak.json of the same machine, for rows of its own
     #[arg(long, value_name = "FILE", requires = "overhead")]
     pub soak: Option<PathBuf>,
+}
+
+/// `compare history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// The baseline [default: baselines/<host class>.json]
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Only benchmarks that match
+    #[arg(long, value_name = "REGEX")]
+    pub only: Option<Regex>,
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: history::Format,
+    /// Write to this file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }

@@ -135,7 +135,10 @@ pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Ho
 }
 
 /// The baseline of this host class or, where there is none, the newest of another one.
-fn baseline_for(host: Option<&Host>) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// No host is given, or there is no baseline at all.
+pub fn baseline_for(host: Option<&Host>) -> Result<PathBuf, Failure> {
     let host = host.ok_or_else(|| {
         Failure::new("the runs do not say which machine made them")
             .remedy("--baseline FILE, or make them with `cargo compare run`")

@@ -11,6 +11,7 @@ mod decide;
 mod duet;
 mod failure;
 mod file;
+mod history;
 mod input;
 mod refresh;
 mod repeat;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Selftest(args) => selftest(args),
         Command::Duet(args) => duet(args),
         Command::Slo(args) => slo(args),
+        Command::History(args) => history(args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
@@ -159,6 +161,19 @@ fn slo(args: args::Slo) -> Result<Exit, Failure> {
     })?;
     print(&said)?;
     Ok(exit)
+}
+
+fn history(args: args::History) -> Result<Exit, Failure> {
+    let timeline = history::history(&history::Question {
+        baseline: args.baseline,
+        only: args.only,
+    })?;
+    let text = history::render(&timeline, args.format)?;
+    match &args.out {
+        Some(path) => file::replace(path, text.as_bytes())?,
+        None => print(&text)?,
+    }
+    Ok(Exit::Passed)
 }
 
 /// A reader that went away (`| head`) is no failure.

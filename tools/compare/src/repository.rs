@@ -1,5 +1,6 @@
 //! The git repository around a place, read without a checkout and without a network.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
@@ -64,6 +65,74 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
                 .remedy(format!("git log --oneline -- {}", path.display()))
         })?;
     Ok((blob.content().to_vec(), commit.id().to_string()))
+}
+
+/// What a commit made of a file.
+pub struct Version {
+    /// The commit's full name.
+    pub commit: String,
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A file from commit to commit.
+pub struct Versions {
+    /// Each content that the file had, with the first commit that had it, oldest first.
+    pub all: Vec<Version>,
+    /// Whether the repository is shallow: there may be older ones elsewhere.
+    pub shallow: bool,
+}
+
+/// The versions of the file at `path` up to `HEAD`. Of a merge only the first parent is
+/// followed: what a branch tried before it was merged is none of the file's history.
+///
+/// # Errors
+/// No repository around the file, no commit in it, or one that cannot be read.
+pub fn versions(path: &Path) -> Result<Versions, Failure> {
+    let (repository, inside) =
+        around(path).map_err(|e| e.remedy("--baseline with a file that git follows"))?;
+    let at = |e: git2::Error| {
+        Failure::at(path, format_args!("its git history: {}", e.message()))
+            .remedy(format!("git log -p -- {}", path.display()))
+    };
+    let shallow = repository.is_shallow();
+    let mut commit = repository
+        .head()
+        .and_then(|head| head.peel_to_commit())
+        .map_err(at)?;
+    let mut blob = blob_at(&commit, &inside).map_err(at)?;
+    let mut changes = Vec::new();
+    loop {
+        let parent = match commit.parent(0) {
+            Ok(parent) => Some(parent),
+            Err(_) if commit.parent_count() == 0 || shallow => None,
+            Err(e) => return Err(at(e)),
+        };
+        let before = match &parent {
+            Some(parent) => blob_at(parent, &inside).map_err(at)?,
+            None => None,
+        };
+        if let Some(blob) = blob.filter(|_| blob != before) {
+            changes.push((commit.id(), blob));
+        }
+        match parent {
+            Some(parent) => (commit, blob) = (parent, before),
+            None => break,
+        }
+    }
+    let mut known = HashSet::new();
+    let all = changes
+        .into_iter()
+        .rev()
+        .filter(|(_, blob)| known.insert(*blob))
+        .map(|(commit, blob)| {
+            let bytes = repository.find_blob(blob)?.content().to_vec();
+            let commit = commit.to_string();
+            Ok(Version { commit, bytes })
+        })
+        .collect::<Result<_, _>>()
+        .map_err(at)?;
+    Ok(Versions { all, shallow })
 }
 
 /// The file that a commit has at `path`, if it has one.

@@ -10,7 +10,7 @@ mod text;
 use crate::failure::Failure;
 use crate::verdict::Verdict;
 
-pub use figures::{percent, quantity};
+pub use figures::{named, percent, quantity};
 pub use github::summarise;
 pub use text::{by_reason, table};
 

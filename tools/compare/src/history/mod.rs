@@ -1,0 +1,362 @@
+//! `compare history`: the baselines in git as a series for each benchmark.
+//!
+//! versions of the file → series → change points → table or JSON.
+
+mod change_point;
+mod machine;
+mod series;
+mod table;
+mod words;
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use probecost::host::Host;
+use probecost::stats::median;
+use regex::Regex;
+use serde::Serialize;
+
+use crate::check::baseline_for;
+use crate::failure::Failure;
+use crate::input::Unit;
+use crate::repository;
+use crate::rows::thousandths;
+use change_point::{FEWEST, change_points};
+use series::{Point, Refresh, Series};
+
+/// What is asked.
+pub struct Question {
+    /// The baseline's file; else the one of this machine's class.
+    pub baseline: Option<PathBuf>,
+    /// Only what matches.
+    pub only: Option<Regex>,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for a terminal.
+    Text,
+    /// All of it.
+    Json,
+}
+
+/// All refreshes of a baseline, and what they say of each benchmark.
+#[derive(Debug, Serialize)]
+pub struct Timeline {
+    /// The format of this object.
+    pub schema: u32,
+    /// The baseline.
+    pub file: String,
+    /// Its refreshes, oldest first; never empty.
+    pub refreshes: Vec<Refresh>,
+    /// What was measured: the newest change first, those without one by how far off their
+    /// last refresh is, and what has ended last; never empty.
+    pub benchmarks: Vec<Benchmark>,
+    /// What a reader should know.
+    pub remarks: Vec<String>,
+}
+
+/// A benchmark over time.
+#[derive(Debug, Serialize)]
+pub struct Benchmark {
+    /// Its name.
+    pub id: String,
+    /// What its values count.
+    pub unit: Unit,
+    /// What was measured, oldest first; never empty.
+    pub points: Vec<Point>,
+    /// The levels that they lie on, oldest first: one more than there are change points.
+    pub levels: Vec<Level>,
+    /// Where the level changed, oldest first.
+    pub change_points: Vec<ChangePoint>,
+    /// The refresh whose baseline has it no longer.
+    pub ended: Option<Place>,
+}
+
+/// What a benchmark took over some refreshes.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Level {
+    /// The first refresh on it.
+    pub from: usize,
+    /// The last one.
+    pub to: usize,
+    /// The median of the points, in the benchmark's unit.
+    pub value: f64,
+}
+
+/// A change of level.
+#[derive(Debug, Serialize)]
+pub struct ChangePoint {
+    /// The first refresh on the new level.
+    #[serde(flatten)]
+    pub at: Place,
+    /// The change in percent; none from a level of zero.
+    pub change_pct: Option<f64>,
+    /// The level before, in the benchmark's unit.
+    pub before: f64,
+    /// The new one.
+    pub after: f64,
+}
+
+/// A refresh, in words.
+#[derive(Debug, Serialize)]
+pub struct Place {
+    /// Which refresh it is.
+    pub refresh: usize,
+    /// The commit that brought it.
+    pub commit: String,
+    /// When the baseline took it in.
+    pub date: Timestamp,
+    /// The reason given.
+    pub why: String,
+}
+
+/// versions → series → change points.
+///
+/// # Errors
+/// No baseline, no repository around it, no version in it that can be read, or nothing that
+/// matches.
+pub fn history(question: &Question) -> Result<Timeline, Failure> {
+    let path = match &question.baseline {
+        Some(path) => path.clone(),
+        None => {
+            let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
+            baseline_for(Some(&host))?
+        }
+    };
+    let versions = repository::versions(&path)?;
+    let (refreshes, series, mut remarks) = series::gather(&versions.all);
+    if refreshes.is_empty() {
+        let cause = match remarks.first() {
+            Some(remark) => format!("none of its versions can be read: {remark}"),
+            None => "no commit up to HEAD has it".to_owned(),
+        };
+        return Err(Failure::at(&path, cause).remedy(format!(
+            "git log --oneline -- {0}; cargo compare refresh --run DIR --out {0} && git commit {0}",
+            path.display()
+        )));
+    }
+    let wanted = |s: &Series| {
+        question
+            .only
+            .as_ref()
+            .is_none_or(|only| only.is_match(&s.id))
+    };
+    let series = series.into_iter().filter(wanted);
+    let mut benchmarks: Vec<Benchmark> = series.map(|s| benchmark(s, &refreshes)).collect();
+    if benchmarks.is_empty() {
+        return Err(
+            Failure::at(&path, "no benchmark in its history matches").remedy("leave out --only")
+        );
+    }
+    benchmarks.sort_by(|a, b| {
+        let newest = |b: &Benchmark| b.newest_change().map(|change| change.at.refresh);
+        let order = |b: &Benchmark| (b.ended.is_some(), Reverse(newest(b)));
+        order(a).cmp(&order(b)).then(b.size().total_cmp(&a.size()))
+    });
+    if versions.shallow {
+        remarks.push(
+            "This clone is shallow, older refreshes may be missing: git fetch --unshallow.".into(),
+        );
+    }
+    if refreshes.len() < FEWEST {
+        remarks.push(format!(
+            "A change point takes three refreshes on either side: fewer than {FEWEST} show none."
+        ));
+    }
+    Ok(Timeline {
+        schema: 1,
+        file: path.display().to_string(),
+        refreshes,
+        benchmarks,
+        remarks,
+    })
+}
+
+/// The timeline in this format.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn render(timeline: &Timeline, format: Format) -> Result<String, Failure> {
+    match format {
+        Format::Text => Ok(table::render(timeline)),
+        Format::Json => {
+            let text = serde_json::to_string_pretty(timeline)
+                .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
+            Ok(text + "\n")
+        }
+    }
+}
+
+fn benchmark(series: Series, refreshes: &[Refresh]) -> Benchmark {
+    // Noise grows with what is measured, so its logarithm has the same noise everywhere.
+    let scale = match series.unit {
+        Unit::Ns | Unit::Ratio => f64::ln,
+        // Of which there may be none.
+        Unit::Instructions | Unit::Bytes | Unit::Allocations => f64::ln_1p,
+    };
+    let values: Vec<f64> = series.points.iter().map(|p| scale(p.value)).collect();
+    let cuts = change_points(&values);
+    let starts = [0].into_iter().chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([values.len()]);
+    let levels: Vec<Level> = starts
+        .zip(ends)
+        .filter_map(|(start, end)| level(&series.points[start..end]))
+        .collect();
+    let change_points = levels.windows(2).map(|sides| {
+        let (before, after) = (sides[0].value, sides[1].value);
+        ChangePoint {
+            at: place(sides[1].from, refreshes),
+            change_pct: change_pct(before, after),
+            before,
+            after,
+        }
+    });
+    Benchmark {
+        change_points: change_points.collect(),
+        levels,
+        ended: series.ended.map(|refresh| place(refresh, refreshes)),
+        id: series.id,
+        unit: series.unit,
+        points: series.points,
+    }
+}
+
+/// The level that these points lie on.
+fn level(points: &[Point]) -> Option<Level> {
+    let values: Vec<f64> = points.iter().map(|p| p.value).collect();
+    Some(Level {
+        from: points.first()?.refresh,
+        to: points.last()?.refresh,
+        value: median(&values)?,
+    })
+}
+
+fn place(refresh: usize, refreshes: &[Refresh]) -> Place {
+    let Refresh {
+        commit, date, why, ..
+    } = &refreshes[refresh];
+    Place {
+        refresh,
+        commit: commit.clone(),
+        date: *date,
+        why: why.clone(),
+    }
+}
+
+fn change_pct(before: f64, after: f64) -> Option<f64> {
+    (before > 0.0).then(|| thousandths(100.0 * (after / before - 1.0)))
+}
+
+impl ChangePoint {
+    /// How large it is either way, in percent.
+    fn size(&self) -> f64 {
+        self.change_pct.map_or(f64::INFINITY, f64::abs)
+    }
+}
+
+impl Benchmark {
+    /// This share, where it may be noise: counts have none.
+    fn noise(&self, share: f64) -> f64 {
+        match self.unit {
+            Unit::Ns | Unit::Ratio => share,
+            Unit::Instructions | Unit::Bytes | Unit::Allocations => 0.0,
+        }
+    }
+
+    fn newest_change(&self) -> Option<&ChangePoint> {
+        self.change_points.last()
+    }
+
+    /// From the first level to the last, in percent; none where there is only one, or from
+    /// zero.
+    fn change_pct(&self) -> Option<f64> {
+        match &self.levels[..] {
+            [first, .., last] => change_pct(first.value, last.value),
+            _ => None,
+        }
+    }
+
+    /// How large the newest change is or, without one, how far off the last point is, which may
+    /// become one, in percent.
+    fn size(&self) -> f64 {
+        match self.newest_change() {
+            Some(change) => change.size(),
+            None => self.last_pct().map_or(0.0, f64::abs),
+        }
+    }
+
+    /// How far the last point lies from the last level, in percent; none from zero.
+    fn last_pct(&self) -> Option<f64> {
+        change_pct(self.levels.last()?.value, self.points.last()?.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use words::sparkline;
+
+    /// A benchmark of which each refresh saw one value, or none.
+    fn seen(unit: Unit, values: &[Option<f64>]) -> (Benchmark, Vec<Refresh>) {
+        let refresh = |k: usize| Refresh {
+            commit: format!("{k:040}"),
+            date: Timestamp::UNIX_EPOCH,
+            why: "x".into(),
+            runs: 5,
+            measured: None,
+            dirty: false,
+            toolchain: None,
+            changed: Vec::new(),
+        };
+        let refreshes: Vec<Refresh> = (0..values.len()).map(refresh).collect();
+        let point = |(refresh, value): (usize, &Option<f64>)| {
+            value.map(|value| Point {
+                refresh,
+                value,
+                lo: 0.9 * value,
+                hi: 1.1 * value,
+            })
+        };
+        let series = Series {
+            id: "a".into(),
+            unit,
+            points: values.iter().enumerate().filter_map(point).collect(),
+            ended: None,
+        };
+        (benchmark(series, &refreshes), refreshes)
+    }
+
+    #[test]
+    fn a_sparkline_shows_steps_and_not_noise() {
+        let line = |values: &[Option<f64>], width| {
+            sparkline(&seen(Unit::Ns, values).0, values.len(), width)
+        };
+        let calm = [100.0, 101.0, 99.0, 100.0].map(Some);
+        assert_eq!(line(&calm, 10), "▅▅▄▅");
+        let step = [100.0, 101.0, 149.0, 150.0].map(Some);
+        assert_eq!(line(&step, 10), "▁▁██");
+        assert_eq!(line(&step, 2), "▁█");
+        assert_eq!(line(&[None, Some(1.0), None, Some(2.0)], 10), "·▁·█");
+        let counts = seen(Unit::Instructions, &[100.0, 100.0, 101.0].map(Some)).0;
+        assert_eq!(sparkline(&counts, 3, 10), "▁▁█");
+        assert_eq!(
+            sparkline(&seen(Unit::Bytes, &[Some(0.0); 3]).0, 3, 10),
+            "▁▁▁"
+        );
+    }
+
+    #[test]
+    fn nothing_becomes_something_without_a_percentage() {
+        let counts = [0.0, 0.0, 0.0, 0.0, 7.0, 7.0, 7.0, 7.0].map(Some);
+        let (benchmark, _) = seen(Unit::Allocations, &counts);
+        let [at] = &benchmark.change_points[..] else {
+            panic!("{benchmark:?}");
+        };
+        assert_eq!((at.at.refresh, at.before, at.after), (4, 0.0, 7.0));
+        assert_eq!(at.change_pct, None);
+        assert!(words::newest(&benchmark).starts_with("from none"));
+    }
+}
