@@ -254,6 +254,84 @@ fn the_json_is_what_it_was() {
     );
 }
 
+/// The names of the elements that are open at each point, checked to close in order.
+#[track_caller]
+fn well_formed(html: &str) {
+    let mut open = Vec::new();
+    let mut rest = html.strip_prefix("<!DOCTYPE html>").unwrap();
+    while let Some(start) = rest.find('<') {
+        let (text, markup) = rest.split_at(start);
+        entities(text);
+        let end = markup.find('>').expect("a tag that ends");
+        let tag = &markup[1..end];
+        let name = |tag: &str| tag.split([' ', '\n']).next().unwrap().to_owned();
+        assert!(!tag.contains('<'), "{tag}");
+        entities(tag);
+        match tag.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop().as_deref(), Some(closed), "at {tag}"),
+            None if tag.ends_with('/') => {}
+            None => open.push(name(tag)),
+        }
+        rest = &markup[end + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[track_caller]
+fn entities(text: &str) {
+    for part in text.split('&').skip(1) {
+        let known = ["amp;", "lt;", "gt;", "quot;", "#39;"];
+        assert!(known.iter().any(|e| part.starts_with(e)), "&{part}");
+    }
+}
+
+#[test]
+fn the_page_is_whole_and_nothing_in_it_comes_from_outside() {
+    let history = small();
+    let ran = history
+        .run(&["--format", "html", "--out", "page.html"])
+        .exits(0);
+    assert_eq!(ran.out, "");
+    let html = fs::read_to_string(history.place.path("page.html")).unwrap();
+    well_formed(&html);
+    assert_eq!(html.matches("<svg").count(), 4);
+    assert_eq!(html.matches("<circle").count(), 8 + 8 + 6 + 6);
+    for words in [
+        "the command name",
+        "+24.8 %",
+        "hash is no more",
+        "rustc 1.90.0 → rustc 1.91.0",
+    ] {
+        assert!(html.contains(words), "{words}: {html}");
+    }
+    for outside in [
+        "http:", "https:", "src=", "@import", "url(", "<script", "<link",
+    ] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn names_and_reasons_are_no_markup() {
+    let history = History::new();
+    let (id, why) = (
+        r#"<b>&"x"'"#,
+        r#"</title><script>alert("1")</script> & more"#,
+    );
+    for day in 0..8 {
+        let values = [(id, if day < 4 { 100.0 } else { 200.0 } + day as f64)];
+        history.commit(&baseline(&[session(day, why, &values)]));
+    }
+    let html = history.run(&["--format", "html"]).exits(0).out;
+    well_formed(&html);
+    assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
+    assert!(html.contains("&lt;b&gt;&amp;&quot;x&quot;&#39;"), "{html}");
+    assert!(
+        html.contains("&lt;script&gt;alert(&quot;1&quot;)"),
+        "{html}"
+    );
+}
+
 #[test]
 fn what_cannot_be_read_is_a_remark_that_names_the_commit() {
     let history = History::new();

@@ -1,9 +1,12 @@
 //! `compare history`: the baselines in git as a series for each benchmark.
 //!
-//! versions of the file → series → change points → table or JSON.
+//! versions of the file → series → change points → table, JSON or page.
 
 mod change_point;
+mod chart;
 mod machine;
+mod markup;
+mod page;
 mod series;
 mod table;
 mod words;
@@ -40,6 +43,8 @@ pub enum Format {
     Text,
     /// All of it.
     Json,
+    /// One page with a chart for each benchmark.
+    Html,
 }
 
 /// All refreshes of a baseline, and what they say of each benchmark.
@@ -187,6 +192,7 @@ pub fn render(timeline: &Timeline, format: Format) -> Result<String, Failure> {
                 .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
             Ok(text + "\n")
         }
+        Format::Html => Ok(page::render(timeline)),
     }
 }
 
@@ -351,12 +357,32 @@ mod tests {
     #[test]
     fn nothing_becomes_something_without_a_percentage() {
         let counts = [0.0, 0.0, 0.0, 0.0, 7.0, 7.0, 7.0, 7.0].map(Some);
-        let (benchmark, _) = seen(Unit::Allocations, &counts);
+        let (benchmark, refreshes) = seen(Unit::Allocations, &counts);
         let [at] = &benchmark.change_points[..] else {
             panic!("{benchmark:?}");
         };
         assert_eq!((at.at.refresh, at.before, at.after), (4, 0.0, 7.0));
         assert_eq!(at.change_pct, None);
-        assert!(words::newest(&benchmark).starts_with("from none"));
+        assert!(chart::draw(&benchmark, &refreshes).contains("from none"));
+    }
+
+    #[test]
+    fn every_chart_can_be_drawn() {
+        let mut many = Vec::new();
+        for level in 0..30 {
+            many.extend([Some(100.0 * 1.5f64.powi(level)); 5]);
+        }
+        let series = [
+            vec![Some(0.0)],
+            vec![Some(0.0); 9],
+            vec![Some(1e15)],
+            vec![Some(1e-3), None, Some(1e15)],
+            many,
+        ];
+        for values in series {
+            let (benchmark, refreshes) = seen(Unit::Allocations, &values);
+            let svg = chart::draw(&benchmark, &refreshes);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
     }
 }
