@@ -49,13 +49,7 @@ pub fn head(place: &Path) -> Result<Option<Head>, Failure> {
 /// No repository around the file, no such revision, or no such file at it.
 pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure> {
     let (repository, inside) = around(path).map_err(|e| e.remedy("leave out --against"))?;
-    let commit = repository
-        .revparse_single(revision)
-        .and_then(|object| object.peel_to_commit())
-        .map_err(|e| {
-            Failure::new(format!("--against {revision}: {}", e.message()))
-                .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
-        })?;
+    let commit = commit_at(&repository, revision)?;
     let blob = blob_at(&commit, &inside)
         .ok()
         .flatten()
@@ -65,6 +59,16 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
                 .remedy(format!("git log --oneline -- {}", path.display()))
         })?;
     Ok((blob.content().to_vec(), commit.id().to_string()))
+}
+
+fn commit_at<'r>(repository: &'r Repository, revision: &str) -> Result<Commit<'r>, Failure> {
+    repository
+        .revparse_single(revision)
+        .and_then(|object| object.peel_to_commit())
+        .map_err(|e| {
+            Failure::new(format!("{revision}: {}", e.message()))
+                .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
+        })
 }
 
 /// What a commit made of a file.
@@ -177,13 +181,7 @@ pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, Path
         Failure::at(place, format_args!("no git repository: {}", e.message()))
             .remedy("--bin-base EXE --bin-head EXE compares executables")
     })?;
-    let commit = repository
-        .revparse_single(revision)
-        .and_then(|object| object.peel_to_commit())
-        .map_err(|e| {
-            Failure::new(format!("{revision}: {}", e.message()))
-                .remedy("git log --oneline; in a shallow clone: git fetch --unshallow")
-        })?;
+    let commit = commit_at(&repository, revision)?;
     let inside = repository
         .workdir()
         .and_then(|root| {
