@@ -232,11 +232,14 @@ pub(super) fn attach_spin(ebpf: &mut Ebpf) -> Result<Link, String> {
     attach_one(program, Rung::RawTpSysEnter)
 }
 
-/// Loads and hooks the program that submits records in any number.
-pub(super) fn attach_load(ebpf: &mut Ebpf, btf: Option<&Btf>) -> Result<Link, String> {
-    let program = program(ebpf, "load")?;
-    load_one(program, Rung::TpBtfSysEnter, btf)?;
-    attach_one(program, Rung::TpBtfSysEnter)
+/// Loads the program that submits records in any number.
+pub(super) fn load_generator(ebpf: &mut Ebpf, btf: Option<&Btf>) -> Result<(), String> {
+    load_one(program(ebpf, "load")?, Rung::TpBtfSysEnter, btf)
+}
+
+/// Hooks it.
+pub(super) fn attach_generator(ebpf: &mut Ebpf) -> Result<Link, String> {
+    attach_one(program(ebpf, "load")?, Rung::TpBtfSysEnter)
 }
 
 /// The program called `name`.

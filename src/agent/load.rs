@@ -19,8 +19,8 @@ pub struct Load {
     consumer: Consumer,
     maps: Maps,
     per_call: Array<MapData, u32>,
-    _link: Link,
-    _ebpf: Ebpf,
+    link: Option<Link>,
+    ebpf: Ebpf,
 }
 
 impl Load {
@@ -50,21 +50,30 @@ impl Load {
             fields: Fields::ALL.bits(),
             wakeup_bytes: options.wakeup.bytes(),
         })?;
-        let link = ladder::attach_load(&mut ebpf, btf.as_ref()).map_err(|error| {
-            Obstacle::new(
-                format!("the load generator does not hold: {error}"),
-                "run as root, on a kernel with BTF",
-            )
-        })?;
+        ladder::load_generator(&mut ebpf, btf.as_ref()).map_err(does_not_hold)?;
         let mut load = Self {
             consumer,
             maps,
             per_call: per_call.try_into().map_err(map_failed)?,
-            _link: link,
-            _ebpf: ebpf,
+            link: None,
+            ebpf,
         };
         load.set_per_call(1)?;
+        load.attach()?;
         Ok(load)
+    }
+
+    /// Hooks the calls again. Nothing to do if they are hooked.
+    pub fn attach(&mut self) -> Result<(), Obstacle> {
+        if self.link.is_none() {
+            self.link = Some(ladder::attach_generator(&mut self.ebpf).map_err(does_not_hold)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the hook away: calls submit nothing until it is attached again.
+    pub fn detach(&mut self) {
+        self.link = None;
     }
 
     /// From now on every call submits so many records, at most
@@ -103,4 +112,11 @@ impl Load {
     pub fn pause_consumer(&self, paused: bool) {
         self.consumer.pause(paused);
     }
+}
+
+fn does_not_hold(error: String) -> Obstacle {
+    Obstacle::new(
+        format!("the load generator does not hold: {error}"),
+        "run as root, on a kernel with BTF",
+    )
 }
