@@ -9,8 +9,12 @@ mod crew;
 mod figures;
 #[path = "support/heap.rs"]
 mod heap;
+#[path = "support/required.rs"]
+mod required;
 #[path = "support/scenario.rs"]
 mod scenario;
+#[path = "support/turns.rs"]
+mod turns;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -24,6 +28,7 @@ use probecost::agent::record::Record;
 
 use figures::Figures;
 use heap::Cost;
+use turns::{Turn, Turns};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
@@ -31,13 +36,14 @@ static HEAP: heap::Counting = heap::Counting;
 const SIZES: [usize; 5] = [10, 50, 100, 500, 1000];
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .sample_size(20)
-        .nresamples(20_000)
-        .without_plots()
-        .configure_from_args();
+    let mut criterion = turns::criterion(
+        Criterion::default()
+            .warm_up_time(Duration::from_millis(200))
+            .measurement_time(Duration::from_millis(500))
+            .sample_size(20)
+            .nresamples(20_000)
+            .without_plots(),
+    );
     registries(&mut criterion);
     criterion.final_summary();
     if figures::all_asked_for() {
@@ -220,7 +226,7 @@ fn known_processes(count: usize) -> Processes {
 }
 
 /// Look-up and cloning by size, and many tasks at once.
-fn registries(criterion: &mut Criterion) {
+fn registries(criterion: &mut Criterion<Turns>) {
     let batch = scenario::records();
     let records: Vec<Record> = batch
         .iter()
@@ -277,15 +283,15 @@ fn registries(criterion: &mut Criterion) {
         let rule = Pattern::Path((*b"/opt/service-0/etc/service.conf").into());
         group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
             b.iter_custom(|times| {
-                let turn = std::sync::atomic::AtomicU64::new(0);
-                crew::together(tasks, times, || {
-                    let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if turn % 100 == 99 {
+                let access = std::sync::atomic::AtomicU64::new(0);
+                Turn::take().took(crew::together(tasks, times, || {
+                    let access = access.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if access % 100 == 99 {
                         registry.register([rule.clone()]);
                     }
-                    let record = &records[turn as usize & (scenario::RECORDS - 1)];
+                    let record = &records[access as usize & (scenario::RECORDS - 1)];
                     black_box(registry.current().judge(record));
-                })
+                }))
             });
         });
     }

@@ -6,16 +6,20 @@
 
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/required.rs"]
 mod required;
 #[path = "support/ring.rs"]
 mod ring;
 #[path = "support/scenario.rs"]
 mod scenario;
+#[path = "support/turns.rs"]
+mod turns;
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use probecost::agent::Sink;
@@ -25,17 +29,19 @@ use probecost::agent::pipeline::{
 };
 use probecost::agent::record::Record;
 
+use turns::{Turn, Turns};
+
 const MOST_ROWS: usize = 65_536;
 
 fn main() {
-    required::take_from_arguments();
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(800))
-        .sample_size(40)
-        .nresamples(20_000)
-        .without_plots()
-        .configure_from_args();
+    let mut criterion = turns::criterion(
+        Criterion::default()
+            .warm_up_time(Duration::from_millis(300))
+            .measurement_time(Duration::from_millis(800))
+            .sample_size(40)
+            .nresamples(20_000)
+            .without_plots(),
+    );
     steps(&mut criterion);
     whole(&mut criterion);
     before_and_after(&mut criterion);
@@ -45,7 +51,7 @@ fn main() {
 }
 
 /// An endless walk through the scenario's records.
-fn turns<'a, T>(items: &'a [T]) -> impl FnMut() -> &'a T {
+fn endless<'a, T>(items: &'a [T]) -> impl FnMut() -> &'a T {
     let mut next = 0;
     move || {
         next = (next + 1) & (scenario::RECORDS - 1);
@@ -67,7 +73,7 @@ fn full_aggregate(records: &[Record]) -> Aggregate {
     aggregate
 }
 
-fn steps(criterion: &mut Criterion) {
+fn steps(criterion: &mut Criterion<Turns>) {
     let batch = scenario::records();
     let raw: Vec<&[u8]> = batch.iter().collect();
     let records = decoded(&batch);
@@ -76,17 +82,17 @@ fn steps(criterion: &mut Criterion) {
     let mut aggregate = full_aggregate(&records);
 
     let mut group = criterion.benchmark_group("step");
-    let mut next = turns(&raw);
+    let mut next = endless(&raw);
     group.bench_function("decode", |b| b.iter(|| Record::decode(black_box(next()))));
-    let mut next = turns(&records);
+    let mut next = endless(&records);
     group.bench_function("match", |b| b.iter(|| policy.judge(black_box(next()))));
-    let mut next = turns(&records);
+    let mut next = endless(&records);
     group.bench_function("enrich", |b| {
         b.iter(|| {
             black_box(processes.of(black_box(next())));
         });
     });
-    let mut next = turns(&records);
+    let mut next = endless(&records);
     group.bench_function("aggregate", |b| b.iter(|| aggregate.add(black_box(next()))));
     group.finish();
 
@@ -97,13 +103,13 @@ fn steps(criterion: &mut Criterion) {
 }
 
 fn bench_encode(
-    group: &mut criterion::BenchmarkGroup<criterion::measurement::WallTime>,
+    group: &mut criterion::BenchmarkGroup<Turns>,
     name: &str,
     encode: impl Encode,
     records: &[Record],
     processes: &mut Processes,
 ) {
-    let mut next = turns(records);
+    let mut next = endless(records);
     let process = processes.of(&records[0]);
     let mut line = Vec::with_capacity(1024);
     group.bench_function(name, |b| {
@@ -118,7 +124,7 @@ fn bench_encode(
 
 /// Several steps together: `core` is decode, match and aggregate; `pipeline` all
 /// of them, with binary frames that go nowhere.
-fn whole(criterion: &mut Criterion) {
+fn whole(criterion: &mut Criterion<Turns>) {
     let batch = scenario::records();
     let raw: Vec<&[u8]> = batch.iter().collect();
     let records = decoded(&batch);
@@ -167,7 +173,7 @@ fn pipeline<W: std::io::Write>(to: W) -> Pipeline<Writer<Binary, W>> {
 }
 
 /// Pairs that show what a measure is worth; `encode` is the fourth.
-fn before_and_after(criterion: &mut Criterion) {
+fn before_and_after(criterion: &mut Criterion<Turns>) {
     let batch = scenario::records();
     let raw: Vec<&[u8]> = batch.iter().collect();
     let records = decoded(&batch);
@@ -205,7 +211,7 @@ fn before_and_after(criterion: &mut Criterion) {
         let mut writer = Writer::new(Json, null, hold);
         let mut processes = scenario::processes(&batch);
         let process = processes.of(&records[0]);
-        let mut next = turns(&records);
+        let mut next = endless(&records);
         group.bench_function(name, |b| {
             b.iter(|| {
                 let record = next();
@@ -235,7 +241,7 @@ fn before_and_after(criterion: &mut Criterion) {
 }
 
 /// The pipeline on several threads, per event, until the last is done.
-fn workers(criterion: &mut Criterion) {
+fn workers(criterion: &mut Criterion<Turns>) {
     let batch = scenario::records();
     let raw: Vec<&[u8]> = batch.iter().collect();
     let mut group = criterion.benchmark_group("workers");
@@ -245,12 +251,12 @@ fn workers(criterion: &mut Criterion) {
             b.iter_custom(|events| {
                 let pipelines = (0..threads).map(|_| pipeline(std::io::sink())).collect();
                 let mut workers = Workers::start(pipelines).expect("threads");
-                let start = Instant::now();
+                let turn = Turn::take();
                 for bytes in raw.iter().cycle().take(events as usize) {
                     Sink::take(&mut workers, bytes);
                 }
                 let done = workers.finish();
-                let elapsed = start.elapsed();
+                let elapsed = turn.elapsed();
                 let decoded: u64 = done.iter().map(|pipeline| pipeline.tally().decoded).sum();
                 assert_eq!(decoded, events);
                 elapsed

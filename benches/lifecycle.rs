@@ -4,17 +4,21 @@
 mod crew;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/required.rs"]
 mod required;
 #[path = "support/scenario.rs"]
 mod scenario;
+#[path = "support/turns.rs"]
+mod turns;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
-use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
+use criterion::{BatchSize, Bencher, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use probecost::agent::pipeline::{
     Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Watch, Writer,
 };
@@ -24,6 +28,8 @@ use probecost::stats::slope;
 use probecost::workload::default_file;
 
 use figures::Figures;
+use hooked::Hooked;
+use turns::{Turn, Turns};
 
 const STEPS: [u32; 5] = [2, 5, 10, 20, 50];
 const TASKS: [usize; 4] = [5, 10, 25, 50];
@@ -37,14 +43,14 @@ const RUNGS: [(Operation, Rung); 6] = [
 ];
 
 fn main() {
-    required::take_from_arguments();
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500))
-        .sample_size(20)
-        .nresamples(20_000)
-        .without_plots()
-        .configure_from_args();
+    let mut criterion = turns::criterion(
+        Criterion::default()
+            .warm_up_time(Duration::from_millis(200))
+            .measurement_time(Duration::from_millis(500))
+            .sample_size(20)
+            .nresamples(20_000)
+            .without_plots(),
+    );
     in_process(&mut criterion);
     if let Err(obstacle) = with_agent(&mut criterion) {
         if agent::is_required() {
@@ -64,7 +70,7 @@ fn pipeline(registry: Registry) -> Whole {
 }
 
 /// What needs no kernel: the pipeline with policies of 10, 100 and 1000 rules.
-fn in_process(criterion: &mut Criterion) {
+fn in_process(criterion: &mut Criterion<Turns>) {
     let mut group = criterion.benchmark_group("create");
     for rules in [10, 100, 1000] {
         let patterns: Vec<Pattern> = scenario::rules(rules).collect();
@@ -146,7 +152,7 @@ fn run_steps(steps: u32, mut step: impl FnMut()) {
     (0..steps).for_each(|_| step());
 }
 
-fn with_agent(criterion: &mut Criterion) -> Result<(), Obstacle> {
+fn with_agent(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     let mut agent = Agent::start(Options::default())?;
     let mut group = criterion.benchmark_group("agent");
     group
@@ -181,46 +187,49 @@ fn with_agent(criterion: &mut Criterion) -> Result<(), Obstacle> {
         &mut group,
         "attach_again",
         &mut agent,
-        detach,
+        |_| Ok(()),
         Agent::attach,
     )?;
     group.finish();
-    // What hooks a tracepoint first pays for turning it on.
-    agent.detach();
     rungs(criterion)?;
 
-    agent.attach()?;
+    let mut hooked = Hooked::new(&mut agent)?;
     let mut group = criterion.benchmark_group("agent");
     let mut next = 0u32;
     group.bench_function("add_rule", |b| {
-        b.iter(|| {
+        attached(b, &mut hooked, |agent| {
             next = (next + 1) % 4000;
             agent.add_rule(&Rule::Path(format!("/opt/rule-{next}").into()))
         });
     });
-    group.bench_function("metrics", |b| b.iter(|| agent.stats()));
-    group.bench_function("health", |b| b.iter(|| agent.health()));
+    group.bench_function("metrics", |b| {
+        attached(b, &mut hooked, |agent| agent.stats())
+    });
+    group.bench_function("health", |b| {
+        attached(b, &mut hooked, |agent| agent.health())
+    });
     group.finish();
-    agent.health()?;
 
     let mut group = criterion.benchmark_group("agent_concurrent");
     group.sample_size(10);
     for tasks in TASKS {
         group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
             b.iter_custom(|times| {
-                crew::together(tasks, times, || {
-                    black_box(agent.stats().is_ok() && agent.health().is_ok());
+                hooked.block(times, |agent, times| {
+                    crew::together(tasks, times, || {
+                        black_box(agent.stats().is_ok() && agent.health().is_ok());
+                    })
                 })
             });
         });
     }
     group.finish();
 
-    agent.set_emitting(true)?;
+    hooked.hook().set_emitting(true)?;
     let mut group = criterion.benchmark_group("scenario_agent");
     for steps in STEPS {
         group.bench_function(BenchmarkId::from_parameter(steps), |b| {
-            b.iter(|| agent_steps(&agent, steps));
+            attached(b, &mut hooked, |agent| agent_steps(agent, steps));
         });
     }
     group.finish();
@@ -231,6 +240,25 @@ fn with_agent(criterion: &mut Criterion) -> Result<(), Obstacle> {
         figures.write("lifecycle");
     }
     Ok(())
+}
+
+/// Times an operation of an agent that is attached.
+fn attached<T>(
+    b: &mut Bencher<'_, Turns>,
+    hooked: &mut Hooked<Agent>,
+    mut operation: impl FnMut(&mut Agent) -> T,
+) {
+    b.iter_custom(|times| {
+        hooked.block(times, |agent, times| {
+            let start = Instant::now();
+            for _ in 0..times {
+                black_box(operation(agent));
+            }
+            let elapsed = start.elapsed();
+            agent.health().unwrap_or_else(|ill| required::fail(&ill));
+            elapsed
+        })
+    });
 }
 
 /// Each step opens a file, which is an event, and looks at the counts.
@@ -244,7 +272,7 @@ fn agent_steps(agent: &Agent, steps: u32) {
 /// Times `operation` alone; what it gives is dropped untimed, and what `prepare`
 /// gives is made untimed.
 fn timed<P, T>(
-    group: &mut BenchmarkGroup<WallTime>,
+    group: &mut BenchmarkGroup<Turns>,
     name: &str,
     mut prepare: impl FnMut() -> Result<P, Obstacle>,
     mut operation: impl FnMut(P) -> Result<T, Obstacle>,
@@ -252,6 +280,7 @@ fn timed<P, T>(
     let mut failed = Ok(());
     group.bench_function(name, |b| {
         b.iter_custom(|times| {
+            let turn = Turn::take();
             let mut sum = Duration::ZERO;
             for _ in 0..times {
                 let once = prepare().and_then(|prepared| {
@@ -265,27 +294,37 @@ fn timed<P, T>(
                     failed = once;
                 }
             }
-            sum.max(Duration::from_nanos(1))
+            turn.took(sum.max(Duration::from_nanos(1)))
         });
     });
     failed
 }
 
-/// Times one operation of an agent that stays, with another in between.
+/// Times one operation of an agent that stays and is then detached, with another
+/// before it.
 fn again(
-    group: &mut BenchmarkGroup<WallTime>,
+    group: &mut BenchmarkGroup<Turns>,
     name: &str,
     agent: &mut Agent,
-    between: impl Fn(&mut Agent) -> Result<(), Obstacle>,
+    before: impl Fn(&mut Agent) -> Result<(), Obstacle>,
     operation: impl Fn(&mut Agent) -> Result<(), Obstacle>,
 ) -> Result<(), Obstacle> {
-    let agent = std::cell::RefCell::new(agent);
+    let agent = RefCell::new(agent);
     timed(
         group,
         name,
-        || between(&mut agent.borrow_mut()),
-        |()| operation(&mut agent.borrow_mut()),
+        || before(&mut agent.borrow_mut()),
+        |()| operation(&mut agent.borrow_mut()).map(|()| Detached(&agent)),
     )
+}
+
+/// Detaches an agent when dropped.
+struct Detached<'a, 'b>(&'a RefCell<&'b mut Agent>);
+
+impl Drop for Detached<'_, '_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().detach();
+    }
 }
 
 fn detach(agent: &mut Agent) -> Result<(), Obstacle> {
@@ -294,7 +333,7 @@ fn detach(agent: &mut Agent) -> Result<(), Obstacle> {
 }
 
 /// Attaching and detaching by each rung that holds here.
-fn rungs(criterion: &mut Criterion) -> Result<(), Obstacle> {
+fn rungs(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     for (operation, rung) in RUNGS {
         let options = Options {
             rung: Some(rung),
@@ -310,7 +349,7 @@ fn rungs(criterion: &mut Criterion) -> Result<(), Obstacle> {
         let attach = |agent: &mut Agent| agent.attach_only(operation);
         let mut group = criterion.benchmark_group("attach");
         group.sample_size(10).sampling_mode(SamplingMode::Flat);
-        again(&mut group, &name, &mut agent, detach, attach)?;
+        again(&mut group, &name, &mut agent, |_| Ok(()), attach)?;
         group.finish();
         let mut group = criterion.benchmark_group("detach");
         group.sample_size(10).sampling_mode(SamplingMode::Flat);

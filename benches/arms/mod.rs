@@ -1,17 +1,23 @@
 //! What the Criterion targets share: one workload under all its arms.
 
+#[path = "../support/hooked.rs"]
+mod hooked;
 #[path = "../support/required.rs"]
 mod required;
+#[path = "../support/turns.rs"]
+mod turns;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement::WallTime};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
 use probecost::workload::{Name, Workload, default_file};
 
+use hooked::Hooked;
 use required::fail;
+use turns::{Ns, Turn, Turns};
 
 /// The body of a target: benches `names`, each under all arms, with what one
 /// operation moves.
@@ -19,12 +25,12 @@ use required::fail;
 /// `--require-agent` is taken out of the arguments, which are otherwise
 /// Criterion's.
 pub fn bench(names: &[(Name, Option<Throughput>)]) {
-    required::take_from_arguments();
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .sample_size(50)
-        .configure_from_args();
+    let mut criterion = turns::criterion(
+        Criterion::default()
+            .warm_up_time(Duration::from_millis(300))
+            .measurement_time(Duration::from_secs(1))
+            .sample_size(50),
+    );
     for (name, throughput) in names {
         if let Err(obstacle) = arms(&mut criterion, *name, throughput.clone()) {
             fail(&obstacle);
@@ -34,7 +40,7 @@ pub fn bench(names: &[(Name, Option<Throughput>)]) {
 }
 
 fn arms(
-    criterion: &mut Criterion,
+    criterion: &mut Criterion<Turns>,
     name: Name,
     throughput: Option<Throughput>,
 ) -> Result<(), Obstacle> {
@@ -62,7 +68,9 @@ fn arms(
         pin_this_thread(cpu)
             .map_err(|e| Obstacle::new(e.to_string(), "allow this process a CPU"))?;
     }
-    time(&mut group, "off", &mut *workload);
+    time(&mut group, "off", |times| {
+        Turn::take().took(repeat(&mut *workload, times))
+    });
     match agent {
         Ok(agent) => hooked(&mut group, &mut *workload, agent)?,
         Err(obstacle) if agent::is_required() => return Err(obstacle),
@@ -74,16 +82,22 @@ fn arms(
 
 /// The arms that need an agent: only one that runs gets here.
 fn hooked(
-    group: &mut BenchmarkGroup<WallTime>,
+    group: &mut BenchmarkGroup<Turns>,
     workload: &mut dyn Workload,
     mut agent: Agent,
 ) -> Result<(), Obstacle> {
-    agent.attach()?;
-    let before = agent.stats()?.total();
-    let ran = time(group, "hook", workload);
+    let mut hooked = Hooked::new(&mut agent)?;
+    let before = hooked.hook().stats()?.total();
+    let ran = time(group, "hook", |times| {
+        hooked.block(times, |_, times| repeat(workload, times))
+    });
+    let agent = hooked.hook();
     let silent = agent.stats()?.total() - before;
     agent.set_emitting(true)?;
-    let emitted = time(group, "event", workload);
+    let emitted = time(group, "event", |times| {
+        hooked.block(times, |_, times| repeat(workload, times))
+    });
+    let agent = hooked.hook();
     agent.set_emitting(false)?;
     let loud = agent.drain()?.total() - before - silent;
     for (arm, ran, seen) in [
@@ -111,20 +125,25 @@ fn planted_percent() -> u64 {
 }
 
 /// Times one arm; false where the command line asked for other benchmarks only.
-fn time(group: &mut BenchmarkGroup<WallTime>, arm: &str, workload: &mut dyn Workload) -> bool {
+fn time(group: &mut BenchmarkGroup<Turns>, arm: &str, mut block: impl FnMut(u64) -> Ns) -> bool {
     let mut ran = false;
-    let planted = planted_percent();
     group.bench_function(arm, |bencher| {
         ran = true;
-        bencher.iter_custom(|times| {
-            let start = std::time::Instant::now();
-            let done = workload.repeat(times + times * planted / 100);
-            let elapsed = start.elapsed();
-            if let Err(error) = done {
-                fail(&format!("the operation failed while it was timed: {error}"));
-            }
-            elapsed
-        });
+        bencher.iter_custom(&mut block);
     });
     ran
+}
+
+/// How long so many operations take.
+fn repeat(workload: &mut dyn Workload, times: u64) -> Duration {
+    // Whole operations only: what is made too much is taken off the time.
+    let counted = times as f64 * (1.0 + planted_percent() as f64 / 100.0);
+    let made = counted.ceil();
+    let start = Instant::now();
+    let done = workload.repeat(made as u64);
+    let elapsed = start.elapsed();
+    if let Err(error) = done {
+        fail(&format!("the operation failed while it was timed: {error}"));
+    }
+    elapsed.mul_f64(counted / made)
 }

@@ -8,6 +8,8 @@ use probecost::host::Host;
 use probecost::stats::Interval;
 use serde::Serialize;
 
+use super::turns;
+
 /// What one bench target found, written beside Criterion's own results as
 /// `figures/<target>.json`.
 #[derive(Serialize)]
@@ -79,9 +81,8 @@ fn home() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/criterion"))
 }
 
-/// Whether all benchmarks were asked for, none by name.
+/// Whether all benchmarks were asked for, none by name, and no turns of them.
 pub fn all_asked_for() -> bool {
-    std::env::args()
-        .skip(1)
-        .all(|argument| argument == "--bench")
+    let mut arguments = std::env::args().skip(1);
+    !turns::are_taken() && arguments.all(|argument| argument == "--bench")
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use hdrhistogram::Histogram;
 use probecost::agent::pipeline::{
@@ -15,8 +14,10 @@ use probecost::host::{Obstacle, allowed_cpus};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::figures::{self, Figures};
+use crate::hooked::Hooked;
 use crate::required::fail;
 use crate::scenario;
+use crate::turns::Turns;
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
 /// as the rest of the event.
@@ -25,7 +26,7 @@ const AGE_SAMPLE: u64 = 64;
 const RECORD_ROOM: u32 = 72;
 
 /// Measures, or says in one line why not.
-pub fn bench(criterion: &mut Criterion) {
+pub fn bench(criterion: &mut Criterion<Turns>) {
     if let Err(obstacle) = try_bench(criterion) {
         if agent::is_required() {
             fail(&obstacle);
@@ -34,7 +35,7 @@ pub fn bench(criterion: &mut Criterion) {
     }
 }
 
-fn try_bench(criterion: &mut Criterion) -> Result<(), Obstacle> {
+fn try_bench(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     let pid = Agent::start(Options::default())?.pid();
     let ring = Ring {
         pid,
@@ -75,7 +76,7 @@ impl Ring {
 
     /// Nanoseconds per event, as fast as one thread makes them, until the last
     /// has gone through the pipeline.
-    fn rates(&self, criterion: &mut Criterion) -> Result<(), Obstacle> {
+    fn rates(&self, criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
         let mut group = criterion.benchmark_group("ring");
         group.sample_size(10);
         group.throughput(Throughput::Elements(1));
@@ -83,7 +84,7 @@ impl Ring {
         for (name, per_call) in [("single", 1), ("burst", 20)] {
             let mut load = self.load(&options, pipeline(Binary))?;
             load.set_per_call(per_call)?;
-            sustained(&mut group, name, &load, options.ring_bytes, per_call)?;
+            sustained(&mut group, name, &mut load, options.ring_bytes, per_call)?;
         }
         group.finish();
 
@@ -95,8 +96,8 @@ impl Ring {
                 wakeup,
                 ..options.clone()
             };
-            let load = self.load(&options, pipeline(Binary))?;
-            sustained(&mut group, name, &load, options.ring_bytes, 1)?;
+            let mut load = self.load(&options, pipeline(Binary))?;
+            sustained(&mut group, name, &mut load, options.ring_bytes, 1)?;
         }
         group.finish();
 
@@ -108,8 +109,8 @@ impl Ring {
                 ring_bytes,
                 ..options.clone()
             };
-            let load = self.load(&options, pipeline(Binary))?;
-            sustained(&mut group, name, &load, options.ring_bytes, 1)?;
+            let mut load = self.load(&options, pipeline(Binary))?;
+            sustained(&mut group, name, &mut load, options.ring_bytes, 1)?;
         }
         group.finish();
         Ok(())
@@ -267,27 +268,30 @@ fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
 /// Nanoseconds per event, as fast as they come without a loss: whoever makes them
 /// waits when half the ring is full.
 fn sustained(
-    group: &mut BenchmarkGroup<WallTime>,
+    group: &mut BenchmarkGroup<Turns>,
     name: &str,
-    load: &Load,
+    load: &mut Load,
     ring_bytes: u32,
     per_call: u32,
 ) -> Result<(), Obstacle> {
     let window = u64::from(ring_bytes / 2 / RECORD_ROOM);
     let mut sent = 0;
+    let mut hooked = Hooked::new(&mut *load)?;
     group.bench_function(name, |b| {
         b.iter_custom(|events| {
-            let start = Instant::now();
-            let end = sent + events;
-            while sent < end {
-                load.call();
-                sent += u64::from(per_call);
-                while sent - load.received() > window {
-                    std::hint::spin_loop();
+            hooked.block(events, |load, events| {
+                let start = Instant::now();
+                let end = sent + events;
+                while sent < end {
+                    load.call();
+                    sent += u64::from(per_call);
+                    while sent - load.received() > window {
+                        std::hint::spin_loop();
+                    }
                 }
-            }
-            load.drain().expect("the consumer keeps up");
-            start.elapsed()
+                load.drain().expect("the consumer keeps up");
+                start.elapsed()
+            })
         });
     });
     let open = load.stats()?.open;
