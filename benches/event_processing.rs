@@ -24,7 +24,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use probecost::agent::Sink;
 use probecost::agent::pipeline::{
-    Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Hashing, Json, Output, Pipeline, Pool,
+    Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Json, Output, Pipeline, Pool,
     Processes, Registry, Workers, Writer,
 };
 use probecost::agent::record::Record;
@@ -46,7 +46,9 @@ fn main() {
     whole(&mut criterion);
     before_and_after(&mut criterion);
     workers(&mut criterion);
-    ring::bench(&mut criterion);
+    if turns::may_ask_for("ring") {
+        ring::bench(&mut criterion);
+    }
     criterion.final_summary();
 }
 
@@ -68,7 +70,7 @@ fn decoded(batch: &Batch) -> Vec<Record<'_>> {
 
 /// A table that knows every row of the scenario.
 fn full_aggregate(records: &[Record]) -> Aggregate {
-    let mut aggregate = Aggregate::new(MOST_ROWS, Hashing::random());
+    let mut aggregate = Aggregate::new(MOST_ROWS, turns::hashing());
     records.iter().for_each(|record| aggregate.add(record));
     aggregate
 }
@@ -169,7 +171,7 @@ fn whole(criterion: &mut Criterion<Turns>) {
 fn pipeline<W: std::io::Write>(to: W) -> Pipeline<Writer<Binary, W>> {
     let registry = Registry::new(scenario::policy(scenario::RULES));
     let output = Writer::new(Binary, to, 1 << 16);
-    Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
+    Pipeline::new(registry, Cgroups::new(None), turns::hashing(), output)
 }
 
 /// Pairs that show what a measure is worth; `encode` is the fourth.
@@ -225,7 +227,7 @@ fn before_and_after(criterion: &mut Criterion<Turns>) {
     let mut group = criterion.benchmark_group("preallocate");
     group.throughput(Throughput::Elements(records.len() as u64));
     for (name, rows) in [("off", 0), ("on", records.len())] {
-        let hashing = Hashing::random();
+        let hashing = turns::hashing();
         group.bench_function(name, |b| {
             b.iter_batched(
                 || Aggregate::with_capacity(rows, MOST_ROWS, hashing.clone()),

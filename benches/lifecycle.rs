@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Bencher, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use probecost::agent::pipeline::{
-    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Watch, Writer,
+    Binary, Cgroups, Pattern, Pipeline, Policy, Registry, Watch, Writer,
 };
 use probecost::agent::{self, Agent, Operation, Options, Rule, Rung};
 use probecost::host::{Obstacle, cgroup2_mount};
@@ -66,7 +66,7 @@ type Whole = Pipeline<Writer<Binary, std::io::Sink>>;
 fn pipeline(registry: Registry) -> Whole {
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
     let cgroups = Cgroups::new(cgroup2_mount().ok());
-    Pipeline::new(registry, cgroups, Hashing::random(), output)
+    Pipeline::new(registry, cgroups, turns::hashing(), output)
 }
 
 /// What needs no kernel: the pipeline with policies of 10, 100 and 1000 rules.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
-use probecost::workload::{Name, Workload, default_file};
+use probecost::workload::{Calls, Name, Workload, default_file};
 
 use hooked::Hooked;
 use required::fail;
@@ -32,6 +32,9 @@ pub fn bench(names: &[(Name, Option<Throughput>)]) {
             .sample_size(50),
     );
     for (name, throughput) in names {
+        if !turns::may_ask_for(&format!("{name}/")) {
+            continue;
+        }
         if let Err(obstacle) = arms(&mut criterion, *name, throughput.clone()) {
             fail(&obstacle);
         }
@@ -52,17 +55,8 @@ fn arms(
     if let Some(throughput) = throughput {
         group.throughput(throughput);
     }
-    let calls = workload.calls();
-    let agent = Agent::start(Options {
-        cpu: cpus.last().copied(),
-        ..Options::default()
-    })
-    .and_then(
-        |agent| match agent.blind_to(calls.opens > 0, calls.connects > 0) {
-            Some(why) => Err(Obstacle::new(why, "see cargo run --example check_host")),
-            None => Ok(agent),
-        },
-    );
+    let wanted = |arm: &str| turns::may_ask_for(&format!("{name}/{arm}"));
+    let agent = (wanted("hook") || wanted("event")).then(|| start(workload.calls(), &cpus));
     // After the agent, whose consumer would otherwise inherit this CPU.
     if let Some(&cpu) = cpus.first() {
         pin_this_thread(cpu)
@@ -72,12 +66,25 @@ fn arms(
         Turn::take().took(repeat(&mut *workload, times))
     });
     match agent {
-        Ok(agent) => hooked(&mut group, &mut *workload, agent)?,
-        Err(obstacle) if agent::is_required() => return Err(obstacle),
-        Err(obstacle) => eprintln!("{name}/hook and {name}/event skipped: {obstacle}"),
+        None => {}
+        Some(Ok(agent)) => hooked(&mut group, &mut *workload, agent)?,
+        Some(Err(obstacle)) if agent::is_required() => return Err(obstacle),
+        Some(Err(obstacle)) => eprintln!("{name}/hook and {name}/event skipped: {obstacle}"),
     }
     group.finish();
     Ok(())
+}
+
+/// An agent that sees these calls, its consumer on the last CPU.
+fn start(calls: Calls, cpus: &[usize]) -> Result<Agent, Obstacle> {
+    let agent = Agent::start(Options {
+        cpu: cpus.last().copied(),
+        ..Options::default()
+    })?;
+    match agent.blind_to(calls.opens > 0, calls.connects > 0) {
+        Some(why) => Err(Obstacle::new(why, "see cargo run --example check_host")),
+        None => Ok(agent),
+    }
 }
 
 /// The arms that need an agent: only one that runs gets here.

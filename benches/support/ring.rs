@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use hdrhistogram::Histogram;
 use probecost::agent::pipeline::{
-    Binary, Cgroups, Encode, Hashing, Json, Pattern, Pipeline, Registry, Writer,
+    Binary, Cgroups, Encode, Json, Pattern, Pipeline, Registry, Writer,
 };
 use probecost::agent::record::Record;
 use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup, pin_this_thread};
@@ -17,7 +17,7 @@ use crate::figures::{self, Figures};
 use crate::hooked::Hooked;
 use crate::required::fail;
 use crate::scenario;
-use crate::turns::Turns;
+use crate::turns::{self, Turns};
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
 /// as the rest of the event.
@@ -82,9 +82,7 @@ impl Ring {
         group.throughput(Throughput::Elements(1));
         let options = self.options();
         for (name, per_call) in [("single", 1), ("burst", 20)] {
-            let mut load = self.load(&options, pipeline(Binary))?;
-            load.set_per_call(per_call)?;
-            sustained(&mut group, name, &mut load, options.ring_bytes, per_call)?;
+            self.row(&mut group, &format!("ring/{name}"), &options, per_call)?;
         }
         group.finish();
 
@@ -96,8 +94,7 @@ impl Ring {
                 wakeup,
                 ..options.clone()
             };
-            let mut load = self.load(&options, pipeline(Binary))?;
-            sustained(&mut group, name, &mut load, options.ring_bytes, 1)?;
+            self.row(&mut group, &format!("ring_wakeup/{name}"), &options, 1)?;
         }
         group.finish();
 
@@ -109,11 +106,27 @@ impl Ring {
                 ring_bytes,
                 ..options.clone()
             };
-            let mut load = self.load(&options, pipeline(Binary))?;
-            sustained(&mut group, name, &mut load, options.ring_bytes, 1)?;
+            self.row(&mut group, &format!("ring_size/{name}"), &options, 1)?;
         }
         group.finish();
         Ok(())
+    }
+
+    /// One of them, with a load of its own.
+    fn row(
+        &self,
+        group: &mut BenchmarkGroup<Turns>,
+        id: &str,
+        options: &Options,
+        per_call: u32,
+    ) -> Result<(), Obstacle> {
+        if !turns::may_ask_for(id) {
+            return Ok(());
+        }
+        let name = id.rsplit('/').next().unwrap_or(id);
+        let mut load = self.load(options, pipeline(Binary))?;
+        load.set_per_call(per_call)?;
+        sustained(group, name, &mut load, options.ring_bytes, per_call)
     }
 
     /// Paced loads, faster and faster, and what was lost of each.
@@ -262,7 +275,7 @@ fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
     let registry = Registry::new(scenario::policy(scenario::RULES));
     registry.register([Pattern::Below((*b"/load").into())]);
     let output = Writer::new(encode, std::io::sink(), 1 << 16);
-    Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
+    Pipeline::new(registry, Cgroups::new(None), turns::hashing(), output)
 }
 
 /// Nanoseconds per event, as fast as they come without a loss: whoever makes them

@@ -10,15 +10,16 @@
 
 #![allow(dead_code, reason = "each target takes what it needs")]
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use probecost::agent::pipeline::Hashing;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::required::{self, fail};
@@ -29,14 +30,30 @@ pub fn criterion(settings: Criterion) -> Criterion<Turns> {
     // Starts the executable once more, perhaps, so the driver is met afterwards.
     required::take_from_arguments();
     LazyLock::force(&DRIVER);
-    settings
-        .with_measurement(Turns::default())
-        .configure_from_args()
+    settings.with_measurement(Turns).configure_from_args()
 }
 
 /// Whether a driver deals out turns.
 pub fn are_taken() -> bool {
     DRIVER.is_some()
+}
+
+/// Whether a benchmark whose id starts like this may be asked for. A driver asks for
+/// one at a time (`--exact`), and what only others need would be in its way.
+pub fn may_ask_for(start: &str) -> bool {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let exact = are_taken() && arguments.iter().any(|argument| argument == "--exact");
+    !exact || arguments.iter().any(|argument| argument.starts_with(start))
+}
+
+/// The hash of what is measured: seeded anew in each run, but where turns are taken the
+/// same on both sides, for tables of other seeds have other collisions.
+pub fn hashing() -> Hashing {
+    if are_taken() {
+        Hashing::fixed()
+    } else {
+        Hashing::random()
+    }
 }
 
 /// A block's time in nanoseconds. Only a [`Turn`] gives one: no block without a turn.
@@ -48,15 +65,13 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Waits for it.
+    /// Waits for it, unless it has come already.
     pub fn take() -> Self {
-        if let Some(driver) = &*DRIVER {
+        if let Some(driver) = &*DRIVER
+            && !driver.held.swap(false, Ordering::Relaxed)
+        {
             driver.wait();
         }
-        Self::now()
-    }
-
-    fn now() -> Self {
         Self {
             begin: Instant::now(),
         }
@@ -86,35 +101,35 @@ impl Ns {
 }
 
 /// Criterion's wall clock, each sample in a turn of its own.
-#[derive(Default)]
-pub struct Turns {
-    /// Whether batches are being summed up: those of a sample share its turn.
-    summing: Cell<bool>,
-}
+pub struct Turns;
 
 impl Measurement for Turns {
     type Intermediate = Turn;
     type Value = Ns;
 
     fn start(&self) -> Turn {
-        if self.summing.get() {
-            Turn::now()
-        } else {
-            Turn::take()
-        }
+        Turn::take()
     }
 
     fn end(&self, turn: Turn) -> Ns {
         turn.elapsed()
     }
 
+    /// Of a sample in batches: the next belongs to the same turn.
     fn add(&self, sum: &Ns, batch: &Ns) -> Ns {
-        self.summing.set(true);
+        if let Some(driver) = &*DRIVER {
+            driver.held.store(true, Ordering::Relaxed);
+        }
         Ns(sum.0 + batch.0)
     }
 
+    /// Before the first sample, and before each in batches: takes its turn. Criterion's
+    /// warm-up does not count how long this side waits until the other is there at all.
     fn zero(&self) -> Ns {
-        self.summing.set(false);
+        if let Some(driver) = &*DRIVER {
+            driver.wait();
+            driver.held.store(true, Ordering::Relaxed);
+        }
         Ns(0.0)
     }
 
@@ -139,6 +154,8 @@ static DRIVER: LazyLock<Option<Driver>> = LazyLock::new(|| {
 struct Driver {
     hear: File,
     say: File,
+    /// Whether it is this side's turn and the next block belongs to it.
+    held: AtomicBool,
 }
 
 impl Driver {
@@ -149,6 +166,7 @@ impl Driver {
         let driver = Self {
             hear: inherited(hear)?,
             say: inherited(say)?,
+            held: AtomicBool::new(false),
         };
         (&driver.say).write_all(b"turns 1\n")?;
         Ok(driver)
