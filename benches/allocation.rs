@@ -3,6 +3,8 @@
 //!
 //! The allocator counts, so this target stands apart from those that time events.
 
+#[path = "support/blocks.rs"]
+mod blocks;
 #[path = "support/crew.rs"]
 mod crew;
 #[path = "support/figures.rs"]
@@ -26,9 +28,10 @@ use probecost::agent::pipeline::{
 };
 use probecost::agent::record::Record;
 
+use blocks::Blocks;
 use figures::Figures;
 use heap::Cost;
-use turns::{Turn, Turns};
+use turns::Turns;
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
@@ -281,17 +284,20 @@ fn registries(criterion: &mut Criterion<Turns>) {
     for tasks in [5, 10, 25, 50] {
         let registry = Registry::new(scenario::policy(scenario::RULES));
         let rule = Pattern::Path((*b"/opt/service-0/etc/service.conf").into());
+        let mut blocks = Blocks::plain(Duration::from_millis(5));
         group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
             b.iter_custom(|times| {
-                let access = std::sync::atomic::AtomicU64::new(0);
-                Turn::take().took(crew::together(tasks, times, || {
-                    let access = access.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if access % 100 == 99 {
-                        registry.register([rule.clone()]);
-                    }
-                    let record = &records[access as usize & (scenario::RECORDS - 1)];
-                    black_box(registry.current().judge(record));
-                }))
+                blocks.block(times, |(), times| {
+                    let access = std::sync::atomic::AtomicU64::new(0);
+                    crew::together(tasks, times, || {
+                        let access = access.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if access % 100 == 99 {
+                            registry.register([rule.clone()]);
+                        }
+                        let record = &records[access as usize & (scenario::RECORDS - 1)];
+                        black_box(registry.current().judge(record));
+                    })
+                })
             });
         });
     }

@@ -4,10 +4,10 @@
 //! the whole from a real ring: how many events a second, how old they are when
 //! they are read, and from which rate on some are lost.
 
+#[path = "support/blocks.rs"]
+mod blocks;
 #[path = "support/figures.rs"]
 mod figures;
-#[path = "support/hooked.rs"]
-mod hooked;
 #[path = "support/required.rs"]
 mod required;
 #[path = "support/ring.rs"]
@@ -19,7 +19,7 @@ mod turns;
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use probecost::agent::Sink;
@@ -29,7 +29,8 @@ use probecost::agent::pipeline::{
 };
 use probecost::agent::record::Record;
 
-use turns::{Turn, Turns};
+use blocks::Blocks;
+use turns::Turns;
 
 const MOST_ROWS: usize = 65_536;
 
@@ -249,19 +250,22 @@ fn workers(criterion: &mut Criterion<Turns>) {
     let mut group = criterion.benchmark_group("workers");
     group.throughput(Throughput::Elements(1));
     for threads in [1, 2, 5, 10] {
+        let mut blocks = Blocks::plain(Duration::from_millis(5));
         group.bench_function(BenchmarkId::from_parameter(threads), |b| {
             b.iter_custom(|events| {
-                let pipelines = (0..threads).map(|_| pipeline(std::io::sink())).collect();
-                let mut workers = Workers::start(pipelines).expect("threads");
-                let turn = Turn::take();
-                for bytes in raw.iter().cycle().take(events as usize) {
-                    Sink::take(&mut workers, bytes);
-                }
-                let done = workers.finish();
-                let elapsed = turn.elapsed();
-                let decoded: u64 = done.iter().map(|pipeline| pipeline.tally().decoded).sum();
-                assert_eq!(decoded, events);
-                elapsed
+                blocks.block(events, |(), events| {
+                    let pipelines = (0..threads).map(|_| pipeline(std::io::sink())).collect();
+                    let mut workers = Workers::start(pipelines).expect("threads");
+                    let start = Instant::now();
+                    for bytes in raw.iter().cycle().take(events as usize) {
+                        Sink::take(&mut workers, bytes);
+                    }
+                    let done = workers.finish();
+                    let elapsed = start.elapsed();
+                    let decoded: u64 = done.iter().map(|pipeline| pipeline.tally().decoded).sum();
+                    assert_eq!(decoded, events);
+                    elapsed
+                })
             });
         });
     }

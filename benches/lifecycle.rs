@@ -1,11 +1,11 @@
 //! What the agent's life costs: from its creation to its end, once and again.
 
+#[path = "support/blocks.rs"]
+mod blocks;
 #[path = "support/crew.rs"]
 mod crew;
 #[path = "support/figures.rs"]
 mod figures;
-#[path = "support/hooked.rs"]
-mod hooked;
 #[path = "support/required.rs"]
 mod required;
 #[path = "support/scenario.rs"]
@@ -27,10 +27,12 @@ use probecost::host::{Obstacle, cgroup2_mount};
 use probecost::stats::slope;
 use probecost::workload::default_file;
 
+use blocks::Blocks;
 use figures::Figures;
-use hooked::Hooked;
 use turns::{Turn, Turns};
 
+/// The shortest block of a turn.
+const BLOCK: Duration = Duration::from_millis(5);
 const STEPS: [u32; 5] = [2, 5, 10, 20, 50];
 const TASKS: [usize; 4] = [5, 10, 25, 50];
 const RUNGS: [(Operation, Rung); 6] = [
@@ -193,20 +195,20 @@ fn with_agent(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     group.finish();
     rungs(criterion)?;
 
-    let mut hooked = Hooked::new(&mut agent)?;
+    let mut blocks = Blocks::new(agent, BLOCK)?;
     let mut group = criterion.benchmark_group("agent");
     let mut next = 0u32;
     group.bench_function("add_rule", |b| {
-        attached(b, &mut hooked, |agent| {
+        attached(b, &mut blocks, |agent| {
             next = (next + 1) % 4000;
             agent.add_rule(&Rule::Path(format!("/opt/rule-{next}").into()))
         });
     });
     group.bench_function("metrics", |b| {
-        attached(b, &mut hooked, |agent| agent.stats())
+        attached(b, &mut blocks, |agent| agent.stats())
     });
     group.bench_function("health", |b| {
-        attached(b, &mut hooked, |agent| agent.health())
+        attached(b, &mut blocks, |agent| agent.health())
     });
     group.finish();
 
@@ -215,7 +217,7 @@ fn with_agent(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     for tasks in TASKS {
         group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
             b.iter_custom(|times| {
-                hooked.block(times, |agent, times| {
+                blocks.block(times, |agent, times| {
                     crew::together(tasks, times, || {
                         black_box(agent.stats().is_ok() && agent.health().is_ok());
                     })
@@ -225,18 +227,18 @@ fn with_agent(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     }
     group.finish();
 
-    hooked.hook().set_emitting(true)?;
+    blocks.hook().set_emitting(true)?;
     let mut group = criterion.benchmark_group("scenario_agent");
     for steps in STEPS {
         group.bench_function(BenchmarkId::from_parameter(steps), |b| {
-            attached(b, &mut hooked, |agent| agent_steps(agent, steps));
+            attached(b, &mut blocks, |agent| agent_steps(agent, steps));
         });
     }
     group.finish();
     if figures::all_asked_for() {
         let mut figures = Figures::new();
-        steps_slope(&agent, &mut figures);
-        time_outs(&agent, &mut figures)?;
+        steps_slope(blocks.hook(), &mut figures);
+        time_outs(blocks.hook(), &mut figures)?;
         figures.write("lifecycle");
     }
     Ok(())
@@ -245,11 +247,11 @@ fn with_agent(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
 /// Times an operation of an agent that is attached.
 fn attached<T>(
     b: &mut Bencher<'_, Turns>,
-    hooked: &mut Hooked<Agent>,
+    blocks: &mut Blocks<Agent>,
     mut operation: impl FnMut(&mut Agent) -> T,
 ) {
     b.iter_custom(|times| {
-        hooked.block(times, |agent, times| {
+        blocks.block(times, |agent, times| {
             let start = Instant::now();
             for _ in 0..times {
                 black_box(operation(agent));

@@ -1,7 +1,7 @@
 //! What the Criterion targets share: one workload under all its arms.
 
-#[path = "../support/hooked.rs"]
-mod hooked;
+#[path = "../support/blocks.rs"]
+mod blocks;
 #[path = "../support/required.rs"]
 mod required;
 #[path = "../support/turns.rs"]
@@ -15,9 +15,12 @@ use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
 use probecost::workload::{Calls, Name, Workload, default_file};
 
-use hooked::Hooked;
+use blocks::Blocks;
 use required::fail;
-use turns::{Ns, Turn, Turns};
+use turns::{Ns, Turns};
+
+/// The shortest block of a turn: settling and attaching take as long.
+const BLOCK: Duration = Duration::from_millis(5);
 
 /// The body of a target: benches `names`, each under all arms, with what one
 /// operation moves.
@@ -62,8 +65,9 @@ fn arms(
         pin_this_thread(cpu)
             .map_err(|e| Obstacle::new(e.to_string(), "allow this process a CPU"))?;
     }
+    let mut blocks = Blocks::plain(BLOCK);
     time(&mut group, "off", |times| {
-        Turn::take().took(repeat(&mut *workload, times))
+        blocks.block(times, |(), times| repeat(&mut *workload, times))
     });
     match agent {
         None => {}
@@ -91,20 +95,20 @@ fn start(calls: Calls, cpus: &[usize]) -> Result<Agent, Obstacle> {
 fn hooked(
     group: &mut BenchmarkGroup<Turns>,
     workload: &mut dyn Workload,
-    mut agent: Agent,
+    agent: Agent,
 ) -> Result<(), Obstacle> {
-    let mut hooked = Hooked::new(&mut agent)?;
-    let before = hooked.hook().stats()?.total();
+    let mut blocks = Blocks::new(agent, BLOCK)?;
+    let before = blocks.hook().stats()?.total();
     let ran = time(group, "hook", |times| {
-        hooked.block(times, |_, times| repeat(workload, times))
+        blocks.block(times, |_, times| repeat(workload, times))
     });
-    let agent = hooked.hook();
+    let agent = blocks.hook();
     let silent = agent.stats()?.total() - before;
     agent.set_emitting(true)?;
     let emitted = time(group, "event", |times| {
-        hooked.block(times, |_, times| repeat(workload, times))
+        blocks.block(times, |_, times| repeat(workload, times))
     });
-    let agent = hooked.hook();
+    let agent = blocks.hook();
     agent.set_emitting(false)?;
     let loud = agent.drain()?.total() - before - silent;
     for (arm, ran, seen) in [

@@ -13,8 +13,8 @@ use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup, pin_this_thread
 use probecost::host::{Obstacle, allowed_cpus};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::blocks::Blocks;
 use crate::figures::{self, Figures};
-use crate::hooked::Hooked;
 use crate::required::fail;
 use crate::scenario;
 use crate::turns::{self, Turns};
@@ -22,6 +22,8 @@ use crate::turns::{self, Turns};
 /// Of so many records the age of one is taken: a look at the clock costs as much
 /// as the rest of the event.
 const AGE_SAMPLE: u64 = 64;
+/// The shortest block of a turn: the consumer ends it up to a millisecond late.
+const BLOCK: Duration = Duration::from_millis(40);
 /// What a record of 64 bytes takes up in the ring.
 const RECORD_ROOM: u32 = 72;
 
@@ -126,7 +128,7 @@ impl Ring {
         let name = id.rsplit('/').next().unwrap_or(id);
         let mut load = self.load(options, pipeline(Binary))?;
         load.set_per_call(per_call)?;
-        sustained(group, name, &mut load, options.ring_bytes, per_call)
+        sustained(group, name, load, options.ring_bytes, per_call)
     }
 
     /// Paced loads, faster and faster, and what was lost of each.
@@ -283,16 +285,16 @@ fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
 fn sustained(
     group: &mut BenchmarkGroup<Turns>,
     name: &str,
-    load: &mut Load,
+    load: Load,
     ring_bytes: u32,
     per_call: u32,
 ) -> Result<(), Obstacle> {
     let window = u64::from(ring_bytes / 2 / RECORD_ROOM);
     let mut sent = 0;
-    let mut hooked = Hooked::new(&mut *load)?;
+    let mut blocks = Blocks::new(load, BLOCK)?;
     group.bench_function(name, |b| {
         b.iter_custom(|events| {
-            hooked.block(events, |load, events| {
+            blocks.block(events, |load, events| {
                 let start = Instant::now();
                 let end = sent + events;
                 while sent < end {
@@ -307,7 +309,7 @@ fn sustained(
             })
         });
     });
-    let open = load.stats()?.open;
+    let open = blocks.hook().stats()?.open;
     if open.failed > 0 {
         println!("{name}: {} of {} events were lost", open.failed, open.seen);
     }

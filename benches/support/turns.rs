@@ -93,11 +93,6 @@ impl Ns {
     pub fn scaled(self, factor: f64) -> Self {
         Self(self.0 * factor)
     }
-
-    /// In nanoseconds.
-    pub fn get(&self) -> f64 {
-        self.0
-    }
 }
 
 /// Criterion's wall clock, each sample in a turn of its own.

@@ -1,0 +1,135 @@
+//! Blocks of operations that time themselves, under a hook or under none.
+
+#![allow(dead_code, reason = "each target takes what it needs")]
+
+use std::time::Duration;
+
+use probecost::agent::{Agent, Load};
+use probecost::host::Obstacle;
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::required::fail;
+use super::turns::{self, Ns, Turn};
+
+/// What every process on the machine pays for while it is in place.
+pub trait Hook {
+    /// Puts it in place. Nothing to do if it is.
+    fn attach(&mut self) -> Result<(), Obstacle>;
+
+    /// Takes it away and waits until nothing is left to be done for it.
+    fn detach(&mut self) -> Result<(), Obstacle>;
+}
+
+impl Hook for () {
+    fn attach(&mut self) -> Result<(), Obstacle> {
+        Ok(())
+    }
+
+    fn detach(&mut self) -> Result<(), Obstacle> {
+        Ok(())
+    }
+}
+
+impl Hook for Agent {
+    fn attach(&mut self) -> Result<(), Obstacle> {
+        Agent::attach(self)
+    }
+
+    fn detach(&mut self) -> Result<(), Obstacle> {
+        Agent::detach(self);
+        self.drain().map(drop)
+    }
+}
+
+impl Hook for Load {
+    fn attach(&mut self) -> Result<(), Obstacle> {
+        Load::attach(self)
+    }
+
+    fn detach(&mut self) -> Result<(), Obstacle> {
+        Load::detach(self);
+        self.drain().map(drop)
+    }
+}
+
+/// Blocks under one hook. Where turns are taken it is in place in this side's own only,
+/// and otherwise from the first to the last.
+pub struct Blocks<H> {
+    hook: H,
+    shortest: Duration,
+    /// How many operations filled the shortest block.
+    enough: u64,
+}
+
+impl Blocks<()> {
+    /// Without a hook. A block of a turn lasts at least so long.
+    pub fn plain(shortest: Duration) -> Self {
+        Self {
+            hook: (),
+            shortest,
+            enough: 1,
+        }
+    }
+}
+
+impl<H: Hook> Blocks<H> {
+    /// Puts the hook in place, or sees that it is not where turns are taken. Criterion's
+    /// guess at the number of operations is of no use in turns: it takes waiting and
+    /// attaching for operations. A block of a turn lasts at least so long.
+    pub fn new(mut hook: H, shortest: Duration) -> Result<Self, Obstacle> {
+        if turns::are_taken() {
+            hook.detach()?;
+        } else {
+            hook.attach()?;
+        }
+        Ok(Self {
+            hook,
+            shortest,
+            enough: 1,
+        })
+    }
+
+    /// What hooks.
+    pub fn hook(&mut self) -> &mut H {
+        &mut self.hook
+    }
+
+    /// The time of `times` operations. `time` makes any number of them and times them.
+    pub fn block(&mut self, times: u64, time: impl FnMut(&mut H, u64) -> Duration) -> Ns {
+        let turn = Turn::take();
+        self.timed(turn, times, time)
+            .unwrap_or_else(|obstacle| fail(&obstacle))
+    }
+
+    fn timed(
+        &mut self,
+        turn: Turn,
+        times: u64,
+        mut time: impl FnMut(&mut H, u64) -> Duration,
+    ) -> Result<Ns, Obstacle> {
+        if !turns::are_taken() {
+            return Ok(turn.took(time(&mut self.hook, times)));
+        }
+        settle();
+        self.hook.attach()?;
+        let mut made = self.enough.max(times);
+        let took = loop {
+            let took = time(&mut self.hook, made);
+            if took >= self.shortest {
+                break took;
+            }
+            made *= 2;
+            self.enough = made;
+        };
+        self.hook.detach()?;
+        Ok(turn.took(took).scaled(times as f64 / made as f64))
+    }
+}
+
+/// Waits until the kernel has done what it put off in the blocks before: it frees files
+/// and sockets some milliseconds late, which would otherwise be paid in somebody else's
+/// block.
+fn settle() {
+    // A kernel without it frees as it likes, and blocks are noisier.
+    let _ = membarrier(MembarrierCommand::Global);
+}
