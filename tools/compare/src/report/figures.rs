@@ -129,7 +129,9 @@ pub fn cells(row: &Row) -> [String; 5] {
 /// `regressed (minor)`, or just the status.
 pub fn status(row: &Row) -> String {
     match row.status {
-        Status::Regressed if row.severity > Severity::Acceptable => format!("{} ({})", row.status.word(), row.severity.word()),
+        Status::Regressed if row.severity > Severity::Acceptable => {
+            format!("{} ({})", row.status.word(), row.severity.word())
+        }
         status => status.word().to_owned(),
     }
 }
