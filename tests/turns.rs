@@ -1,0 +1,142 @@
+//! A bench executable takes turns: what `compare duet` relies on for its lockstep.
+
+#![cfg(feature = "agent")]
+
+use std::fs;
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use serde_json::Value;
+
+const GREETING: &[u8] = b"turns 1\n";
+
+/// A bench executable, built as tests are; `None` where this user may not build here.
+fn bench() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let probe = tempfile::tempfile_in(target);
+    if probe.is_err() {
+        eprintln!(
+            "skipped: {} is not for this user to write",
+            target.display()
+        );
+        return None;
+    }
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["test", "--no-run", "--bench", "full_read"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "the bench does not build");
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let built = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours = message["target"]["name"] == "full_read";
+        Some(message["executable"].as_str().filter(|_| ours)?.into())
+    });
+    Some(built.expect("cargo names what it built"))
+}
+
+/// The driver's side of one process.
+struct Side {
+    child: Child,
+    hear: PipeReader,
+    say: Option<PipeWriter>,
+    home: tempfile::TempDir,
+}
+
+impl Side {
+    fn start(bench: &Path, arguments: &[&str]) -> Self {
+        let (they_read, say) = pipe().unwrap();
+        let (hear, they_write) = pipe().unwrap();
+        for end in [they_read.as_raw_fd(), they_write.as_raw_fd()] {
+            assert!(end > 2, "standard descriptors are open");
+        }
+        fcntl_setfd(&they_read, FdFlags::empty()).unwrap();
+        fcntl_setfd(&they_write, FdFlags::empty()).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let child = Command::new(bench)
+            .args(arguments)
+            .env(
+                "PROBECOST_TURNS",
+                format!("{},{}", they_read.as_raw_fd(), they_write.as_raw_fd()),
+            )
+            .env("CRITERION_HOME", home.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            hear,
+            say: Some(say),
+            home,
+        }
+    }
+
+    fn measure(bench: &Path) -> Self {
+        let times = ["--warm-up-time", "0.01", "--measurement-time", "0.05"];
+        let rest = ["--sample-size", "10", "--nresamples", "1001"];
+        let what = ["--bench", "--noplot", "--exact", "full_read/off"];
+        Self::start(bench, &[&what[..], &times, &rest].concat())
+    }
+
+    fn word(&mut self) -> Option<u8> {
+        let mut word = [0];
+        (self.hear.read(&mut word).unwrap() == 1).then_some(word[0])
+    }
+
+    fn greet(&mut self) {
+        let said: Vec<u8> = GREETING.iter().filter_map(|_| self.word()).collect();
+        assert_eq!(said, GREETING);
+    }
+}
+
+/// All in one test: the executable is built once.
+#[test]
+fn a_bench_takes_turns() {
+    let Some(bench) = bench() else { return };
+
+    // It says so as soon as it is asked what it has.
+    let mut listed = Side::start(&bench, &["--bench", "--list"]);
+    listed.greet();
+    assert_eq!(listed.word(), None);
+    assert!(listed.child.wait().unwrap().success());
+
+    // It waits before each block, and goes on when told, to the end.
+    let mut side = Side::measure(&bench);
+    side.greet();
+    assert_eq!(side.word(), Some(b'r'));
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(side.child.try_wait().unwrap(), None, "it did not wait");
+    let mut blocks = 0;
+    loop {
+        side.say.as_mut().unwrap().write_all(b"g").unwrap();
+        blocks += 1;
+        match side.word() {
+            Some(word) => assert_eq!(word, b'r'),
+            None => break,
+        }
+    }
+    assert!(side.child.wait().unwrap().success());
+    let sample = side.home.path().join("full_read/off/new/sample.json");
+    let sample: Value = serde_json::from_slice(&fs::read(sample).unwrap()).unwrap();
+    let samples = sample["times"].as_array().unwrap().len();
+    assert_eq!(samples, 10);
+    assert!(
+        blocks > samples,
+        "{blocks} turns for {samples} samples and a warm-up"
+    );
+
+    // Without a driver it ends, and badly.
+    let mut left = Side::measure(&bench);
+    left.greet();
+    assert_eq!(left.word(), Some(b'r'));
+    left.say = None;
+    assert!(!left.child.wait().unwrap().success());
+}
