@@ -22,11 +22,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use probecost::agent::pipeline::{
+use probecost::agent::record::Record;
+use probecost::pipeline::{
     Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Hashing, Json, Pattern, Pipeline,
     Policy, Pool, Processes, Registry, Sample, Writer,
 };
-use probecost::agent::record::Record;
 
 use blocks::Blocks;
 use figures::Figures;

@@ -23,11 +23,11 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use probecost::agent::Sink;
-use probecost::agent::pipeline::{
+use probecost::agent::record::Record;
+use probecost::pipeline::{
     Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Json, Output, Pipeline, Pool,
     Processes, Registry, Workers, Writer,
 };
-use probecost::agent::record::Record;
 
 use blocks::Blocks;
 use turns::Turns;

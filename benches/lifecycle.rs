@@ -19,11 +19,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Bencher, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
-use probecost::agent::pipeline::{
-    Binary, Cgroups, Pattern, Pipeline, Policy, Registry, Watch, Writer,
-};
 use probecost::agent::{self, Agent, Operation, Options, Rule, Rung};
 use probecost::host::{Obstacle, cgroup2_mount};
+use probecost::pipeline::{Binary, Cgroups, Pattern, Pipeline, Policy, Registry, Watch, Writer};
 use probecost::stats::slope;
 use probecost::workload::default_file;
 

@@ -3,7 +3,9 @@
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
 //! * [`measure`]: how it is timed: arms and their interleaving, latencies, calibration.
-//! * [`agent`]: the in-process eBPF agent: hooks, ring consumer, events, policy.
+//! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
+//! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
+//! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
 //! * [`workload`]: what is measured: one file a workload, set-up apart from the operation.
 //! * [`gate`]: every number that decides a verdict, read from `gate.toml`.
 //! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
@@ -14,7 +16,11 @@ pub mod agent;
 pub mod gate;
 pub mod host;
 #[cfg(feature = "agent")]
+pub mod instrument;
+#[cfg(feature = "agent")]
 pub mod measure;
+#[cfg(feature = "agent")]
+pub mod pipeline;
 pub mod stats;
 #[cfg(feature = "agent")]
 pub mod workload;

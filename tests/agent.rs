@@ -499,7 +499,7 @@ fn an_inode_rule_needs_the_lsm_rung_and_says_so() {
     let Some(mut agent) = start(Options::default()) else {
         return;
     };
-    let rule = Rule::inode_of(Path::new("/etc/hosts")).unwrap();
+    let rule = Rule::file_at(Path::new("/etc/hosts")).unwrap();
     match agent.hooks().open.rung {
         Some(Rung::LsmFileOpen) => {
             agent.add_rule(&rule).unwrap();

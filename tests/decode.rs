@@ -2,10 +2,10 @@
 
 #![cfg(feature = "agent")]
 
-use probecost::agent::pipeline::{
+use probecost::agent::record::{Malformed, Record, Target};
+use probecost::pipeline::{
     Binary, Cgroups, Hashing, Json, Pattern, Pipeline, Policy, Registry, Sample, Writer,
 };
-use probecost::agent::record::{Malformed, Record, Target};
 
 /// Well-formed records of every shape.
 fn seeds() -> Vec<Vec<u8>> {

@@ -7,23 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use probecost::agent::pipeline::{
-    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer,
-};
 use probecost::agent::record::{Record, Target};
-use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup};
+use probecost::agent::{self, Agent, Options, Sink, Wakeup};
 use probecost::host::Obstacle;
+use probecost::instrument::RecordLoad;
+use probecost::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
 
 /// Every `getppid` of this process is an event of every load.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const SMALL_RING: u32 = 64 << 10;
 
-fn load(options: Options, sink: impl Sink) -> Option<(Load, MutexGuard<'static, ()>)> {
+fn load(options: Options, sink: impl Sink) -> Option<(RecordLoad, MutexGuard<'static, ()>)> {
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let start = || -> Result<Load, Obstacle> {
+    let start = || -> Result<RecordLoad, Obstacle> {
         let pid = Agent::start(Options::default())?.pid();
-        Load::start(pid, &options, sink)
+        RecordLoad::start(pid, &options, sink)
     };
     match start() {
         Ok(load) => Some((load, alone)),

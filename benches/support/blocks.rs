@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use probecost::agent::{Agent, Load};
+use probecost::agent::Agent;
 use probecost::host::Obstacle;
+use probecost::instrument::RecordLoad;
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::required::fail;
@@ -41,13 +42,13 @@ impl Hook for Agent {
     }
 }
 
-impl Hook for Load {
+impl Hook for RecordLoad {
     fn attach(&mut self) -> Result<(), Obstacle> {
-        Load::attach(self)
+        RecordLoad::attach(self)
     }
 
     fn detach(&mut self) -> Result<(), Obstacle> {
-        Load::detach(self);
+        RecordLoad::detach(self);
         self.drain().map(drop)
     }
 }

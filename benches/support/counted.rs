@@ -3,11 +3,11 @@
 use std::hint::black_box;
 
 use gungraun::prelude::*;
-use probecost::agent::pipeline::{
+use probecost::agent::record::Record;
+use probecost::pipeline::{
     Aggregate, Batch, Binary, Cgroups, Encode, Event, Hashing, Json, Pipeline, Policy, Processes,
     Registry, Writer,
 };
-use probecost::agent::record::Record;
 
 use crate::scenario;
 

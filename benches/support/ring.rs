@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use hdrhistogram::Histogram;
-use probecost::agent::pipeline::{
-    Binary, Cgroups, Encode, Json, Pattern, Pipeline, Registry, Writer,
-};
 use probecost::agent::record::Record;
-use probecost::agent::{self, Agent, Load, Options, Sink, Wakeup, pin_this_thread};
+use probecost::agent::{self, Agent, Options, Sink, Wakeup, pin_this_thread};
 use probecost::host::{Obstacle, allowed_cpus};
+use probecost::instrument::RecordLoad;
+use probecost::pipeline::{Binary, Cgroups, Encode, Json, Pattern, Pipeline, Registry, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::blocks::Blocks;
@@ -72,8 +71,8 @@ impl Ring {
         }
     }
 
-    fn load(&self, options: &Options, sink: impl Sink) -> Result<Load, Obstacle> {
-        Load::start(self.pid, options, sink)
+    fn load(&self, options: &Options, sink: impl Sink) -> Result<RecordLoad, Obstacle> {
+        RecordLoad::start(self.pid, options, sink)
     }
 
     /// Nanoseconds per event, as fast as one thread makes them, until the last
@@ -285,7 +284,7 @@ fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
 fn sustained(
     group: &mut BenchmarkGroup<Turns>,
     name: &str,
-    load: Load,
+    load: RecordLoad,
     ring_bytes: u32,
     per_call: u32,
 ) -> Result<(), Obstacle> {

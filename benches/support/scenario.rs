@@ -3,8 +3,8 @@
 
 #![allow(dead_code, reason = "each target takes what it needs")]
 
-use probecost::agent::pipeline::{Batch, Cgroups, Hashing, Pattern, Policy, Processes, Sample};
 use probecost::agent::record::Record;
+use probecost::pipeline::{Batch, Cgroups, Hashing, Pattern, Policy, Processes, Sample};
 
 /// How many rules the policy holds unless a bench says otherwise.
 pub const RULES: usize = 1000;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use probecost::agent::pipeline::Hashing;
+use probecost::pipeline::Hashing;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::required::{self, fail};

@@ -11,7 +11,10 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::ring::Ring;
 use super::settings::{Options, Wakeup};
+use crate::host::Obstacle;
 
+/// How long a drain may take before the consumer counts as stalled.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// How many records are taken before anything else is looked at.
 const LONGEST_BATCH: u64 = 8192;
 
@@ -33,7 +36,7 @@ impl<F: FnMut(&[u8]) + Send + 'static> Sink for F {
 
 /// The consumer thread. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Consumer {
+pub(crate) struct Consumer {
     shared: Arc<Shared>,
     tid: u32,
     thread: Option<JoinHandle<()>>,
@@ -47,7 +50,17 @@ struct Shared {
 }
 
 impl Consumer {
-    pub(super) fn spawn(ring: Ring, options: &Options, sink: impl Sink) -> std::io::Result<Self> {
+    /// Starts the thread, on the CPU that the options name.
+    pub(crate) fn spawn(ring: Ring, options: &Options, sink: impl Sink) -> Result<Self, Obstacle> {
+        Self::try_spawn(ring, options, sink).map_err(|error| {
+            Obstacle::new(
+                format!("the consumer thread could not start: {error}"),
+                "name a CPU that this process may use",
+            )
+        })
+    }
+
+    fn try_spawn(ring: Ring, options: &Options, sink: impl Sink) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (tell, told) = mpsc::channel();
         let cpu = options.cpu;
@@ -72,46 +85,62 @@ impl Consumer {
         })
     }
 
-    pub(super) fn tid(&self) -> u32 {
+    pub(crate) fn tid(&self) -> u32 {
         self.tid
     }
 
-    pub(super) fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.shared.received.load(Ordering::Acquire)
     }
 
-    pub(super) fn pause(&self, paused: bool) {
+    pub(crate) fn pause(&self, paused: bool) {
         self.shared.paused.store(paused, Ordering::Release);
     }
 
     /// The CPU time that the thread has used.
-    pub(super) fn cpu_time(&self) -> std::io::Result<Duration> {
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Obstacle> {
         // Inside a PID namespace, too, this directory is named as `gettid` says.
         let path = format!("/proc/self/task/{}/schedstat", self.tid);
-        std::fs::read_to_string(&path)?
-            .split_whitespace()
-            .next()
-            .and_then(|ns| ns.parse().ok())
-            .map(Duration::from_nanos)
-            .ok_or_else(|| std::io::Error::other(format!("{path} does not begin with a number")))
+        std::fs::read_to_string(&path)
+            .and_then(|text| {
+                text.split_whitespace()
+                    .next()
+                    .and_then(|ns| ns.parse().ok())
+                    .map(Duration::from_nanos)
+                    .ok_or_else(|| std::io::Error::other("it does not begin with a number"))
+            })
+            .map_err(|error| {
+                Obstacle::new(
+                    format!("the consumer's CPU time cannot be read: {path}: {error}"),
+                    "mount /proc",
+                )
+            })
     }
 
     /// Whether the thread reads, or would if there were something.
-    pub(super) fn is_reading(&self) -> bool {
+    pub(crate) fn is_reading(&self) -> bool {
         let alive = |thread: &JoinHandle<()>| !thread.is_finished();
         self.thread.as_ref().is_some_and(alive) && !self.shared.paused.load(Ordering::Acquire)
     }
 
-    /// Waits until so many records have been received in all.
-    pub(super) fn wait_for(&self, records: u64, patience: Duration) -> bool {
+    /// Waits until so many records have been received in all. Fails where the
+    /// thread stalls.
+    pub(crate) fn wait_for(&self, records: u64, patience: Duration) -> Result<(), Obstacle> {
         let start = Instant::now();
         while self.received() < records {
             if start.elapsed() > patience {
-                return false;
+                return Err(Obstacle::new(
+                    format!(
+                        "the consumer took {} of {records} records and then none for {} s",
+                        self.received(),
+                        patience.as_secs_f64()
+                    ),
+                    "give it a CPU of its own, or a sink that keeps up",
+                ));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        true
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
 
+use super::ladder::Operation;
+
 /// The counts of one hook. Always seen = filtered + submitted + failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -24,6 +26,43 @@ impl Counters {
     pub fn balanced(&self) -> bool {
         self.seen == self.filtered + self.submitted + self.failed
     }
+}
+
+/// What the agent has counted since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Opens.
+    pub open: Counters,
+    /// Connects.
+    pub connect: Counters,
+    /// Records that the consumer has taken from the ring.
+    pub received: u64,
+}
+
+impl Stats {
+    /// The counts of this operation.
+    pub fn of(&self, operation: Operation) -> Counters {
+        match operation {
+            Operation::Open => self.open,
+            Operation::Connect => self.connect,
+        }
+    }
+
+    /// The counts of both hooks.
+    pub fn total(&self) -> Counters {
+        self.open + self.connect
+    }
+}
+
+/// What the kernel counted for one program while [`Agent::count_run_time`] was on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunTime {
+    /// The program's name.
+    pub program: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// How long it ran, in nanoseconds, in all.
+    pub ns: u64,
 }
 
 impl Add for Counters {
@@ -58,7 +97,7 @@ impl Sub for Counters {
 /// `struct counters`, as the programs write it, one a CPU.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(super) struct Raw {
+pub(crate) struct Raw {
     foreign: u64,
     seen: u64,
     filtered: u64,
@@ -68,7 +107,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    pub(super) const ZERO: Self = Self {
+    pub(crate) const ZERO: Self = Self {
         foreign: 0,
         seen: 0,
         filtered: 0,

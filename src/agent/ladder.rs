@@ -1,15 +1,11 @@
-//! Ways to hook an operation, tried best first, each proven before it is trusted.
+//! Ways to hook an operation, best first.
 
 use std::fs::File;
-use std::net::UdpSocket;
-use std::os::unix::ffi::OsStrExt;
 
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Record, Target};
-use super::ring::Ring;
 use crate::host;
 
 /// One way to hook an operation.
@@ -69,7 +65,7 @@ impl Rung {
     }
 
     /// The names of its programs in the object.
-    pub(super) fn programs(self) -> &'static [&'static str] {
+    pub(crate) fn programs(self) -> &'static [&'static str] {
         match self {
             Self::LsmFileOpen => &["open_lsm"],
             Self::TpBtfSysEnter => &["open_tp_btf"],
@@ -115,52 +111,24 @@ impl Operation {
     }
 }
 
-/// A rung that did not hold, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct Tried {
-    /// The rung.
-    pub rung: Rung,
-    /// Why it did not hold: one line.
-    pub error: String,
-}
-
-/// What climbing the ladder of one operation came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Hook {
-    /// The rung taken; none where all failed.
-    pub rung: Option<Rung>,
-    /// Those that failed before it.
-    pub tried: Vec<Tried>,
-}
-
-impl Hook {
-    /// All failures in one sentence.
-    pub fn failures(&self) -> String {
-        self.tried
-            .iter()
-            .map(|tried| format!("{}: {}", tried.rung.name(), tried.error))
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-}
-
 /// Something that stays hooked until it is dropped.
-pub(super) type Link = Box<dyn Send + Sync>;
+pub(crate) type Link = Box<dyn Send + Sync>;
 
 /// The kernel's types, if it publishes them.
-pub(super) fn kernel_types() -> Option<Btf> {
+pub(crate) fn kernel_types() -> Option<Btf> {
     Btf::from_sys_fs().ok()
 }
 
 /// Loads the programs of `rung`.
-pub(super) fn load(ebpf: &mut Ebpf, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
+pub(crate) fn load(ebpf: &mut Ebpf, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
     for name in rung.programs() {
         load_one(program(ebpf, name)?, rung, btf)?;
     }
     Ok(())
 }
 
-fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
+/// Loads one program as `rung` says.
+pub(crate) fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
     let typed = || btf.ok_or("the kernel publishes no BTF (/sys/kernel/btf/vmlinux)".to_string());
     let done = match program {
         Program::Lsm(p) if rung == Rung::LsmFileOpen => p.load("file_open", typed()?),
@@ -175,7 +143,7 @@ fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> Result<(), 
 }
 
 /// Hooks the loaded programs of `rung`.
-pub(super) fn attach(ebpf: &mut Ebpf, rung: Rung) -> Result<Vec<Link>, String> {
+pub(crate) fn attach(ebpf: &mut Ebpf, rung: Rung) -> Result<Vec<Link>, String> {
     let mut links = Vec::new();
     for name in rung.programs() {
         let link =
@@ -185,7 +153,8 @@ pub(super) fn attach(ebpf: &mut Ebpf, rung: Rung) -> Result<Vec<Link>, String> {
     Ok(links)
 }
 
-fn attach_one(program: &mut Program, rung: Rung) -> Result<Link, String> {
+/// Hooks one loaded program as `rung` says.
+pub(crate) fn attach_one(program: &mut Program, rung: Rung) -> Result<Link, String> {
     let brief = |error: ProgramError| brief(&error);
     Ok(match program {
         Program::Lsm(p) => {
@@ -222,100 +191,16 @@ fn attach_one(program: &mut Program, rung: Rung) -> Result<Link, String> {
     })
 }
 
-/// Loads and hooks the program with a known cost.
-pub(super) fn attach_spin(ebpf: &mut Ebpf) -> Result<Link, String> {
-    let program = program(ebpf, "spin")?;
-    if let Program::RawTracePoint(p) = &mut *program {
-        p.load()
-            .map_err(|error| format!("load: {}", brief(&error)))?;
-    }
-    attach_one(program, Rung::RawTpSysEnter)
-}
-
-/// Loads the program that submits records in any number.
-pub(super) fn load_generator(ebpf: &mut Ebpf, btf: Option<&Btf>) -> Result<(), String> {
-    load_one(program(ebpf, "load")?, Rung::TpBtfSysEnter, btf)
-}
-
-/// Hooks it.
-pub(super) fn attach_generator(ebpf: &mut Ebpf) -> Result<Link, String> {
-    attach_one(program(ebpf, "load")?, Rung::TpBtfSysEnter)
-}
-
 /// The program called `name`.
-pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, String> {
+pub(crate) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, String> {
     ebpf.program_mut(name).ok_or_else(|| {
         format!("the object holds no program {name}; rebuild it with tools/build-bpf")
     })
 }
 
-/// Does the operation once, in a way that cannot be mistaken for another's, and
-/// looks for exactly one record of it in the ring. Gives this process' id as
-/// the kernel knows it, which inside a PID namespace is not the one that
-/// `getpid` gives.
-pub(super) fn prove(operation: Operation, ring: &mut Ring) -> Result<u32, String> {
-    ring.read(u64::MAX, |_| ());
-    let mark =
-        Mark::make(operation).map_err(|error| format!("the proof could not run: {error}"))?;
-    let mut pids = Vec::new();
-    ring.read(u64::MAX, |bytes| {
-        if let Ok(record) = Record::decode(bytes)
-            && mark.is_on(&record)
-        {
-            pids.push(record.pid());
-        }
-    });
-    match pids[..] {
-        [pid] => Ok(pid),
-        [] => Err("attached, but one operation gave no event".into()),
-        _ => Err(format!(
-            "attached, but one operation gave {} events",
-            pids.len()
-        )),
-    }
-}
-
-/// What tells the proof's own operation from any other.
-enum Mark {
-    FileName(std::ffi::OsString),
-    Port(u16),
-}
-
-impl Mark {
-    /// Does the operation.
-    fn make(operation: Operation) -> std::io::Result<Self> {
-        Ok(match operation {
-            Operation::Open => {
-                let file = tempfile::NamedTempFile::with_prefix("probecost-proof-")?;
-                // The file's own creation was an event, too, so it is opened
-                // under another name.
-                let linked = file.path().with_extension("linked");
-                std::fs::hard_link(file.path(), &linked)?;
-                let opened = File::open(&linked);
-                std::fs::remove_file(&linked)?;
-                opened?;
-                Self::FileName(linked.file_name().unwrap_or_default().to_owned())
-            }
-            Operation::Connect => {
-                let server = UdpSocket::bind("127.0.0.1:0")?;
-                UdpSocket::bind("127.0.0.1:0")?.connect(server.local_addr()?)?;
-                Self::Port(server.local_addr()?.port())
-            }
-        })
-    }
-
-    fn is_on(&self, record: &Record) -> bool {
-        match (self, record.target) {
-            (Self::FileName(name), Target::Path(path)) => path.ends_with(name.as_bytes()),
-            (Self::Port(port), Target::Address(address)) => address.port() == *port,
-            _ => false,
-        }
-    }
-}
-
 /// The cause of a failure without the verifier's whole log: the system's error
 /// and the log's last line.
-pub(super) fn brief(error: &ProgramError) -> String {
+pub(crate) fn brief(error: &ProgramError) -> String {
     let ProgramError::LoadError {
         io_error,
         verifier_log,
@@ -335,7 +220,7 @@ pub(super) fn brief(error: &ProgramError) -> String {
 }
 
 /// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -15,44 +15,39 @@
 //! # Ok::<(), probecost::host::Obstacle>(())
 //! ```
 
-mod consumer;
+mod climb;
+pub(crate) mod consumer;
 mod counters;
-mod ladder;
-mod load;
-mod object;
-pub mod pipeline;
-mod policy;
+pub(crate) mod ladder;
+pub(crate) mod maps;
+pub(crate) mod object;
+mod others;
 pub mod record;
-mod ring;
-mod settings;
-mod spin;
+pub(crate) mod ring;
+mod rule;
+pub(crate) mod settings;
 
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
-use aya::programs::{loaded_links, loaded_programs};
-use aya::{Btf, Ebpf};
-use aya_obj::generated::bpf_prog_type;
-use serde::Serialize;
+use aya::Ebpf;
 
+use climb::climb;
 use consumer::Consumer;
 use ladder::Link;
-use policy::{InodeKey, PathKey};
+use maps::{Maps, map_failed};
 use ring::Ring;
+use rule::PathKey;
 use settings::Settings;
 
+pub use climb::{Hook, Hooks, Tried};
 pub use consumer::{Sink, pin_this_thread};
-pub use counters::Counters;
-pub use ladder::{Hook, Operation, Rung, Tried};
-pub use load::Load;
-pub use policy::Rule;
+pub use counters::{Counters, RunTime, Stats};
+pub use ladder::{Operation, Rung};
+pub use others::others;
+pub use rule::Rule;
 pub use settings::{Fields, Options, Scope, Wakeup};
-pub use spin::Spinner;
 
 use crate::host::Obstacle;
-
-/// How long a drain may take before the consumer counts as stalled.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running agent. It starts detached and silent.
 pub struct Agent {
@@ -63,69 +58,6 @@ pub struct Agent {
     links: Vec<Link>,
     consumer: Consumer,
     pid: u32,
-}
-
-/// The rung of each operation.
-#[derive(Debug, Clone, Serialize)]
-pub struct Hooks {
-    /// How opens are hooked.
-    pub open: Hook,
-    /// How connects are hooked.
-    pub connect: Hook,
-}
-
-/// What the agent has counted since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Stats {
-    /// Opens.
-    pub open: Counters,
-    /// Connects.
-    pub connect: Counters,
-    /// Records that the consumer has taken from the ring.
-    pub received: u64,
-}
-
-impl Hooks {
-    /// The one of this operation.
-    pub fn of(&self, operation: Operation) -> &Hook {
-        match operation {
-            Operation::Open => &self.open,
-            Operation::Connect => &self.connect,
-        }
-    }
-}
-
-impl Stats {
-    /// The counts of this operation.
-    pub fn of(&self, operation: Operation) -> Counters {
-        match operation {
-            Operation::Open => self.open,
-            Operation::Connect => self.connect,
-        }
-    }
-
-    /// The counts of both hooks.
-    pub fn total(&self) -> Counters {
-        self.open + self.connect
-    }
-}
-
-/// What the kernel counted for one program while [`Agent::count_run_time`] was on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RunTime {
-    /// The program's name.
-    pub program: String,
-    /// How often it ran.
-    pub runs: u64,
-    /// How long it ran, in nanoseconds, in all.
-    pub ns: u64,
-}
-
-struct Maps {
-    settings: Array<MapData, Settings>,
-    counters: PerCpuArray<MapData, counters::Raw>,
-    path_rules: HashMap<MapData, u64, PathKey>,
-    inode_rules: HashMap<MapData, InodeKey, u32>,
 }
 
 impl Agent {
@@ -148,19 +80,7 @@ impl Agent {
         let mut maps = Maps::take(&mut ebpf)?;
         let mut ring = Ring::new(object::take_map(&mut ebpf, "RING")?).map_err(map_failed)?;
 
-        let mut settings = Settings {
-            on: 1,
-            match_all: 1,
-            tgid: 0,
-            excluded_tid: 0,
-            cgroup: 0,
-            cgroup_level: 0,
-            path_rules: 0,
-            inode_rules: 0,
-            sample: 1,
-            fields: Fields::ALL.bits(),
-            wakeup_bytes: 0,
-        };
+        let mut settings = Settings::everything();
         maps.write(&settings)?;
         let first = options.rung;
         let mut climb = |operation| climb(&mut ebpf, &mut ring, btf.as_ref(), operation, first);
@@ -179,7 +99,7 @@ impl Agent {
         };
 
         ring.read(u64::MAX, |_| ());
-        let consumer = Consumer::spawn(ring, &options, sink).map_err(no_consumer)?;
+        let consumer = Consumer::spawn(ring, &options, sink)?;
 
         settings.match_all = 0;
         settings.excluded_tid = consumer.tid();
@@ -302,20 +222,16 @@ impl Agent {
                     .map_err(map_failed)?;
                 self.settings.path_rules += 1;
             }
-            Rule::Inode { inode, device } => {
+            Rule::File(file) => {
                 if !self.hooks.open.rung.is_some_and(Rung::sees_inodes) {
                     return Err(Obstacle::new(
-                        "inode rules need the rung lsm/file_open, which did not hold here",
+                        "file rules need the rung lsm/file_open, which did not hold here",
                         "write the rule as a path",
                     ));
                 }
-                let key = InodeKey {
-                    inode: *inode,
-                    device: *device,
-                };
                 self.maps
                     .inode_rules
-                    .insert(key, 1, 0)
+                    .insert(file, 1, 0)
                     .map_err(map_failed)?;
                 self.settings.inode_rules += 1;
             }
@@ -325,23 +241,25 @@ impl Agent {
 
     /// The counts so far. Two system calls; cheap enough for every block.
     pub fn stats(&self) -> Result<Stats, Obstacle> {
-        stats(&self.maps, &self.consumer)
+        self.maps.stats(self.consumer.received())
     }
 
     /// Waits until the consumer has taken every record submitted so far, and
     /// gives the counts. Fails where the consumer stalls.
     pub fn drain(&self) -> Result<Stats, Obstacle> {
-        self.drain_within(DRAIN_PATIENCE)
+        self.drain_within(consumer::PATIENCE)
     }
 
     /// The same with a limit of one's own.
     pub fn drain_within(&self, patience: Duration) -> Result<Stats, Obstacle> {
-        drain(&self.maps, &self.consumer, patience)
+        let submitted = self.stats()?.total().submitted;
+        self.consumer.wait_for(submitted, patience)?;
+        self.stats()
     }
 
     /// The CPU time that the consumer thread has used.
     pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
-        cpu_time(&self.consumer)
+        self.consumer.cpu_time()
     }
 
     /// Why the agent does not see opens, or connects, where it does not.
@@ -393,145 +311,4 @@ impl Agent {
 /// Whether `PROBECOST_REQUIRE_AGENT=1` forbids to go on without an agent.
 pub fn is_required() -> bool {
     std::env::var_os("PROBECOST_REQUIRE_AGENT").is_some_and(|value| value == "1")
-}
-
-/// What other eBPF programs are attached where the agent's would be, each in a
-/// few words. Empty where this process may not ask.
-pub fn others() -> Vec<String> {
-    let programs: Vec<_> = loaded_programs().filter_map(Result::ok).collect();
-    loaded_links()
-        .filter_map(Result::ok)
-        .filter_map(|link| {
-            let program = programs.iter().find(|p| p.id() == link.program_id())?;
-            let shared = matches!(
-                program.program_type(),
-                bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT
-                    | bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT
-                    | bpf_prog_type::BPF_PROG_TYPE_TRACING
-                    | bpf_prog_type::BPF_PROG_TYPE_LSM
-                    | bpf_prog_type::BPF_PROG_TYPE_CGROUP_SOCK_ADDR
-            );
-            let name = program.name_as_str().unwrap_or("without a name");
-            shared.then(|| format!("the eBPF program {name} (link {})", link.id()))
-        })
-        .collect()
-}
-
-/// Tries the rungs of one operation from the best down, and gives this process'
-/// id as the first that holds shows it.
-fn climb(
-    ebpf: &mut Ebpf,
-    ring: &mut Ring,
-    btf: Option<&Btf>,
-    operation: Operation,
-    first: Option<Rung>,
-) -> (Hook, Option<u32>) {
-    let rungs = operation.rungs();
-    let skip = rungs
-        .iter()
-        .position(|&rung| Some(rung) == first)
-        .unwrap_or(0);
-    let mut tried = Vec::new();
-    for &rung in &rungs[skip..] {
-        let held = ladder::load(ebpf, rung, btf)
-            .and_then(|()| ladder::attach(ebpf, rung))
-            .and_then(|links| {
-                let proof = ladder::prove(operation, ring);
-                drop(links);
-                proof
-            });
-        match held {
-            Ok(pid) => {
-                return (
-                    Hook {
-                        rung: Some(rung),
-                        tried,
-                    },
-                    Some(pid),
-                );
-            }
-            Err(error) => tried.push(Tried { rung, error }),
-        }
-    }
-    (Hook { rung: None, tried }, None)
-}
-
-impl Maps {
-    fn take(ebpf: &mut Ebpf) -> Result<Self, Obstacle> {
-        let mut take = |name| object::take_map(ebpf, name);
-        Ok(Self {
-            settings: take("SETTINGS")?.try_into().map_err(map_failed)?,
-            counters: take("COUNTERS")?.try_into().map_err(map_failed)?,
-            path_rules: take("PATH_RULES")?.try_into().map_err(map_failed)?,
-            inode_rules: take("INODE_RULES")?.try_into().map_err(map_failed)?,
-        })
-    }
-
-    fn write(&mut self, settings: &Settings) -> Result<(), Obstacle> {
-        self.settings.set(0, settings, 0).map_err(map_failed)
-    }
-
-    fn counters(&self, kind: u32) -> Result<Counters, Obstacle> {
-        let per_cpu = self.counters.get(&kind, 0).map_err(map_failed)?;
-        Ok(per_cpu
-            .iter()
-            .map(|&raw| Counters::from(raw))
-            .fold(Counters::default(), |sum, one| sum + one))
-    }
-
-    fn clear_counters(&mut self) -> Result<(), Obstacle> {
-        for kind in 0..2 {
-            let cpus = self.counters.get(&kind, 0).map_err(map_failed)?.len();
-            let zeros = aya::maps::PerCpuValues::try_from(vec![counters::Raw::ZERO; cpus])
-                .map_err(|error| Obstacle::new(error.to_string(), "report this"))?;
-            self.counters.set(kind, zeros, 0).map_err(map_failed)?;
-        }
-        Ok(())
-    }
-}
-
-fn stats(maps: &Maps, consumer: &Consumer) -> Result<Stats, Obstacle> {
-    Ok(Stats {
-        open: maps.counters(0)?,
-        connect: maps.counters(1)?,
-        received: consumer.received(),
-    })
-}
-
-fn drain(maps: &Maps, consumer: &Consumer, patience: Duration) -> Result<Stats, Obstacle> {
-    let submitted = stats(maps, consumer)?.total().submitted;
-    if !consumer.wait_for(submitted, patience) {
-        return Err(Obstacle::new(
-            format!(
-                "the consumer took {} of {submitted} records and then none for {} s",
-                consumer.received(),
-                patience.as_secs_f64()
-            ),
-            "give it a CPU of its own, or a sink that keeps up",
-        ));
-    }
-    stats(maps, consumer)
-}
-
-fn no_consumer(error: std::io::Error) -> Obstacle {
-    Obstacle::new(
-        format!("the consumer thread could not start: {error}"),
-        "name a CPU that this process may use",
-    )
-}
-
-fn cpu_time(consumer: &Consumer) -> Result<Duration, Obstacle> {
-    consumer.cpu_time().map_err(|error| {
-        Obstacle::new(
-            format!("the consumer's CPU time cannot be read: {error}"),
-            "mount /proc",
-        )
-    })
-}
-
-fn map_failed(error: MapError) -> Obstacle {
-    Obstacle::new(
-        format!("the agent cannot reach its maps: {error}"),
-        "run as root, or with CAP_BPF",
-    )
 }

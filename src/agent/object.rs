@@ -10,20 +10,18 @@ use super::ladder;
 use crate::host::{self, Obstacle};
 
 static AGENT: &[u8] = aya::include_bytes_aligned!("bpf/agent.bpf.o");
-static LOAD: &[u8] = aya::include_bytes_aligned!("bpf/load.bpf.o");
-static SPIN: &[u8] = aya::include_bytes_aligned!("bpf/spin.bpf.o");
 
 /// Creates the agent's maps and makes its programs ready to load.
-pub(super) fn load(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
+pub(crate) fn load(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
     with_ring(AGENT, btf, ring_bytes)
 }
 
-/// The program that submits records in any number.
-pub(super) fn load_generator(btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
-    with_ring(LOAD, btf, ring_bytes)
-}
-
-fn with_ring(object: &[u8], btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, Obstacle> {
+/// The same for another object with a ring.
+pub(crate) fn with_ring(
+    object: &[u8],
+    btf: Option<&Btf>,
+    ring_bytes: u32,
+) -> Result<Ebpf, Obstacle> {
     let page = rustix::param::page_size() as u32;
     if !ring_bytes.is_power_of_two() || ring_bytes < page {
         return Err(Obstacle::new(
@@ -38,17 +36,13 @@ fn with_ring(object: &[u8], btf: Option<&Btf>, ring_bytes: u32) -> Result<Ebpf, 
         .map_err(failed)
 }
 
-/// The program with a known cost.
-pub(super) fn load_spin() -> Result<Ebpf, Obstacle> {
-    EbpfLoader::new().load(SPIN).map_err(failed)
-}
-
-pub(super) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<Map, Obstacle> {
+/// The map called `name`.
+pub(crate) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<Map, Obstacle> {
     ebpf.take_map(name).ok_or_else(|| lacks(name))
 }
 
 /// The refusal where the object and this code no longer fit each other.
-pub(super) fn lacks(name: &str) -> Obstacle {
+pub(crate) fn lacks(name: &str) -> Obstacle {
     Obstacle::new(
         format!("the eBPF object holds no {name}"),
         "rebuild it with tools/build-bpf",
@@ -56,7 +50,7 @@ pub(super) fn lacks(name: &str) -> Obstacle {
 }
 
 /// The id of a cgroup (v2), and how deep it lies below the root.
-pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
+pub(crate) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
     let root = host::cgroup2_mount()?;
     let below = path.strip_prefix(&root).map_err(|_| {
         Obstacle::new(
@@ -70,7 +64,8 @@ pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
     Ok((id, below.components().count() as u32))
 }
 
-fn failed(error: EbpfError) -> Obstacle {
+/// The obstacle where the kernel refuses an object's maps.
+pub(crate) fn failed(error: EbpfError) -> Obstacle {
     Obstacle::new(
         format!(
             "the kernel did not take the agent's maps ({})",

@@ -13,7 +13,7 @@ const OPEN: u8 = 0;
 const CONNECT: u8 = 1;
 const UNREADABLE: u16 = 1;
 const CUT: u16 = 2;
-pub(super) const FLAG_HAS_FILE: u16 = 4;
+pub(crate) const FLAG_HAS_FILE: u16 = 4;
 const LENGTH_AT: usize = std::mem::offset_of!(Header, length);
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -47,7 +47,7 @@ pub enum Target<'a> {
     Address(SocketAddr),
 }
 
-/// A file, whatever its names.
+/// A file, whatever its names (`struct rule_inode`).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -56,6 +56,9 @@ pub struct FileId {
     inode: U64,
     device: U64,
 }
+
+// SAFETY: bytes only, and no padding between them.
+unsafe impl aya::Pod for FileId {}
 
 impl FileId {
     /// The file with this inode number on this device (as the kernel numbers
@@ -135,7 +138,7 @@ impl<'a> Record<'a> {
     }
 
     /// Which kind of call it was, the index of its hook's counters.
-    pub(super) fn kind(&self) -> u8 {
+    pub(crate) fn kind(&self) -> u8 {
         self.header.kind
     }
 
@@ -186,7 +189,7 @@ impl<'a> Record<'a> {
         self.header.lost.get()
     }
 
-    pub(super) fn raw_comm(&self) -> &'a [u8; 16] {
+    pub(crate) fn raw_comm(&self) -> &'a [u8; 16] {
         &self.header.comm
     }
 

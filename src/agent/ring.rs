@@ -19,7 +19,7 @@ const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 
 /// The reading end of a ring. There is one for each ring.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     map: MapData,
     /// One page that we write: how far the records have been given back.
     consumer: Mapping,
@@ -32,7 +32,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(map: Map) -> Result<Self, MapError> {
+    pub(crate) fn new(map: Map) -> Result<Self, MapError> {
         let Map::RingBuf(map) = map else {
             return Err(MapError::InvalidMapType { map_type: 0 });
         };
@@ -58,7 +58,7 @@ impl Ring {
     /// Hands up to `most` records to `take`, oldest first, and gives their room
     /// back. Fewer mean that the ring is empty, or that the next record is still
     /// being written. Gives how many there were.
-    pub(super) fn read(&mut self, most: u64, mut take: impl FnMut(&[u8])) -> u64 {
+    pub(crate) fn read(&mut self, most: u64, mut take: impl FnMut(&[u8])) -> u64 {
         let stretch = self.bytes / 8;
         let mut returned = self.position;
         let mut end = self.reserved();
@@ -90,7 +90,7 @@ impl Ring {
     /// Whether something has come since all was read. To be asked before
     /// waiting: the kernel wakes nobody for a record that it submits before it
     /// sees the room of the last one given back.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         fence(Ordering::SeqCst);
         self.position == self.reserved()
     }

@@ -92,7 +92,7 @@ impl Default for Options {
 /// `struct settings`, as the programs read it.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub on: u32,
     pub match_all: u32,
     pub tgid: u32,
@@ -109,14 +109,33 @@ pub(super) struct Settings {
 // SAFETY: integers only, and no padding between them.
 unsafe impl aya::Pod for Settings {}
 
+impl Settings {
+    /// Every call of every process is an event, with all its fields.
+    pub(crate) fn everything() -> Self {
+        Self {
+            on: 1,
+            match_all: 1,
+            tgid: 0,
+            excluded_tid: 0,
+            cgroup: 0,
+            cgroup_level: 0,
+            path_rules: 0,
+            inode_rules: 0,
+            sample: 1,
+            fields: Fields::ALL.bits(),
+            wakeup_bytes: 0,
+        }
+    }
+}
+
 impl Fields {
-    pub(super) fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         self.0
     }
 }
 
 impl Wakeup {
-    pub(super) fn bytes(self) -> u32 {
+    pub(crate) fn bytes(self) -> u32 {
         match self {
             Self::Never => 0,
             Self::Default => 1,

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Timer};
-use crate::agent::Spinner;
+use crate::instrument::Spinner;
 use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
 use crate::workload::Getppid;
 

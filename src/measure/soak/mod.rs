@@ -14,12 +14,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Failure;
 use super::worker::pin_workload;
-use crate::agent::pipeline::{
-    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer,
-};
-use crate::agent::{Agent, Load, Options};
+use crate::agent::{Agent, Options};
 use crate::gate::AgentBudgets;
 use crate::host::{Host, Obstacle, Watch};
+use crate::instrument::RecordLoad;
+use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
 
 use age::{Aged, Ages};
 pub use report::{Report, Settings, Totals};
@@ -121,12 +120,12 @@ pub fn soak(
 }
 
 /// The load, its records going through the whole pipeline.
-fn start(request: &Request, ages: &Ages) -> Result<Load, Obstacle> {
+fn start(request: &Request, ages: &Ages) -> Result<RecordLoad, Obstacle> {
     let pid = Agent::start(Options::default())?.pid();
     let registry = Registry::new(Policy::from_iter([Pattern::Below((*b"/load").into())]));
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
     let pipeline = Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output);
-    Load::start(pid, &request.options, Aged::new(pipeline, ages))
+    RecordLoad::start(pid, &request.options, Aged::new(pipeline, ages))
 }
 
 /// How long this machine has been suspended since it was switched on, in seconds.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::age::Ages;
-use crate::agent::{Load, Stats};
+use crate::agent::Stats;
 use crate::host::Obstacle;
+use crate::instrument::RecordLoad;
 use crate::measure::usage::{Footprint, context_switches, descriptors};
 
 /// What was seen between two looks.
@@ -69,7 +70,7 @@ struct Totals {
 
 impl Sampler {
     /// Begins now, with room for so many samples.
-    pub(super) fn start(load: &Load, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
+    pub(super) fn start(load: &RecordLoad, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
         // Written once, so that filling it later is no growth of the process.
         let mut samples = vec![Sample::BLANK; room + 1];
         samples.clear();
@@ -88,7 +89,7 @@ impl Sampler {
     }
 
     /// Looks.
-    pub(super) fn look(&mut self, load: &Load, ages: &Ages) -> Result<(), Obstacle> {
+    pub(super) fn look(&mut self, load: &RecordLoad, ages: &Ages) -> Result<(), Obstacle> {
         let now = Totals::read(load)?;
         let seconds = (now.at - self.last.at).as_secs_f64();
         let counts = now.stats.open - self.last.stats.open;
@@ -117,7 +118,7 @@ impl Sampler {
 }
 
 impl Totals {
-    fn read(load: &Load) -> Result<Self, Obstacle> {
+    fn read(load: &RecordLoad) -> Result<Self, Obstacle> {
         Ok(Self {
             cpu: load.consumer_cpu_time()?,
             context_switches: context_switches().map_err(unread)?,

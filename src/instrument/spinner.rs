@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use aya::Ebpf;
 use aya::maps::{Array, MapData};
+use aya::{Ebpf, EbpfLoader};
 
-use super::ladder::{self, Link};
-use super::object;
+use crate::agent::ladder::{self, Link, Rung};
+use crate::agent::maps::map_failed;
+use crate::agent::object;
 use crate::host::Obstacle;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../agent/bpf/spin.bpf.o");
 
 /// `struct spin`.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +34,18 @@ pub struct Spinner {
 
 impl Spinner {
     /// Attaches the program, spinning for no time. `pid` is this process as the
-    /// kernel knows it (see [`Agent::pid`](super::Agent::pid)).
+    /// kernel knows it (see [`Agent::pid`](crate::agent::Agent::pid)).
     pub fn start(pid: u32) -> Result<Self, Obstacle> {
-        let mut ebpf = object::load_spin()?;
+        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(object::failed)?;
         let target = object::take_map(&mut ebpf, "SPIN")?;
-        let link = ladder::attach_spin(&mut ebpf)
-            .map_err(|error| Obstacle::new(format!("spin: {error}"), "run as root"))?;
+        let program = ladder::program(&mut ebpf, "spin");
+        let link = program.and_then(|program| {
+            ladder::load_one(program, Rung::RawTpSysEnter, None)?;
+            ladder::attach_one(program, Rung::RawTpSysEnter)
+        });
+        let link = link.map_err(|error| Obstacle::new(format!("spin: {error}"), "run as root"))?;
         let mut spinner = Self {
-            target: target.try_into().map_err(super::map_failed)?,
+            target: target.try_into().map_err(map_failed)?,
             tgid: pid,
             _link: link,
             _ebpf: ebpf,
@@ -53,6 +60,6 @@ impl Spinner {
             tgid: self.tgid,
             target_ns: u32::try_from(spin.as_nanos()).unwrap_or(u32::MAX),
         };
-        self.target.set(0, spin, 0).map_err(super::map_failed)
+        self.target.set(0, spin, 0).map_err(map_failed)
     }
 }

@@ -5,17 +5,22 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::maps::{Array, MapData};
 
-use super::consumer::Consumer;
-use super::ladder::{self, Link};
-use super::ring::Ring;
-use super::settings::{Fields, Options, Settings};
-use super::{Maps, Stats, map_failed, object};
+use crate::agent::consumer::{Consumer, PATIENCE};
+use crate::agent::ladder::{self, Link, Rung};
+use crate::agent::maps::{Maps, map_failed};
+use crate::agent::ring::Ring;
+use crate::agent::settings::Settings;
+use crate::agent::{Options, Sink, Stats, object};
 use crate::host::Obstacle;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../agent/bpf/load.bpf.o");
+const PROGRAM: &str = "load";
+const RUNG: Rung = Rung::TpBtfSysEnter;
 
 /// Hooks `getppid` of this process: every call submits a stated number of the
 /// agent's own records of 64 bytes. They go to a sink, as the agent's do; calls
 /// of the consumer's own thread submit none. Gone when dropped.
-pub struct Load {
+pub struct RecordLoad {
     consumer: Consumer,
     maps: Maps,
     per_call: Array<MapData, u32>,
@@ -23,34 +28,29 @@ pub struct Load {
     ebpf: Ebpf,
 }
 
-impl Load {
+impl RecordLoad {
     /// The most records that one call submits.
     pub const MOST_PER_CALL: u32 = 64;
 
     /// Attaches the program, one record a call. `pid` is this process as the
-    /// kernel knows it (see [`Agent::pid`](super::Agent::pid)); of the options,
+    /// kernel knows it (see [`Agent::pid`](crate::agent::Agent::pid)); of the options,
     /// scope and sample rate mean nothing here.
-    pub fn start(pid: u32, options: &Options, sink: impl super::Sink) -> Result<Self, Obstacle> {
+    pub fn start(pid: u32, options: &Options, sink: impl Sink) -> Result<Self, Obstacle> {
         let btf = ladder::kernel_types();
-        let mut ebpf = object::load_generator(btf.as_ref(), options.ring_bytes)?;
+        let mut ebpf = object::with_ring(OBJECT, btf.as_ref(), options.ring_bytes)?;
         let mut maps = Maps::take(&mut ebpf)?;
         let ring = Ring::new(object::take_map(&mut ebpf, "RING")?).map_err(map_failed)?;
         let per_call = object::take_map(&mut ebpf, "RECORDS_PER_CALL")?;
-        let consumer = Consumer::spawn(ring, options, sink).map_err(super::no_consumer)?;
+        let consumer = Consumer::spawn(ring, options, sink)?;
         maps.write(&Settings {
-            on: 1,
-            match_all: 1,
             tgid: pid,
             excluded_tid: consumer.tid(),
-            cgroup: 0,
-            cgroup_level: 0,
-            path_rules: 0,
-            inode_rules: 0,
-            sample: 1,
-            fields: Fields::ALL.bits(),
             wakeup_bytes: options.wakeup.bytes(),
+            ..Settings::everything()
         })?;
-        ladder::load_generator(&mut ebpf, btf.as_ref()).map_err(does_not_hold)?;
+        ladder::program(&mut ebpf, PROGRAM)
+            .and_then(|program| ladder::load_one(program, RUNG, btf.as_ref()))
+            .map_err(does_not_hold)?;
         let mut load = Self {
             consumer,
             maps,
@@ -66,7 +66,9 @@ impl Load {
     /// Hooks the calls again. Nothing to do if they are hooked.
     pub fn attach(&mut self) -> Result<(), Obstacle> {
         if self.link.is_none() {
-            self.link = Some(ladder::attach_generator(&mut self.ebpf).map_err(does_not_hold)?);
+            let program = ladder::program(&mut self.ebpf, PROGRAM);
+            let link = program.and_then(|program| ladder::attach_one(program, RUNG));
+            self.link = Some(link.map_err(does_not_hold)?);
         }
         Ok(())
     }
@@ -89,7 +91,7 @@ impl Load {
 
     /// The counts so far, the records as opens.
     pub fn stats(&self) -> Result<Stats, Obstacle> {
-        super::stats(&self.maps, &self.consumer)
+        self.maps.stats(self.consumer.received())
     }
 
     /// How many records the consumer has taken.
@@ -100,12 +102,14 @@ impl Load {
     /// Waits until the consumer has taken every record submitted so far, and
     /// gives the counts. Fails where the consumer stalls.
     pub fn drain(&self) -> Result<Stats, Obstacle> {
-        super::drain(&self.maps, &self.consumer, super::DRAIN_PATIENCE)
+        let submitted = self.stats()?.total().submitted;
+        self.consumer.wait_for(submitted, PATIENCE)?;
+        self.stats()
     }
 
     /// The CPU time that the consumer thread has used.
     pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
-        super::cpu_time(&self.consumer)
+        self.consumer.cpu_time()
     }
 
     /// Keeps the consumer from reading, or lets it go on.

@@ -1,42 +1,19 @@
-//! What the agent does with a record, from the ring's bytes to a sink:
-//! decode → note losses → match → enrich → aggregate → output.
-//!
-//! Matching goes before enriching, so that only what matters is looked up. In the
-//! steady state (processes and targets known) nothing is allocated.
-
-mod aggregate;
-mod batch;
-mod cgroups;
-mod encode;
-mod hashing;
-mod losses;
-mod output;
-mod policy;
-mod processes;
-mod registry;
-mod sample;
-mod workers;
+//! The way of one record, on one thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-
-pub use aggregate::{Aggregate, Row};
-pub use batch::{Batch, Pool};
-pub use cgroups::Cgroups;
-pub use encode::{Binary, Encode, Event, Json};
-pub use hashing::Hashing;
-pub use losses::Losses;
-pub use output::{Output, Writer};
-pub use policy::{Pattern, Policy, Verdict};
-pub use processes::{Process, Processes};
-pub use registry::Registry;
-pub use sample::Sample;
-pub use workers::{BATCH, Workers};
-
-use super::Sink;
-use super::record::Record;
+use super::aggregate::Aggregate;
+use super::cgroups::Cgroups;
+use super::encode::Event;
+use super::hashing::Hashing;
+use super::losses::Losses;
+use super::output::Output;
+use super::policy::{Policy, Verdict};
+use super::processes::Processes;
+use super::registry::Registry;
+use super::tally::{Tally, Watch};
+use crate::agent::Sink;
+use crate::agent::record::Record;
 
 /// The most processes that a pipeline knows at a time.
 const MOST_PROCESSES: usize = 32_768;
@@ -54,23 +31,6 @@ pub struct Pipeline<O> {
     output: O,
     tally: Tally,
     watch: Watch,
-}
-
-/// What a pipeline has counted. Always decoded = matched + unmatched + trusted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// Records that were whole.
-    pub decoded: u64,
-    /// Those that were not, and were skipped.
-    pub malformed: u64,
-    /// Events that a rule named; the output has them.
-    pub matched: u64,
-    /// Events that no rule named.
-    pub unmatched: u64,
-    /// Events from trusted cgroups.
-    pub trusted: u64,
-    /// Records that the kernel is known to have lost.
-    pub lost: u64,
 }
 
 impl<O: Output> Pipeline<O> {
@@ -164,45 +124,13 @@ impl<O: Output + Send + 'static> Sink for Pipeline<O> {
     }
 }
 
-/// The counts of a pipeline that runs on another thread, as of its last batch.
-#[derive(Debug, Clone, Default)]
-pub struct Watch {
-    counts: Arc<[AtomicU64; 6]>,
-}
-
-impl Watch {
-    fn publish(&self, tally: &Tally) {
-        let values = [
-            tally.decoded,
-            tally.malformed,
-            tally.matched,
-            tally.unmatched,
-            tally.trusted,
-            tally.lost,
-        ];
-        for (count, value) in self.counts.iter().zip(values) {
-            count.store(value, Ordering::Relaxed);
-        }
-    }
-
-    /// The counts. Each is exact; together they may straddle two batches.
-    pub fn tally(&self) -> Tally {
-        let [decoded, malformed, matched, unmatched, trusted, lost] =
-            std::array::from_fn(|i| self.counts[i].load(Ordering::Relaxed));
-        Tally {
-            decoded,
-            malformed,
-            matched,
-            unmatched,
-            trusted,
-            lost,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::encode::Binary;
+    use crate::pipeline::output::Writer;
+    use crate::pipeline::policy::Pattern;
+    use crate::pipeline::sample::Sample;
 
     fn pipeline(patterns: Vec<Pattern>) -> Pipeline<Writer<Binary, Vec<u8>>> {
         let registry = Registry::new(patterns.into_iter().collect());
@@ -257,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_registered_meanwhile_holds_from_the_next_batch_on() {
+    fn a_pattern_registered_meanwhile_holds_from_the_next_batch_on() {
         let mut pipeline = pipeline(vec![]);
         let registry = pipeline.registry.clone();
         registry.register([Pattern::Path((*b"/a").into())]);
@@ -265,40 +193,5 @@ mod tests {
         pipeline.flush();
         pipeline.take(&open("/a", 0));
         assert_eq!(pipeline.tally().matched, 1);
-    }
-
-    #[test]
-    fn workers_do_together_what_one_pipeline_does() {
-        let rules = || vec![Pattern::Below((*b"/x").into())];
-        let records: Vec<Vec<u8>> = (0..10_000)
-            .map(|i| match i % 10 {
-                9 => vec![0; i % 70],
-                _ => open(["/x/a", "/x/b", "/y"][i % 3], i as u32 / 100),
-            })
-            .collect();
-        let mut one = pipeline(rules());
-        let mut workers = Workers::start((0..3).map(|_| pipeline(rules())).collect()).unwrap();
-        for record in &records {
-            one.take(record);
-            Sink::take(&mut workers, record);
-        }
-        one.flush();
-        let mut pipelines = workers.finish();
-        let mut sum = pipelines.pop().unwrap();
-        for other in &pipelines {
-            sum.merge(other);
-        }
-        assert_eq!(pipelines.len(), 2);
-        assert_eq!(sum.tally(), one.tally());
-        let counts = |pipeline: &Pipeline<_>| {
-            let mut rows: Vec<_> = pipeline
-                .aggregate()
-                .rows()
-                .map(|row| (row.target.clone(), row.events))
-                .collect();
-            rows.sort();
-            rows
-        };
-        assert_eq!(counts(&sum), counts(&one));
     }
 }

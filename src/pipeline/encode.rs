@@ -127,8 +127,8 @@ impl Binary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
-    use crate::agent::pipeline::{Cgroups, Hashing, Processes};
+    use crate::pipeline::sample::Sample;
+    use crate::pipeline::{Cgroups, Hashing, Processes};
 
     fn encoded(encode: impl Encode, samples: &[Sample]) -> Vec<u8> {
         let mut processes = Processes::new(9, Cgroups::new(None), Hashing::random());

@@ -44,7 +44,7 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
+    use crate::pipeline::sample::Sample;
 
     fn note(losses: &mut Losses, cpu: u16, kind: u8, lost: u32) {
         let path = match kind {

@@ -5,7 +5,8 @@ use hashbrown::{HashMap, HashSet};
 use super::hashing::Hashing;
 use crate::agent::record::{FileId, Record, Target};
 
-/// A rule of the pipeline's policy. Like the kernel side's, it never denies.
+/// Events that matter, or never do. Like a rule of the kernel's side, it denies
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
     /// Opens of exactly this path.
@@ -24,28 +25,28 @@ pub enum Pattern {
 /// What the policy makes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// A rule names it.
+    /// A pattern names it.
     Matched,
-    /// No rule names it.
+    /// No pattern names it.
     Unmatched,
     /// It comes from a trusted cgroup.
     Trusted,
 }
 
-/// A set of rules. One look-up costs the same however many rules there are.
+/// A set of patterns. One look-up costs the same however many there are.
 #[derive(Debug, Clone)]
 pub struct Policy {
     paths: HashMap<Box<[u8]>, Reach, Hashing>,
     files: HashSet<FileId, Hashing>,
     trusted: HashSet<u64, Hashing>,
-    /// The lengths of the directories with a rule, so that a path is cut only
+    /// The lengths of the directories with a pattern, so that a path is cut only
     /// where one of them can end.
     directories: Lengths,
     connects: bool,
     patterns: usize,
 }
 
-/// What the rules of one path take in.
+/// What the patterns of one path take in.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reach {
     itself: bool,
@@ -53,7 +54,7 @@ struct Reach {
 }
 
 impl Policy {
-    /// No rule: nothing matches.
+    /// No pattern: nothing matches.
     pub fn new(hashing: Hashing) -> Self {
         Self {
             paths: HashMap::with_hasher(hashing.clone()),
@@ -65,17 +66,17 @@ impl Policy {
         }
     }
 
-    /// How many rules have been added.
+    /// How many patterns have been added.
     pub fn len(&self) -> usize {
         self.patterns
     }
 
-    /// Whether there is no rule.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.patterns == 0
     }
 
-    /// Adds a rule; one that is there already changes nothing but
+    /// Adds a pattern; one that is there already changes nothing but
     /// [`len`](Self::len).
     pub fn add(&mut self, pattern: Pattern) {
         self.patterns += 1;
@@ -169,7 +170,7 @@ impl FromIterator<Pattern> for Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
+    use crate::pipeline::sample::Sample;
 
     fn judge(patterns: Vec<Pattern>, sample: Sample) -> Verdict {
         let bytes = sample.bytes();
@@ -186,52 +187,58 @@ mod tests {
 
     #[test]
     fn a_path_matches_itself_only() {
-        let rules = || vec![Pattern::Path((*b"/etc/hosts").into())];
-        assert_eq!(judge(rules(), open("/etc/hosts")), Verdict::Matched);
-        assert_eq!(judge(rules(), open("/etc/hosts2")), Verdict::Unmatched);
-        assert_eq!(judge(rules(), open("/etc/host")), Verdict::Unmatched);
-        assert_eq!(judge(rules(), open("/etc/hosts/x")), Verdict::Unmatched);
+        let patterns = || vec![Pattern::Path((*b"/etc/hosts").into())];
+        assert_eq!(judge(patterns(), open("/etc/hosts")), Verdict::Matched);
+        assert_eq!(judge(patterns(), open("/etc/hosts2")), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), open("/etc/host")), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), open("/etc/hosts/x")), Verdict::Unmatched);
     }
 
     #[test]
     fn a_directory_takes_in_what_lies_below() {
         for written in ["/etc", "/etc/"] {
-            let rules = || vec![Pattern::Below(written.as_bytes().into())];
-            assert_eq!(judge(rules(), open("/etc/ssl/certs/a")), Verdict::Matched);
-            assert_eq!(judge(rules(), open("/etc")), Verdict::Matched);
-            assert_eq!(judge(rules(), open("/etcetera")), Verdict::Unmatched);
-            assert_eq!(judge(rules(), open("/usr/etc/x")), Verdict::Unmatched);
+            let patterns = || vec![Pattern::Below(written.as_bytes().into())];
+            assert_eq!(
+                judge(patterns(), open("/etc/ssl/certs/a")),
+                Verdict::Matched
+            );
+            assert_eq!(judge(patterns(), open("/etc")), Verdict::Matched);
+            assert_eq!(judge(patterns(), open("/etcetera")), Verdict::Unmatched);
+            assert_eq!(judge(patterns(), open("/usr/etc/x")), Verdict::Unmatched);
         }
         let root = vec![Pattern::Below((*b"/").into())];
         assert_eq!(judge(root, open("/anything")), Verdict::Matched);
         let long = format!("/{}", "d".repeat(200));
-        let rules = vec![Pattern::Below(long.as_bytes().into())];
-        assert_eq!(judge(rules, open(&format!("{long}/f"))), Verdict::Matched);
+        let patterns = vec![Pattern::Below(long.as_bytes().into())];
+        assert_eq!(
+            judge(patterns, open(&format!("{long}/f"))),
+            Verdict::Matched
+        );
     }
 
     #[test]
     fn a_file_matches_under_any_name() {
-        let rules = || vec![Pattern::File(FileId::new(7, 8))];
+        let patterns = || vec![Pattern::File(FileId::new(7, 8))];
         let named = |file| Sample {
             file,
             ..open("/some/name")
         };
-        assert_eq!(judge(rules(), named(Some((7, 8)))), Verdict::Matched);
-        assert_eq!(judge(rules(), named(Some((8, 7)))), Verdict::Unmatched);
-        assert_eq!(judge(rules(), named(None)), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), named(Some((7, 8)))), Verdict::Matched);
+        assert_eq!(judge(patterns(), named(Some((8, 7)))), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), named(None)), Verdict::Unmatched);
     }
 
     #[test]
-    fn trust_goes_before_every_rule() {
-        let rules = |cgroup| {
+    fn trust_goes_before_every_pattern() {
+        let patterns = |cgroup| {
             vec![
                 Pattern::Below((*b"/").into()),
                 Pattern::TrustedCgroup(cgroup),
             ]
         };
         let cgroup = Sample::default().cgroup;
-        assert_eq!(judge(rules(cgroup), open("/x")), Verdict::Trusted);
-        assert_eq!(judge(rules(cgroup + 1), open("/x")), Verdict::Matched);
+        assert_eq!(judge(patterns(cgroup), open("/x")), Verdict::Trusted);
+        assert_eq!(judge(patterns(cgroup + 1), open("/x")), Verdict::Matched);
     }
 
     #[test]
@@ -246,17 +253,17 @@ mod tests {
         assert_eq!(judge(paths, connect()), Verdict::Unmatched);
     }
 
-    /// The one look-up and the rules read one by one say the same.
+    /// The one look-up and the patterns read one by one say the same.
     #[test]
-    fn a_thousand_rules_agree_with_reading_them_one_by_one() {
+    fn a_thousand_patterns_agree_with_reading_them_one_by_one() {
         let mut random = fastrand::Rng::with_seed(4);
         let mut name = || {
             (0..random.usize(1..5))
                 .map(|_| format!("/{}", ["a", "bb", "c", "dd"][random.usize(..4)]))
                 .collect::<String>()
         };
-        let rules: Vec<(String, bool)> = (0..1000).map(|i| (name(), i % 3 == 0)).collect();
-        let some = &rules[..30];
+        let patterns: Vec<(String, bool)> = (0..1000).map(|i| (name(), i % 3 == 0)).collect();
+        let some = &patterns[..30];
         let policy: Policy = some
             .iter()
             .map(|(path, below)| {
@@ -269,7 +276,7 @@ mod tests {
             })
             .collect();
         let mut matched = 0;
-        for (path, _) in &rules {
+        for (path, _) in &patterns {
             let expected = some.iter().any(|(rule, below)| {
                 path == rule || (*below && path.starts_with(&format!("{rule}/")))
             });

@@ -89,7 +89,7 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
+    use crate::pipeline::sample::Sample;
 
     fn learn(processes: &mut Processes, sample: &Sample) -> Process {
         let bytes = sample.bytes();

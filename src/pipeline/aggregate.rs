@@ -144,7 +144,7 @@ fn hash(hashing: &Hashing, kind: u8, pid: u32, target: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
+    use crate::pipeline::sample::Sample;
 
     fn add(aggregate: &mut Aggregate, pid: u32, path: &str, time_ns: u64) {
         let sample = Sample {

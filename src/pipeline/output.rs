@@ -61,9 +61,9 @@ impl<E: Encode, W: Write> Output for Writer<E, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pipeline::sample::Sample;
-    use crate::agent::pipeline::{Cgroups, Hashing, Json, Processes};
     use crate::agent::record::Record;
+    use crate::pipeline::sample::Sample;
+    use crate::pipeline::{Cgroups, Hashing, Json, Processes};
 
     /// Counts the writes; fails from the third on.
     #[derive(Default)]

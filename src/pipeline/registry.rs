@@ -26,7 +26,7 @@ impl Registry {
         Arc::clone(&current)
     }
 
-    /// Adds rules. Those who apply the policy see all of them or none. The
+    /// Adds patterns. Those who apply the policy see all of them or none. The
     /// policy is copied if somebody is applying it.
     pub fn register(&self, patterns: impl IntoIterator<Item = Pattern>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rule_is_lost_between_two_who_register() {
+    fn no_pattern_is_lost_between_two_who_register() {
         let registry = Registry::new(Policy::from_iter([]));
         std::thread::scope(|scope| {
             for thread in 0..4 {

@@ -1,39 +1,33 @@
-//! The audit policy: which calls become events.
+//! The kernel's side of the policy: which calls become events at all. What of
+//! these matters is said in user space, by the patterns of `pipeline`.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::record::FileId;
 use crate::host::Obstacle;
 
 /// The words of a path rule; a path of up to 255 bytes fits.
 pub(super) const PATH_WORDS: usize = 32;
 
-/// A rule of the audit policy. No rule ever denies a call.
+/// A rule of the programs. No rule ever denies a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// Opens of exactly this path, as the caller writes it (an LSM rung sees
     /// the resolved path).
     Path(PathBuf),
-    /// Opens of the file with this inode number on this device, under any
-    /// name. Only the LSM rung sees inodes.
-    Inode {
-        /// The inode number.
-        inode: u64,
-        /// The device, as the kernel numbers it (major << 20 | minor).
-        device: u64,
-    },
+    /// Opens of this file under any name. Only the LSM rung sees files.
+    File(FileId),
 }
 
 impl Rule {
-    /// The inode rule for the file that `path` names now.
-    pub fn inode_of(path: &Path) -> std::io::Result<Self> {
+    /// The rule for the file that `path` names now.
+    pub fn file_at(path: &Path) -> std::io::Result<Self> {
         let file = std::fs::metadata(path)?;
         let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
-        Ok(Self::Inode {
-            inode: file.ino(),
-            device: u64::from(major) << 20 | u64::from(minor),
-        })
+        let device = u64::from(major) << 20 | u64::from(minor);
+        Ok(Self::File(FileId::new(file.ino(), device)))
     }
 }
 
@@ -58,7 +52,7 @@ impl PathKey {
                     bytes.len()
                 ),
                 format!(
-                    "the kernel side matches at most {} bytes; use an inode rule",
+                    "the kernel side matches at most {} bytes; use a file rule",
                     PATH_WORDS * 8 - 1
                 ),
             ));
@@ -86,17 +80,6 @@ impl PathKey {
     }
 }
 
-/// `struct rule_inode`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(super) struct InodeKey {
-    pub inode: u64,
-    pub device: u64,
-}
-
-// SAFETY: integers only.
-unsafe impl aya::Pod for InodeKey {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +98,7 @@ mod tests {
     fn a_path_too_long_is_refused_with_a_way_out() {
         let long = PathBuf::from("/".repeat(256));
         let refusal = PathKey::new(&long).unwrap_err();
-        assert!(refusal.remedy.contains("inode"), "{refusal}");
+        assert!(refusal.remedy.contains("file rule"), "{refusal}");
         assert!(PathKey::new(&PathBuf::from("/".repeat(255))).is_ok());
     }
 }

@@ -4,8 +4,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::batch::{Batch, Pool};
+use super::flow::Pipeline;
 use super::output::Output;
-use super::{Pipeline, Sink};
+use crate::agent::Sink;
 
 /// How many records go to a worker at a time.
 pub const BATCH: usize = 256;
@@ -16,7 +17,7 @@ const WAITING: usize = 16;
 
 /// Deals records out to worker threads, each with a pipeline of its own.
 pub struct Workers<O> {
-    crew: Vec<Worker<O>>,
+    threads: Vec<Worker<O>>,
     next: usize,
     current: Batch,
     pool: Pool,
@@ -34,7 +35,7 @@ impl<O: Output + Send + 'static> Workers<O> {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         let pool = Pool::default();
-        let crew = pipelines
+        let threads = pipelines
             .into_iter()
             .map(|mut pipeline| {
                 let (queue, batches) = sync_channel::<Batch>(WAITING);
@@ -54,7 +55,7 @@ impl<O: Output + Send + 'static> Workers<O> {
             })
             .collect::<std::io::Result<_>>()?;
         Ok(Self {
-            crew,
+            threads,
             next: 0,
             current: pool.take(),
             pool,
@@ -65,7 +66,7 @@ impl<O: Output + Send + 'static> Workers<O> {
     /// pipelines back; that of a worker that panicked is missing.
     pub fn finish(mut self) -> Vec<Pipeline<O>> {
         self.flush();
-        self.crew
+        self.threads
             .into_iter()
             .map(|worker| {
                 drop(worker.queue);
@@ -80,8 +81,8 @@ impl<O: Output + Send + 'static> Workers<O> {
     fn hand_on(&mut self) {
         let batch = std::mem::replace(&mut self.current, self.pool.take());
         // A worker whose thread is gone has panicked and said so.
-        let _ = self.crew[self.next].queue.send(batch);
-        self.next = (self.next + 1) % self.crew.len();
+        let _ = self.threads[self.next].queue.send(batch);
+        self.next = (self.next + 1) % self.threads.len();
     }
 }
 
@@ -97,5 +98,61 @@ impl<O: Output + Send + 'static> Sink for Workers<O> {
         if !self.current.is_empty() {
             self.hand_on();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Registry, Sample, Writer};
+
+    fn pipeline() -> Pipeline<Writer<Binary, Vec<u8>>> {
+        let patterns = [Pattern::Below((*b"/x").into())];
+        let registry = Registry::new(patterns.into_iter().collect());
+        let output = Writer::new(Binary, Vec::new(), 4096);
+        Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
+    }
+
+    fn open(path: &str, lost: u32) -> Vec<u8> {
+        let sample = Sample {
+            path: path.into(),
+            lost,
+            ..Sample::default()
+        };
+        sample.bytes()
+    }
+
+    #[test]
+    fn workers_do_together_what_one_pipeline_does() {
+        let records: Vec<Vec<u8>> = (0..10_000)
+            .map(|i| match i % 10 {
+                9 => vec![0; i % 70],
+                _ => open(["/x/a", "/x/b", "/y"][i % 3], i as u32 / 100),
+            })
+            .collect();
+        let mut one = pipeline();
+        let mut workers = Workers::start((0..3).map(|_| pipeline()).collect()).unwrap();
+        for record in &records {
+            one.take(record);
+            Sink::take(&mut workers, record);
+        }
+        one.flush();
+        let mut pipelines = workers.finish();
+        let mut sum = pipelines.pop().unwrap();
+        for other in &pipelines {
+            sum.merge(other);
+        }
+        assert_eq!(pipelines.len(), 2);
+        assert_eq!(sum.tally(), one.tally());
+        let counts = |pipeline: &Pipeline<_>| {
+            let mut rows: Vec<_> = pipeline
+                .aggregate()
+                .rows()
+                .map(|row| (row.target.clone(), row.events))
+                .collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(counts(&sum), counts(&one));
     }
 }

@@ -1,0 +1,163 @@
+//! Climbing the ladder of an operation: each rung is proven before it is trusted.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::unix::ffi::OsStrExt;
+
+use aya::{Btf, Ebpf};
+use serde::Serialize;
+
+use super::ladder::{self, Operation, Rung};
+use super::record::{Record, Target};
+use super::ring::Ring;
+
+/// A rung that did not hold, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    /// The rung.
+    pub rung: Rung,
+    /// Why it did not hold: one line.
+    pub error: String,
+}
+
+/// What climbing the ladder of one operation came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Hook {
+    /// The rung taken; none where all failed.
+    pub rung: Option<Rung>,
+    /// Those that failed before it.
+    pub tried: Vec<Tried>,
+}
+
+impl Hook {
+    /// All failures in one sentence.
+    pub fn failures(&self) -> String {
+        self.tried
+            .iter()
+            .map(|tried| format!("{}: {}", tried.rung.name(), tried.error))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+}
+
+/// The rung of each operation.
+#[derive(Debug, Clone, Serialize)]
+pub struct Hooks {
+    /// How opens are hooked.
+    pub open: Hook,
+    /// How connects are hooked.
+    pub connect: Hook,
+}
+
+impl Hooks {
+    /// The one of this operation.
+    pub fn of(&self, operation: Operation) -> &Hook {
+        match operation {
+            Operation::Open => &self.open,
+            Operation::Connect => &self.connect,
+        }
+    }
+}
+
+/// Tries the rungs of one operation from the best down, and gives this process'
+/// id as the first that holds shows it.
+pub(super) fn climb(
+    ebpf: &mut Ebpf,
+    ring: &mut Ring,
+    btf: Option<&Btf>,
+    operation: Operation,
+    first: Option<Rung>,
+) -> (Hook, Option<u32>) {
+    let rungs = operation.rungs();
+    let skip = rungs
+        .iter()
+        .position(|&rung| Some(rung) == first)
+        .unwrap_or(0);
+    let mut tried = Vec::new();
+    for &rung in &rungs[skip..] {
+        let held = ladder::load(ebpf, rung, btf)
+            .and_then(|()| ladder::attach(ebpf, rung))
+            .and_then(|links| {
+                let proof = prove(operation, ring);
+                drop(links);
+                proof
+            });
+        match held {
+            Ok(pid) => {
+                return (
+                    Hook {
+                        rung: Some(rung),
+                        tried,
+                    },
+                    Some(pid),
+                );
+            }
+            Err(error) => tried.push(Tried { rung, error }),
+        }
+    }
+    (Hook { rung: None, tried }, None)
+}
+
+/// Does the operation once, in a way that cannot be mistaken for another's, and
+/// looks for exactly one record of it in the ring. Gives this process' id as
+/// the kernel knows it, which inside a PID namespace is not the one that
+/// `getpid` gives.
+fn prove(operation: Operation, ring: &mut Ring) -> Result<u32, String> {
+    ring.read(u64::MAX, |_| ());
+    let mark =
+        Mark::make(operation).map_err(|error| format!("the proof could not run: {error}"))?;
+    let mut pids = Vec::new();
+    ring.read(u64::MAX, |bytes| {
+        if let Ok(record) = Record::decode(bytes)
+            && mark.is_on(&record)
+        {
+            pids.push(record.pid());
+        }
+    });
+    match pids[..] {
+        [pid] => Ok(pid),
+        [] => Err("attached, but one operation gave no event".into()),
+        _ => Err(format!(
+            "attached, but one operation gave {} events",
+            pids.len()
+        )),
+    }
+}
+
+/// What tells the proof's own operation from any other.
+enum Mark {
+    FileName(std::ffi::OsString),
+    Port(u16),
+}
+
+impl Mark {
+    /// Does the operation.
+    fn make(operation: Operation) -> std::io::Result<Self> {
+        Ok(match operation {
+            Operation::Open => {
+                let file = tempfile::NamedTempFile::with_prefix("probecost-proof-")?;
+                // The file's own creation was an event, too, so it is opened
+                // under another name.
+                let linked = file.path().with_extension("linked");
+                std::fs::hard_link(file.path(), &linked)?;
+                let opened = File::open(&linked);
+                std::fs::remove_file(&linked)?;
+                opened?;
+                Self::FileName(linked.file_name().unwrap_or_default().to_owned())
+            }
+            Operation::Connect => {
+                let server = UdpSocket::bind("127.0.0.1:0")?;
+                UdpSocket::bind("127.0.0.1:0")?.connect(server.local_addr()?)?;
+                Self::Port(server.local_addr()?.port())
+            }
+        })
+    }
+
+    fn is_on(&self, record: &Record) -> bool {
+        match (self, record.target) {
+            (Self::FileName(name), Target::Path(path)) => path.ends_with(name.as_bytes()),
+            (Self::Port(port), Target::Address(address)) => address.port() == *port,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The user half of the agent: what is done with a record, from the ring's bytes to a sink:
+//! decode → note losses → match → enrich → aggregate → output.
+//!
+//! Its policy is a set of [`Pattern`]s, which say what of the kernel's events
+//! matters; which calls become events at all is said to the kernel, by the
+//! [`Rule`](crate::agent::Rule)s of the agent.
+//!
+//! Matching goes before enriching, so that only what matters is looked up. In the
+//! steady state (processes and targets known) nothing is allocated.
+
+mod aggregate;
+mod batch;
+mod cgroups;
+mod encode;
+mod flow;
+mod hashing;
+mod losses;
+mod output;
+mod policy;
+mod processes;
+mod registry;
+mod sample;
+mod tally;
+mod workers;
+
+pub use aggregate::{Aggregate, Row};
+pub use batch::{Batch, Pool};
+pub use cgroups::Cgroups;
+pub use encode::{Binary, Encode, Event, Json};
+pub use flow::Pipeline;
+pub use hashing::Hashing;
+pub use losses::Losses;
+pub use output::{Output, Writer};
+pub use policy::{Pattern, Policy, Verdict};
+pub use processes::{Process, Processes};
+pub use registry::Registry;
+pub use sample::Sample;
+pub use tally::{Tally, Watch};
+pub use workers::{BATCH, Workers};
