@@ -4,6 +4,22 @@
 
 use std::process::ExitCode;
 
+use clap::Parser;
+use probecost::measure::command::{OverheadArgs, run};
+use probecost::schema::Exit;
+
+#[derive(Parser)]
+#[command(name = "cargo bench --bench overhead --", disable_version_flag = true)]
+struct Arguments {
+    #[command(flatten)]
+    overhead: OverheadArgs,
+}
+
 fn main() -> ExitCode {
-    probecost::measure::command::main()
+    let done = run(&Arguments::parse().overhead, None);
+    let exit = done.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        Exit::Broken
+    });
+    exit.into()
 }

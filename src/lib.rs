@@ -7,12 +7,15 @@
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
 //! * [`workload`]: what is measured: one file a workload, set-up apart from the operation.
-//! * [`gate`]: every number that decides a verdict, read from `gate.toml`.
-//! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
+//! * [`gate`]: every number that decides a verdict, and the one rule that does.
+//! * [`file`](mod@file): files that are whole or not there.
 //! * [`host`]: which machine this is and what it can do, with the reason where it cannot.
+//! * [`schema`]: what is said between processes and to the world.
+//! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
 
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod file;
 pub mod gate;
 pub mod host;
 #[cfg(feature = "agent")]
@@ -21,6 +24,7 @@ pub mod instrument;
 pub mod measure;
 #[cfg(feature = "agent")]
 pub mod pipeline;
+pub mod schema;
 pub mod stats;
 #[cfg(feature = "agent")]
 pub mod workload;

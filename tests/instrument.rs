@@ -18,7 +18,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_overhead"))
+    Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .arg("overhead")
         .args(arguments)
         .arg("--bench")
         .output()
@@ -54,7 +55,7 @@ fn a_short_run_gives_every_arm_or_says_why_not() {
     let report = report.expect("JSON on standard output");
     let written = std::fs::read(out.path().join("overhead.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), report);
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
 
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 6);
@@ -212,7 +213,8 @@ fn a_kill_loses_no_finished_row_and_leaves_no_hook() {
     let _alone = alone();
     let out = tempfile::tempdir().unwrap();
     let hooks_before = probecost::agent::others().len();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_overhead"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .arg("overhead")
         .args([
             "--workload",
             "open_close,full_read",
@@ -305,7 +307,11 @@ fn results_that_cannot_be_written_are_said_with_the_place() {
     let place = file.join("below");
     let (output, _) = measure(&place, &["--workload", "open_close", "--seconds", "0.1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("--out"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("below cannot be written"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 /// A filter that fits no workload, as `cargo bench -- something_else` gives,

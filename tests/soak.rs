@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn soak(out: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_soak"))
+    Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .arg("soak")
         .arg("--out")
         .arg(out)
         .args(arguments)

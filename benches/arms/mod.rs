@@ -86,7 +86,7 @@ fn start(calls: Calls, cpus: &[usize]) -> Result<Agent, Obstacle> {
         ..Options::default()
     })?;
     match agent.blind_to(calls.opens > 0, calls.connects > 0) {
-        Some(why) => Err(Obstacle::new(why, "see cargo run --example check_host")),
+        Some(why) => Err(Obstacle::new(why, "see cargo run -- host")),
         None => Ok(agent),
     }
 }
@@ -118,7 +118,7 @@ fn hooked(
         if ran && seen == 0 {
             return Err(Obstacle::new(
                 format!("the {arm} arm ran, and the agent saw none of it"),
-                "see cargo run --example check_host",
+                "see cargo run -- host",
             ));
         }
     }

@@ -94,7 +94,7 @@ impl Agent {
                     hooks.open.failures(),
                     hooks.connect.failures()
                 ),
-                "see what this machine lacks with: cargo run --example check_host",
+                "see what this machine lacks with: cargo run -- host",
             ));
         };
 
@@ -167,7 +167,7 @@ impl Agent {
                     "{} held a moment ago and does not now: {error}",
                     rung.name()
                 ),
-                "try again, and see cargo run --example check_host",
+                "try again, and see cargo run -- host",
             )
         })?;
         self.links.extend(links);

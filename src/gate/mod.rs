@@ -1,6 +1,7 @@
 //! `gate.toml`: every number that decides a verdict, and every budget, in one place.
 
 mod budget;
+mod rule;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 pub use budget::{Budget, Measure};
+pub use rule::{Limit, judge};
 
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 
@@ -167,6 +169,19 @@ impl Gate {
     /// The shipped numbers, without budgets.
     pub fn shipped() -> Self {
         Self::parse("").expect("the tests read the shipped gate.toml")
+    }
+
+    /// The numbers that hold in this directory: those of `baselines/gate.toml` where there
+    /// is one, else the shipped ones with the shipped budgets.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn here() -> Result<Self, GateError> {
+        let path = Path::new("baselines/gate.toml");
+        if path.exists() {
+            return Self::load(path);
+        }
+        Ok(Self::parse(SHIPPED).expect("the tests read the shipped gate.toml"))
     }
 
     /// The numbers in the file at `path`, laid over the shipped ones.

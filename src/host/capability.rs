@@ -1,8 +1,7 @@
 //! What this machine lets a process do, and what stands in the way of the rest.
 
-use std::fmt;
-
 use super::files::Files;
+use super::obstacle::State;
 use super::rights::Right;
 use super::{counters, cpus, kernel, memlock, mounts};
 
@@ -15,50 +14,6 @@ pub struct Capability {
     pub purpose: &'static str,
     /// Whether it is there.
     pub state: State,
-}
-
-/// Whether a capability is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// It is, and this is how.
-    Present(String),
-    /// It is not.
-    Missing(Obstacle),
-    /// This process cannot see whether it is.
-    Unknown(Obstacle),
-}
-
-/// What stands in the way, and the way round it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The cause.
-    pub why: String,
-    /// What to do about it, with the command to type where there is one.
-    pub remedy: String,
-}
-
-impl Obstacle {
-    /// An obstacle and the way round it.
-    pub fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.why, self.remedy)
-    }
-}
-
-impl std::error::Error for Obstacle {}
-
-impl From<Result<String, Obstacle>> for State {
-    fn from(result: Result<String, Obstacle>) -> Self {
-        result.map_or_else(State::Missing, State::Present)
-    }
 }
 
 /// All that this machine can and cannot do, for the calling thread.
@@ -131,15 +86,6 @@ fn shown(path: std::path::PathBuf) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_obstacle_reads_as_cause_and_remedy() {
-        let obstacle = Obstacle::new("tracefs is not mounted", "mount -t tracefs x /y");
-        assert_eq!(
-            obstacle.to_string(),
-            "tracefs is not mounted; mount -t tracefs x /y"
-        );
-    }
 
     #[test]
     fn every_capability_of_this_machine_is_named_once_and_explained() {

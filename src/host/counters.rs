@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use super::capability::Obstacle;
+use super::obstacle::Obstacle;
 
 /// `struct perf_event_attr` in its first version; the kernel takes any version by
 /// its size.

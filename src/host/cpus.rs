@@ -2,9 +2,9 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use super::capability::{Obstacle, State};
 use super::files::Files;
 use super::fingerprint;
+use super::obstacle::{Obstacle, State};
 
 /// The numbers of the CPUs that the calling thread may run on, rising; none where the
 /// kernel does not say.

@@ -1,38 +1,11 @@
-//! Which machine this is, and whether another one counts as the same.
+//! Which machine this is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::cpuinfo;
 use super::files::{Files, Unreadable};
-use super::kernel;
-use super::virtualisation::{self, Virtualisation};
-
-/// A machine, as far as it bears on how long things take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// The CPU's name as it gives it, or its numbers on arm64.
-    pub cpu_model: String,
-    /// Online processors.
-    pub cores: usize,
-    /// Memory that the kernel has, in bytes.
-    pub memory_bytes: u64,
-    /// The kernel's release, e.g. `6.12.48-amd64`.
-    pub kernel: String,
-    /// The hypervisor, if there is one.
-    pub virtualisation: Virtualisation,
-    /// The frequency governor, several joined by ` + `; `None` without cpufreq.
-    pub governor: Option<String>,
-    /// What the kernel's clock reads, e.g. `tsc`.
-    pub clock_source: Option<String>,
-    /// Each CPU vulnerability that the kernel knows, and what is done about it.
-    pub mitigations: BTreeMap<String, String>,
-    /// Whether threads share cores, where the kernel says.
-    pub smt: Option<bool>,
-    /// Whether the CPU may exceed its base frequency, where the kernel says.
-    pub turbo: Option<bool>,
-}
+use super::virtualisation;
+use crate::schema::Host;
 
 impl Host {
     /// This machine.
@@ -63,67 +36,6 @@ impl Host {
                 .or_else(|| switch("sys/devices/system/cpu/cpufreq/boost", "1")),
         })
     }
-
-    /// The name under which machines count as the same, safe as a file's name, e.g.
-    /// `intel-xeon-processor-2c-6.18-kvm`.
-    pub fn class(&self) -> String {
-        self.traits().map(|t| t.slug).join("-")
-    }
-
-    /// Why `other` is not of the same class: a reason for each trait that differs,
-    /// with `self` named first; empty where it is.
-    pub fn difference(&self, other: &Self) -> Vec<String> {
-        self.traits()
-            .into_iter()
-            .zip(other.traits())
-            .filter(|(ours, theirs)| ours.slug != theirs.slug)
-            .map(|(ours, theirs)| {
-                let Trait { name, words, .. } = ours;
-                format!("{name}: {words} against {}", theirs.words)
-            })
-            .collect()
-    }
-
-    /// What the class is made of.
-    fn traits(&self) -> [Trait; 4] {
-        let bare = self.virtualisation == Virtualisation::None;
-        [
-            Trait {
-                name: "CPU model",
-                words: self.cpu_model.clone(),
-                slug: slug(&self.cpu_model),
-            },
-            Trait {
-                name: "cores",
-                words: self.cores.to_string(),
-                slug: format!("{}c", self.cores),
-            },
-            Trait {
-                name: "kernel",
-                words: self.kernel.clone(),
-                slug: kernel::version(&self.kernel).map_or_else(
-                    || slug(&self.kernel),
-                    |(major, minor)| format!("{major}.{minor}"),
-                ),
-            },
-            Trait {
-                name: "virtualisation",
-                words: self.virtualisation.to_string(),
-                slug: if bare {
-                    "bare".to_owned()
-                } else {
-                    slug(&self.virtualisation.to_string())
-                },
-            },
-        ]
-    }
-}
-
-/// A part of the host class: for people in words, for file names as a slug.
-struct Trait {
-    name: &'static str,
-    words: String,
-    slug: String,
 }
 
 fn memory_bytes(meminfo: &str) -> Option<u64> {
@@ -159,25 +71,12 @@ fn mitigations(files: &Files) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Lower case letters, digits and dots, all else a dash, without trade marks.
-fn slug(words: &str) -> String {
-    let words = words
-        .to_lowercase()
-        .replace("(r)", " ")
-        .replace("(tm)", " ");
-    words
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
-        .map(|word| word.trim_matches('.'))
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::cpuinfo::fixture::{AMD_METAL, ARM64, INTEL_VIRTUAL};
     use super::super::files::fixture::tree;
     use super::*;
+    use crate::schema::Virtualisation;
 
     const MEMINFO: (&str, &str) = (
         "proc/meminfo",

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use super::capability::{Obstacle, State};
 use super::files::Files;
 use super::mounts::SECURITYFS;
+use super::obstacle::{Obstacle, State};
 
 /// The file with the kernel's own types (BTF), which can be read.
 pub fn btf() -> Result<PathBuf, Obstacle> {
@@ -88,12 +88,6 @@ fn security(
     }
 }
 
-/// A kernel's release to the minor: (6, 18) of `6.18.44-cloud` and of `6.18-rc1`.
-pub(super) fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::files::fixture::tree;
@@ -161,21 +155,5 @@ mod tests {
         let files = Files::under(root.path());
         assert!(matches!(lsm(&files), State::Unknown(_)));
         assert!(matches!(mounted("lsm", "x", lockdown), State::Unknown(_)));
-    }
-
-    #[test]
-    fn a_release_has_a_version() {
-        for (release, expected) in [
-            ("6.18.44-cloud", Some((6, 18))),
-            ("6.1.0-13-amd64", Some((6, 1))),
-            ("6.18-rc1", Some((6, 18))),
-            ("6.8", Some((6, 8))),
-            ("6", None),
-            ("six", None),
-            ("99999999999.1", None),
-            ("", None),
-        ] {
-            assert_eq!(version(release), expected);
-        }
     }
 }

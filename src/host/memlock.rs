@@ -2,15 +2,15 @@
 
 use rustix::process::{Resource, getrlimit};
 
-use super::capability::{Obstacle, State};
 use super::files::Files;
-use super::kernel;
+use super::obstacle::{Obstacle, State};
+use crate::schema::kernel_version;
 
 /// Whether the limit leaves maps alone.
 pub(super) fn check(files: &Files) -> State {
     let limit = getrlimit(Resource::Memlock).current;
     let release = files.text("proc/sys/kernel/osrelease").unwrap_or_default();
-    judge(limit, kernel::version(&release)).into()
+    judge(limit, kernel_version(&release)).into()
 }
 
 /// `limit` in bytes; `None` is no limit.

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::capability::Obstacle;
 use super::files::Files;
+use super::obstacle::Obstacle;
 
 /// Where the cgroup v2 hierarchy is mounted.
 pub fn cgroup2_mount() -> Result<PathBuf, Obstacle> {

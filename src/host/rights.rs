@@ -3,8 +3,8 @@
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::capability::Obstacle;
 use super::files::Files;
+use super::obstacle::Obstacle;
 
 /// A right that the kernel asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

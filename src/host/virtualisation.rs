@@ -1,45 +1,7 @@
 //! Whether a hypervisor runs this machine, and which.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use super::files::Files;
-
-/// What stands between the kernel and the metal. In JSON one string: `none`, or the
-/// hypervisor's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", from = "String")]
-pub enum Virtualisation {
-    /// Nothing.
-    None,
-    /// A hypervisor, by its name, e.g. `kvm`; `unknown` if it does not give one.
-    Hypervisor(String),
-}
-
-impl fmt::Display for Virtualisation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Virtualisation::None => f.write_str("none"),
-            Virtualisation::Hypervisor(name) => f.write_str(name),
-        }
-    }
-}
-
-impl From<Virtualisation> for String {
-    fn from(virtualisation: Virtualisation) -> Self {
-        virtualisation.to_string()
-    }
-}
-
-impl From<String> for Virtualisation {
-    fn from(name: String) -> Self {
-        match name.as_str() {
-            "none" => Virtualisation::None,
-            _ => Virtualisation::Hypervisor(name),
-        }
-    }
-}
+use crate::schema::Virtualisation;
 
 /// Where hypervisors leave their names, the surest first: what the kernel speaks
 /// with them, then what the firmware says.

@@ -2,31 +2,29 @@
 
 use std::fmt::Display;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::Command;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::report::{self, Budget, Report};
-use super::{Failure, Footprint, Job, Measured, Plan, Request, Workers, file};
+use super::{Failure, Footprint, Job, Measured, Plan, Request, Workers};
 use super::{die_with_parent, overhead, table};
 use crate::agent::{self, Agent, Rung, Wakeup};
+use crate::file;
 use crate::gate::Gate;
 use crate::host::{self, Obstacle};
+use crate::schema::Exit;
 use crate::workload::{Name, default_file};
-use clap::{Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// What an eBPF agent costs the programs it watches
-#[derive(Parser)]
-#[command(
-    name = "cargo bench --bench overhead --",
-    disable_version_flag = true,
-    args_override_self = true
-)]
-struct Arguments {
+#[derive(Args)]
+#[command(args_override_self = true)]
+pub struct OverheadArgs {
     /// What to measure, separated by commas
     #[arg(
         long,
@@ -95,21 +93,19 @@ enum Format {
     Json,
 }
 
-/// Runs the instrument as the arguments of this process say. Exit status 2 where
-/// nothing could be measured, or a row contradicts itself.
-pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match &arguments.worker {
+/// Runs the instrument; broken where nothing could be measured, or a row contradicts
+/// itself. `subcommand` is what this executable wants before the arguments.
+///
+/// # Errors
+/// Nothing could be measured.
+pub fn run(arguments: &OverheadArgs, subcommand: Option<&'static str>) -> Result<Exit, Failure> {
+    match &arguments.worker {
         Some(task) => work(task),
-        None => run(&arguments),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::from(2)
-    })
+        None => measure(arguments, subcommand),
+    }
 }
 
-fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+fn measure(arguments: &OverheadArgs, subcommand: Option<&'static str>) -> Result<Exit, Failure> {
     let request = Request {
         workloads: asked_for(arguments),
         job: job(arguments)?,
@@ -117,7 +113,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         agent_optional: !arguments.require_agent && !agent::is_required(),
     };
     if request.workloads.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Passed);
     }
     // Before measuring, so that a typo costs nothing.
     file::make_directory(&arguments.out)?;
@@ -129,16 +125,22 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         bar.set_position((1000.0 * done) as u64);
     };
     let keep = |report: &Report| report.write(&arguments.out);
-    let report = overhead(&request, &Processes, budgets()?, progress, keep)?;
+    let report = overhead(
+        &request,
+        &Processes { subcommand },
+        budgets()?,
+        progress,
+        keep,
+    )?;
     bar.finish_and_clear();
     match arguments.format {
         Format::Json => print(&json(&report)),
         Format::Table => print(&table::render(&report)),
     }
     Ok(if report.broken() {
-        ExitCode::from(2)
+        Exit::Broken
     } else {
-        ExitCode::SUCCESS
+        Exit::Passed
     })
 }
 
@@ -149,7 +151,7 @@ enum Task {
     Footprint(agent::Options),
 }
 
-fn work(task: &str) -> Result<ExitCode, Failure> {
+fn work(task: &str) -> Result<Exit, Failure> {
     die_with_parent().map_err(harness)?;
     match serde_json::from_str(task).map_err(harness)? {
         Task::Measure(job) => println!("{}", json(&super::work(&job)?)),
@@ -159,7 +161,7 @@ fn work(task: &str) -> Result<ExitCode, Failure> {
             println!("{}", json(&Footprint::of_this_process().map_err(harness)?));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Passed)
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -176,12 +178,15 @@ fn harness(error: impl Display) -> Failure {
 }
 
 /// This same executable, once for each task.
-struct Processes;
+struct Processes {
+    subcommand: Option<&'static str>,
+}
 
 impl Processes {
     fn run<T: DeserializeOwned>(&self, task: &Task) -> Result<T, Failure> {
         let executable = std::env::current_exe().map_err(harness)?;
         let output = Command::new(executable)
+            .args(self.subcommand)
             .args(["--worker", &json(task)])
             .output()
             .map_err(harness)?;
@@ -205,9 +210,8 @@ impl Workers for Processes {
 
 /// The budgets of baselines/gate.toml; one for a workload that does not exist is an error.
 fn budgets() -> Result<impl Fn(Name) -> Budget, Obstacle> {
-    let path = Path::new("baselines/gate.toml");
     let broken = |why: String| Obstacle::new(why, "correct baselines/gate.toml");
-    let gate = Gate::load(path).map_err(|error| broken(error.to_string()))?;
+    let gate = Gate::here().map_err(|error| broken(error.to_string()))?;
     for name in gate
         .overhead
         .p95_ratio
@@ -223,14 +227,14 @@ fn budgets() -> Result<impl Fn(Name) -> Budget, Obstacle> {
     })
 }
 
-fn asked_for(arguments: &Arguments) -> Vec<Name> {
+fn asked_for(arguments: &OverheadArgs) -> Vec<Name> {
     let filter = arguments.filter.as_deref().unwrap_or_default();
     let mut names = arguments.workload.clone();
     names.retain(|name| name.as_str().contains(filter));
     names
 }
 
-fn job(arguments: &Arguments) -> Result<Job, Obstacle> {
+fn job(arguments: &OverheadArgs) -> Result<Job, Obstacle> {
     let allowed = host::allowed_cpus();
     let (Some(&first), Some(&last)) = (allowed.first(), allowed.last()) else {
         return Err(Obstacle::new(

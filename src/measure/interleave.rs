@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Block, Failure, Latency, Timer};
+use super::{Block, Failure, Latency, Timer};
 use crate::agent::{Agent, Counters};
+use crate::schema::Arm;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::{Calls, Workload};
 

@@ -3,7 +3,6 @@
 mod block;
 mod calibration;
 pub mod command;
-mod file;
 mod interleave;
 mod kernel;
 mod latency;
@@ -31,30 +30,6 @@ pub use worker::{Job, die_with_parent, work};
 
 use std::fmt;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-/// The condition under which a workload runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Arm {
-    /// No agent is attached.
-    Off,
-    /// The agent is attached, no rule matches, nothing is emitted.
-    Hook,
-    /// The agent is attached, and every operation emits an audit event.
-    Event,
-}
-
-impl fmt::Display for Arm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Hook => "hook",
-            Self::Event => "event",
-        })
-    }
-}
 
 /// Why a measurement ended without a result.
 #[derive(Debug)]

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::report::{
-    self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked, Verdict,
-};
+use super::report::{self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked};
 use super::worker::pin_workload;
-use super::{Arm, Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
+use super::{Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
 use super::{parts, proportionality, unhooked, versus};
 use crate::agent::{self, Agent, Wakeup};
-use crate::host::{Host, Obstacle, Right, Watch};
+use crate::host::{Obstacle, Right, Watch};
+use crate::schema::{Arm, Host, Outcome};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Getppid, Name, Workload};
 
@@ -181,7 +180,7 @@ fn distrust(rows: &mut [Row], workload: &str) {
         .iter_mut()
         .filter(|row| row.workload == workload && row.arm != Arm::Off);
     for row in rows.filter(|row| row.ops > 0 && !row.lost_too_many()) {
-        row.verdict = Verdict::Inconclusive;
+        row.verdict = Outcome::Inconclusive;
         row.reason = "off against off does not hold 1: the machine was not steady; measure again, \
                       with more --seconds"
             .into();

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Block, Calibration, Footprint, KernelTime, Latencies, Latency, Measured, Pair};
-use super::{Parts, Round, Versus, file, versus};
+use super::{Block, Calibration, Footprint, KernelTime, Latencies, Latency, Measured, Pair};
+use super::{Parts, Round, Versus, versus};
 use crate::agent::{Agent, Counters, Hook};
-use crate::host::{Host, Obstacle, Surroundings};
+use crate::gate::{self, Limit};
+use crate::host::Obstacle;
+use crate::schema::{Arm, Host, Outcome, SystemLoad};
 use crate::stats::{Interval, median};
 use crate::workload::{Calls, Name};
 
 /// The version of this layout.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The file's name.
 pub const FILE: &str = "overhead.json";
@@ -38,7 +40,7 @@ pub struct Report {
     /// What shows that the rows can be believed.
     pub controls: Controls,
     /// What else went on meanwhile; none where the measurement was cut off.
-    pub surroundings: Option<Surroundings>,
+    pub surroundings: Option<SystemLoad>,
     /// What a reader should know before believing a number.
     pub warnings: Vec<String>,
 }
@@ -135,7 +137,7 @@ pub struct Row {
     /// Every budget of this row.
     pub budgets: Vec<Judged>,
     /// What it comes to.
-    pub verdict: Verdict,
+    pub verdict: Outcome,
     /// Why, in one sentence; empty for a plain pass.
     pub reason: String,
 }
@@ -150,23 +152,7 @@ pub struct Judged {
     /// What was measured.
     pub measured: Interval,
     /// Whether the interval lies within the budget.
-    pub verdict: Verdict,
-}
-
-/// What a row comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Within every budget, the whole interval.
-    Pass,
-    /// Over a budget, the whole interval.
-    Fail,
-    /// An interval lies on both sides of a budget.
-    Inconclusive,
-    /// The measurement contradicts itself; its numbers are not to be used.
-    HarnessError,
-    /// Not measured.
-    Skipped,
+    pub verdict: Outcome,
 }
 
 /// What a workload may cost under the agent; a ratio to `off`.
@@ -225,9 +211,7 @@ pub struct Unhooked {
 impl Report {
     /// The verdict of the whole: the worst of its rows.
     pub fn broken(&self) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.verdict == Verdict::HarnessError)
+        self.rows.iter().any(|row| row.verdict == Outcome::Broken)
     }
 
     /// Reads back what [`Self::write`] wrote into `directory`.
@@ -243,7 +227,7 @@ impl Report {
     /// Writes the report into `directory`, whole or not at all.
     pub fn write(&self, directory: &Path) -> Result<(), Obstacle> {
         let json = serde_json::to_vec_pretty(self).expect("results are plain data");
-        file::replace(&directory.join(FILE), &json)
+        crate::file::replace(&directory.join(FILE), &json)
     }
 }
 
@@ -340,7 +324,7 @@ pub fn rows(name: Name, calls: Calls, processes: &[Measured], budget: Budget) ->
 pub fn skipped(name: Name, why: &str) -> Vec<Row> {
     [Arm::Hook, Arm::Event]
         .map(|arm| Row {
-            verdict: Verdict::Skipped,
+            verdict: Outcome::Skipped,
             reason: why.into(),
             ..Row::empty(name, arm)
         })
@@ -350,7 +334,7 @@ pub fn skipped(name: Name, why: &str) -> Vec<Row> {
 /// The row of a workload whose measurement failed.
 pub fn failed(name: Name, why: &str) -> Vec<Row> {
     vec![Row {
-        verdict: Verdict::HarnessError,
+        verdict: Outcome::Broken,
         reason: why.into(),
         ..Row::empty(name, Arm::Off)
     }]
@@ -373,7 +357,7 @@ impl Row {
             kernel: None,
             budget: None,
             budgets: Vec::new(),
-            verdict: Verdict::Pass,
+            verdict: Outcome::Pass,
             reason: String::new(),
         }
     }
@@ -409,19 +393,19 @@ impl Row {
 
     /// Whether more events were lost than may be.
     pub fn lost_too_many(&self) -> bool {
-        let lost = |judged: &Judged| judged.measure == "drops" && judged.verdict == Verdict::Fail;
+        let lost = |judged: &Judged| judged.measure == "drops" && judged.verdict == Outcome::Fail;
         self.budgets.iter().any(lost)
     }
 
     /// Sets the verdict of an `event` row.
     fn judge(&mut self, calls: Calls, budget: Budget) {
         let Some(versus) = self.vs_off else {
-            self.verdict = Verdict::Inconclusive;
+            self.verdict = Outcome::Inconclusive;
             self.reason = "too few rounds for an interval; give it more --seconds".into();
             return;
         };
         if versus.ratio.hi < 1.0 {
-            self.verdict = Verdict::HarnessError;
+            self.verdict = Outcome::Broken;
             self.reason = format!(
                 "the operation came out faster with the agent ({}): the arms were not what they say",
                 show(versus.ratio)
@@ -439,7 +423,7 @@ impl Row {
         .into_iter()
         .filter_map(|(measure, limit, measured)| Some(Judged::new(measure, limit?, measured)))
         .collect();
-        for wanted in [Verdict::Fail, Verdict::Inconclusive] {
+        for wanted in [Outcome::Fail, Outcome::Inconclusive] {
             if let Some(judged) = self.budgets.iter().find(|judged| judged.verdict == wanted) {
                 self.verdict = wanted;
                 self.reason = judged.reason();
@@ -449,33 +433,13 @@ impl Row {
     }
 }
 
-impl Verdict {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "FAIL",
-            Self::Inconclusive => "cannot decide",
-            Self::HarnessError => "BROKEN",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
 impl Judged {
     pub(super) fn new(measure: &str, limit: f64, measured: Interval) -> Self {
-        let verdict = if measured.hi <= limit {
-            Verdict::Pass
-        } else if measured.lo > limit {
-            Verdict::Fail
-        } else {
-            Verdict::Inconclusive
-        };
         Self {
             measure: measure.into(),
             limit,
             measured,
-            verdict,
+            verdict: gate::judge(measured, Limit::AtMost(limit)),
         }
     }
 
@@ -486,7 +450,7 @@ impl Judged {
             _ => "share of events lost",
         };
         let stands = match self.verdict {
-            Verdict::Fail => "over its budget of",
+            Outcome::Fail => "over its budget of",
             _ => "on both sides of its budget of",
         };
         format!("{name} is {}, {stands} {}", show(self.measured), self.limit)
@@ -554,10 +518,10 @@ mod tests {
             ..ONLY_DROPS
         };
         let verdict = |ratio, p95| judged(ratio, p95, 0, budget).verdict;
-        assert_eq!(verdict(1.08, 1.03), Verdict::Pass);
-        assert_eq!(verdict(1.08, 1.045), Verdict::Inconclusive);
-        assert_eq!(verdict(1.08, 1.07), Verdict::Fail);
-        assert_eq!(verdict(1.12, 1.03), Verdict::Fail);
+        assert_eq!(verdict(1.08, 1.03), Outcome::Pass);
+        assert_eq!(verdict(1.08, 1.045), Outcome::Inconclusive);
+        assert_eq!(verdict(1.08, 1.07), Outcome::Fail);
+        assert_eq!(verdict(1.12, 1.03), Outcome::Fail);
         let row = judged(1.2, 1.2, 0, budget);
         assert_eq!(
             row.budget,
@@ -573,25 +537,25 @@ mod tests {
 
     #[test]
     fn lost_events_fail_without_any_other_budget() {
-        assert_eq!(judged(1.2, 1.2, 9, ONLY_DROPS).verdict, Verdict::Pass);
+        assert_eq!(judged(1.2, 1.2, 9, ONLY_DROPS).verdict, Outcome::Pass);
         let row = judged(1.2, 1.2, 11, ONLY_DROPS);
-        assert_eq!(row.verdict, Verdict::Fail);
+        assert_eq!(row.verdict, Outcome::Fail);
         assert!(row.reason.contains("events lost"), "{}", row.reason);
     }
 
     #[test]
     fn an_agent_that_makes_things_faster_is_no_pass() {
         let row = judged(0.95, 0.95, 0, ONLY_DROPS);
-        assert_eq!(row.verdict, Verdict::HarnessError);
+        assert_eq!(row.verdict, Outcome::Broken);
         // But one whose interval reaches 1 may be free.
-        assert_eq!(judged(0.995, 1.0, 0, ONLY_DROPS).verdict, Verdict::Pass);
+        assert_eq!(judged(0.995, 1.0, 0, ONLY_DROPS).verdict, Outcome::Pass);
     }
 
     #[test]
     fn too_few_processes_decide_nothing() {
         let mut row = Row::empty(Name::OpenClose, Arm::Event);
         row.judge(CALLS, ONLY_DROPS);
-        assert_eq!(row.verdict, Verdict::Inconclusive);
+        assert_eq!(row.verdict, Outcome::Inconclusive);
         assert!(row.reason.contains("--seconds"));
     }
 }

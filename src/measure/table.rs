@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::Arm;
-use super::report::{HookReport, Report, Row, Verdict};
+use super::report::{HookReport, Report, Row};
+use crate::schema::{Arm, Outcome};
 use crate::stats::Interval;
 
 /// The whole report as text.
@@ -183,8 +183,8 @@ fn table(titles: &[&str], left: &[usize], rows: impl Iterator<Item = Vec<String>
 
 fn verdict(row: &Row) -> &'static str {
     match (row.verdict, row.budget) {
-        (Verdict::Pass, None) => "",
-        (verdict, _) => verdict.word(),
+        (Outcome::Pass, None) => "",
+        (verdict, _) => verdict.shown(),
     }
 }
 

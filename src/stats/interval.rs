@@ -1,12 +1,13 @@
 //! An estimate with the interval that holds it, and how to get one for a median.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, Discrete};
 
 use super::median;
 
 /// An estimate and the confidence interval around it, all in the same unit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// The point estimate.
     pub est: f64,

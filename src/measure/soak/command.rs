@@ -1,26 +1,25 @@
 //! The soak's command line.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Report, Request, soak};
 use crate::agent::Options;
+use crate::file;
 use crate::gate::Gate;
 use crate::host::{self, Obstacle};
-use crate::measure::report::Verdict;
-use crate::measure::{Failure, file};
+use crate::measure::Failure;
+use crate::schema::Exit;
 
 /// Holds a load of events for long, and says what was lost and what grew
 ///
 /// Exit status: 0 within every budget, 1 over one, 2 nothing measured, 3 undecided.
-#[derive(Parser)]
-#[command(name = "soak", disable_version_flag = true)]
-struct Arguments {
+#[derive(Args)]
+pub struct SoakArgs {
     /// How long, e.g. 2m or 8h
     #[arg(long, default_value = "2m", value_parser = duration)]
     duration: Duration,
@@ -38,24 +37,13 @@ struct Arguments {
     canary: bool,
 }
 
-/// Runs the soak as the arguments of this process say.
-pub fn main() -> ExitCode {
-    let done = run(&Arguments::parse());
-    let verdict = done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        Verdict::HarnessError
-    });
-    ExitCode::from(match verdict {
-        Verdict::Pass => 0,
-        Verdict::Fail => 1,
-        Verdict::HarnessError | Verdict::Skipped => 2,
-        Verdict::Inconclusive => 3,
-    })
-}
-
-fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+/// Runs the soak.
+///
+/// # Errors
+/// Nothing could be measured.
+pub fn run(arguments: &SoakArgs) -> Result<Exit, Failure> {
     let request = request(arguments)?;
-    let budgets = Gate::load(Path::new("baselines/gate.toml"))
+    let budgets = Gate::here()
         .map_err(|error| Obstacle::new(error.to_string(), "correct baselines/gate.toml"))?
         .agent;
     // Before measuring, so that a typo costs nothing.
@@ -70,15 +58,15 @@ fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     report.write(&arguments.out)?;
     // A reader that has seen enough (`| head`) is no error.
     let _ = writeln!(std::io::stdout(), "{report}");
-    Ok(report.verdict())
+    Ok(Exit::of(report.checks.iter().map(|check| check.verdict)))
 }
 
-fn request(arguments: &Arguments) -> Result<Request, Obstacle> {
+fn request(arguments: &SoakArgs) -> Result<Request, Obstacle> {
     let allowed = host::allowed_cpus();
     let (Some(&first), Some(&last)) = (allowed.first(), allowed.last()) else {
         return Err(Obstacle::new(
             "the kernel does not say which CPUs are allowed",
-            "name them: taskset --cpu-list 0,1 soak",
+            "name them: taskset --cpu-list 0,1 probecost soak",
         ));
     };
     Ok(Request {

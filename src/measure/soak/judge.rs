@@ -2,8 +2,9 @@
 
 use super::{Sample, Totals};
 use crate::gate::AgentBudgets;
-use crate::host::Surroundings;
-use crate::measure::report::{Judged, Verdict};
+use crate::host::SystemLoad;
+use crate::measure::report::Judged;
+use crate::schema::Outcome;
 use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
 
 const MB: f64 = 1e6;
@@ -32,8 +33,8 @@ pub(super) fn judge(
     // Losses are losses; that there were none says little of too few events, or
     // of another load than the one asked for.
     let tried = totals.events >= budgets.least_events && totals.rate() >= HELD * rate;
-    if drops.verdict == Verdict::Pass && !tried {
-        drops.verdict = Verdict::Inconclusive;
+    if drops.verdict == Outcome::Pass && !tried {
+        drops.verdict = Outcome::Inconclusive;
     }
     let growth = slope(&memory_over_hours(&samples), CONFIDENCE);
     let descriptors = samples
@@ -54,7 +55,7 @@ pub(super) fn judge(
     .map(|(measure, limit, measured)| match measured {
         Some(measured) => Judged::new(measure, limit, measured),
         None => Judged {
-            verdict: Verdict::Inconclusive,
+            verdict: Outcome::Inconclusive,
             ..Judged::new(measure, limit, Interval::exact(0.0))
         },
     })
@@ -65,7 +66,7 @@ pub(super) fn judge(
 }
 
 /// What a reader should know of the run.
-pub(super) fn warnings(totals: &Totals, surroundings: &Surroundings) -> Vec<String> {
+pub(super) fn warnings(totals: &Totals, surroundings: &SystemLoad) -> Vec<String> {
     let mut warnings = surroundings.disturbances();
     if totals.asleep_s > 0.1 {
         warnings.push(format!(
@@ -141,7 +142,7 @@ mod tests {
         }
     }
 
-    fn verdict(measure: &str, totals: &Totals, samples: &[Sample]) -> Verdict {
+    fn verdict(measure: &str, totals: &Totals, samples: &[Sample]) -> Outcome {
         let all = judge(totals, 5e5, samples, &BUDGETS);
         let one = all.iter().find(|judged| judged.measure == measure);
         one.expect("each measure is judged").verdict
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn a_quiet_run_passes_everything() {
         for judged in judge(&totals(60_000_000, 0), 5e5, &samples(|_, _| ()), &BUDGETS) {
-            assert_eq!(judged.verdict, Verdict::Pass, "{judged:?}");
+            assert_eq!(judged.verdict, Outcome::Pass, "{judged:?}");
         }
     }
 
@@ -160,7 +161,7 @@ mod tests {
         let lost = totals(60_000_000, 60_001);
         assert_eq!(
             verdict("drops_pct", &lost, &samples(|_, _| ())),
-            Verdict::Fail
+            Outcome::Fail
         );
         type Change = fn(usize, &mut Sample);
         let cases: [(&str, Change); 3] = [
@@ -174,7 +175,7 @@ mod tests {
         for (measure, change) in cases {
             assert_eq!(
                 verdict(measure, &good, &samples(change)),
-                Verdict::Fail,
+                Outcome::Fail,
                 "{measure}"
             );
         }
@@ -184,20 +185,20 @@ mod tests {
     fn one_page_more_is_no_leak() {
         let step = samples(|second, s| s.resident += if second > 60 { 4096 } else { 0 });
         let found = verdict("memory_mb_per_hour", &totals(60_000_000, 0), &step);
-        assert_eq!(found, Verdict::Pass);
+        assert_eq!(found, Outcome::Pass);
     }
 
     #[test]
     fn too_few_events_or_another_rate_decide_nothing() {
         let quiet = samples(|_, _| ());
         let few = totals(999_999, 0);
-        assert_eq!(verdict("drops_pct", &few, &quiet), Verdict::Inconclusive);
+        assert_eq!(verdict("drops_pct", &few, &quiet), Outcome::Inconclusive);
         let slow = totals(50_000_000, 0);
-        assert_eq!(verdict("drops_pct", &slow, &quiet), Verdict::Inconclusive);
+        assert_eq!(verdict("drops_pct", &slow, &quiet), Outcome::Inconclusive);
         let none = judge(&few, 5e5, &[], &BUDGETS);
         assert!(
             none.iter()
-                .all(|judged| judged.verdict == Verdict::Inconclusive)
+                .all(|judged| judged.verdict == Outcome::Inconclusive)
         );
     }
 
@@ -208,7 +209,7 @@ mod tests {
         run.held_up_s = 0.5;
         let said = warnings(
             &run,
-            &Surroundings {
+            &SystemLoad {
                 steal_pct: None,
                 others_pct: Some(40.0),
                 cpu_pressure_pct: None,

@@ -7,9 +7,9 @@ use comfy_table::{Table, presets};
 use serde::{Deserialize, Serialize};
 
 use super::{Request, Sample, picture};
-use crate::host::{Host, Obstacle, Surroundings};
-use crate::measure::file;
-use crate::measure::report::{Judged, Verdict};
+use crate::file;
+use crate::host::{Host, Obstacle, SystemLoad};
+use crate::measure::report::Judged;
 use crate::stats::median;
 
 /// The version of this layout.
@@ -31,7 +31,7 @@ pub struct Report {
     /// What a reader should know of the run.
     pub warnings: Vec<String>,
     /// What else went on.
-    pub surroundings: Surroundings,
+    pub surroundings: SystemLoad,
     /// The run, look by look.
     pub samples: Vec<Sample>,
 }
@@ -91,16 +91,6 @@ impl Totals {
 }
 
 impl Report {
-    /// What the whole comes to: the worst of its checks.
-    pub fn verdict(&self) -> Verdict {
-        let any = |wanted| self.checks.iter().any(|check| check.verdict == wanted);
-        match (any(Verdict::Fail), any(Verdict::Inconclusive)) {
-            (true, _) => Verdict::Fail,
-            (false, true) => Verdict::Inconclusive,
-            (false, false) => Verdict::Pass,
-        }
-    }
-
     /// Writes `soak.json` and `soak.svg` into `directory`.
     pub fn write(&self, directory: &Path) -> Result<(), Obstacle> {
         let json = serde_json::to_vec_pretty(self).expect("results are plain data");
@@ -153,7 +143,7 @@ impl fmt::Display for Report {
                 measure.clone(),
                 shown,
                 limit.to_string(),
-                verdict.word().into(),
+                verdict.shown().into(),
             ]);
         }
         write!(f, "\n{table}")?;

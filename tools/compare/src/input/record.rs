@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use probecost::host::{Host, Surroundings};
+use probecost::host::{Host, SystemLoad};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ pub struct Record {
     /// What `rustc --version` says.
     pub toolchain: Option<String>,
     /// What else went on.
-    pub surroundings: Surroundings,
+    pub surroundings: SystemLoad,
 }
 
 impl Record {

@@ -106,9 +106,7 @@ impl Measured {
         Ok(Self {
             path: overhead.display().to_string(),
             overhead: read(overhead, "cargo bench --bench overhead -- --require-agent")?,
-            soak: soak
-                .map(|soak| read(soak, "cargo run --release --bin soak"))
-                .transpose()?,
+            soak: soak.map(|soak| read(soak, "probecost soak")).transpose()?,
         })
     }
 
@@ -277,11 +275,12 @@ impl Measured {
             .iter()
             .find(|row| row.workload == inner(workload) && row.arm == arm);
         match found {
-            Some(row) if ["skipped", "harness_error"].contains(&row.verdict.as_str()) => Err(self
-                .flaw(
+            Some(row) if ["skipped", "broken", "harness_error"].contains(&row.verdict.as_str()) => {
+                Err(self.flaw(
                     "rows",
                     format!("{workload}/{arm} has no numbers: {}", row.reason),
-                )),
+                ))
+            }
             Some(row) => Ok(row),
             None => Err(self.flaw("rows", format!("there is no {}/{arm}", inner(workload)))),
         }

@@ -2,12 +2,8 @@
 
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::files::Files;
-
-/// A share of the machine above which a measurement counts as disturbed, in percent.
-const DISTURBED_PCT: f64 = 2.0;
+use crate::schema::SystemLoad;
 
 /// A look at the machine's accounts, to be held against a later one.
 #[derive(Debug)]
@@ -15,22 +11,6 @@ pub struct Watch {
     at: Instant,
     accounts: Accounts,
     load: Option<f64>,
-}
-
-/// What else went on between two looks. A figure that this machine does not give is `None`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Surroundings {
-    /// Time that the hypervisor took away, in percent of all processors' time.
-    pub steal_pct: Option<f64>,
-    /// Processor time of everyone but this process and the children that it waited
-    /// for, in percent of all processors' time.
-    pub others_pct: Option<f64>,
-    /// Time in which some task waited for a processor, in percent (pressure stall).
-    pub cpu_pressure_pct: Option<f64>,
-    /// The load average of the last minute before the first look.
-    pub load_before: Option<f64>,
-    /// The clock of the slowest and the fastest processor at the second look, in MHz.
-    pub frequency_mhz: Option<(f64, f64)>,
 }
 
 /// Totals since the start of the machine, in ticks but for the pressure.
@@ -59,33 +39,14 @@ impl Watch {
     }
 
     /// The second look, and what went on since the first.
-    pub fn stop(&self) -> Surroundings {
+    pub fn stop(&self) -> SystemLoad {
         let files = Files::of_this_machine();
         let now = Accounts::read(&files);
-        Surroundings {
+        SystemLoad {
             load_before: self.load,
             frequency_mhz: frequency(&files),
             ..self.accounts.until(&now, self.at.elapsed().as_secs_f64())
         }
-    }
-}
-
-impl Surroundings {
-    /// Why a measurement in these surroundings is in doubt, a reason each; empty where it is not.
-    pub fn disturbances(&self) -> Vec<String> {
-        [
-            (
-                self.steal_pct,
-                "of its processor time was stolen by the hypervisor",
-            ),
-            (self.others_pct, "of the machine was used by other programs"),
-        ]
-        .into_iter()
-        .filter_map(|(share, words)| {
-            let share = share.filter(|s| *s >= DISTURBED_PCT)?;
-            Some(format!("{share:.0} % {words}"))
-        })
-        .collect()
     }
 }
 
@@ -101,13 +62,13 @@ impl Accounts {
         }
     }
 
-    fn until(&self, later: &Self, seconds: f64) -> Surroundings {
+    fn until(&self, later: &Self, seconds: f64) -> SystemLoad {
         let since = |now: Option<u64>, then: Option<u64>| Some(now?.checked_sub(then?)? as f64);
         let part = |i: usize| since(later.all.map(|a| a[i]), self.all.map(|a| a[i]));
         let all = part(0).filter(|all| *all > 0.0);
         let share = |ticks: Option<f64>| Some(ticks? / all? * 100.0);
         let own = since(later.own, self.own);
-        Surroundings {
+        SystemLoad {
             steal_pct: share(part(2)),
             others_pct: share(part(1).zip(own).map(|(busy, own)| (busy - own).max(0.0))),
             cpu_pressure_pct: since(later.pressure, self.pressure)

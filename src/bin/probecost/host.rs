@@ -1,26 +1,38 @@
-//! Prints which machine this is, what it can do, and what stands in the way of the
-//! rest: `cargo run --example check_host`.
+//! Which machine this is, what it can do, and what stands in the way of the rest.
 
-use std::process::ExitCode;
+use std::error::Error;
 
+use clap::Args;
 use probecost::agent::{self, Agent, Options, Rung};
 use probecost::host::{Capability, Host, State, capabilities};
+use probecost::schema::Exit;
 
-fn main() -> ExitCode {
-    let host = match Host::read() {
-        Ok(host) => host,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+use crate::rungs;
+
+/// `probecost host`
+#[derive(Args)]
+pub struct HostArgs {
+    /// Try every rung of the agent's ladder by itself
+    #[arg(long)]
+    rungs: bool,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// The machine cannot be described.
+pub fn run(args: &HostArgs) -> Result<Exit, Box<dyn Error>> {
+    if args.rungs {
+        return Ok(rungs::print());
+    }
+    let host = Host::read()?;
     print_machine(&host);
     print_mitigations(&host);
     let capabilities = capabilities();
     print_capabilities(&capabilities);
     print_agent();
     println!("\n{}", closing(&capabilities));
-    ExitCode::SUCCESS
+    Ok(Exit::Passed)
 }
 
 fn print_machine(host: &Host) {

@@ -1,20 +1,21 @@
-//! Every rung of the agent's ladder, tried by itself: `cargo run --example rungs`.
+//! Every rung of the agent's ladder, tried by itself: `probecost host --rungs`.
 //!
 //! A line each: its name; `taken` where the agent hooks by it here, `holds` where
-//! it also could, `no`, or `wrong`; and why. Exit status 1 where a rung is `wrong`:
-//! it holds, and does not do what it promises.
+//! it also could, `no`, or `wrong`; and why.
 
 use std::fs::File;
 use std::net::UdpSocket;
-use std::process::ExitCode;
 
 use probecost::agent::{Agent, Counters, Operation, Options, Rung};
 use probecost::host::Obstacle;
+use probecost::schema::Exit;
 
 /// How often the operation is done.
 const TIMES: u64 = 100;
 
-fn main() -> ExitCode {
+/// Prints them; failed where a rung is `wrong`: it holds, and does not do what it
+/// promises.
+pub fn print() -> Exit {
     let best = Agent::start(Options::default()).map(|agent| agent.hooks().clone());
     let mut wrong = false;
     for operation in Operation::ALL {
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
             println!("{:<36} {word:<5} {why}", rung.name());
         }
     }
-    ExitCode::from(u8::from(wrong))
+    if wrong { Exit::Failed } else { Exit::Passed }
 }
 
 /// Why a rung cannot be used.

@@ -4,39 +4,38 @@
 //!     for k in $(seq 10); do
 //!         cargo bench --bench overhead -- --workload open_close --out target/repeat/$k
 //!     done
-//!     cargo run --example repeatability target/repeat/*
+//!     probecost repeatability target/repeat/*
 
+use std::error::Error;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use probecost::host::Obstacle;
-use probecost::measure::Arm;
 use probecost::measure::report::{Report, Row};
+use probecost::schema::{Arm, Exit};
 use probecost::stats::{Interval, median};
 
-fn main() -> ExitCode {
-    let directories: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    if directories.len() < 2 {
-        eprintln!(
-            "usage: repeatability DIRECTORY DIRECTORY ...   each as --out of the overhead bench"
-        );
-        return ExitCode::from(2);
-    }
-    let reports: Result<Vec<Report>, Obstacle> = directories
+/// `probecost repeatability`
+#[derive(Args)]
+pub struct RepeatabilityArgs {
+    /// Directories as `--out` of the overhead instrument left them, two or more
+    #[arg(required = true, num_args = 2.., value_name = "DIR")]
+    directories: Vec<PathBuf>,
+}
+
+/// Prints how far their estimates lie apart.
+///
+/// # Errors
+/// A result cannot be read.
+pub fn run(args: &RepeatabilityArgs) -> Result<Exit, Box<dyn Error>> {
+    let reports: Result<Vec<Report>, Obstacle> = args
+        .directories
         .iter()
         .map(|directory| Report::read(directory))
         .collect();
-    match reports {
-        Ok(reports) => {
-            println!("{}", table(&reports));
-            ExitCode::SUCCESS
-        }
-        Err(obstacle) => {
-            eprintln!("error: {obstacle}");
-            ExitCode::from(2)
-        }
-    }
+    println!("{}", table(&reports?));
+    Ok(Exit::Passed)
 }
 
 fn table(reports: &[Report]) -> Table {

@@ -1,0 +1,55 @@
+//! What does an agent cost? One command, a subcommand a question.
+
+mod host;
+mod repeatability;
+mod rungs;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use probecost::measure::command::OverheadArgs;
+use probecost::measure::soak::command::SoakArgs;
+use probecost::measure::{command, soak};
+use probecost::schema::Exit;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  passed
+  1  a budget is exceeded
+  2  broken: bad input, a tool that failed, nothing measured
+  3  cannot be decided here";
+
+/// What an agent costs the programs it watches.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What the calls of a program cost under our agent
+    Overhead(OverheadArgs),
+    /// Hold a load of events for long: what is lost, and what grows
+    Soak(SoakArgs),
+    /// Which machine this is, what it can do, and what stands in the way of the rest
+    Host(host::HostArgs),
+    /// Do the intervals of several overhead measurements hold?
+    Repeatability(repeatability::RepeatabilityArgs),
+}
+
+fn main() -> ExitCode {
+    let done: Result<Exit, Box<dyn Error>> = match &Cli::parse().command {
+        Command::Overhead(args) => command::run(args, Some("overhead")).map_err(Into::into),
+        Command::Soak(args) => soak::command::run(args).map_err(Into::into),
+        Command::Host(args) => host::run(args),
+        Command::Repeatability(args) => repeatability::run(args),
+    };
+    let exit = done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        Exit::Broken
+    });
+    exit.into()
+}
