@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::gate::Gate;
@@ -10,7 +11,7 @@ use probecost::host::Host;
 use probecost::stats::{Reference, median};
 
 use crate::baseline::{Baseline, History, Session};
-use crate::check::{BASELINES, gate_beside, one_host};
+use crate::baselines;
 use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
 use crate::file;
@@ -18,7 +19,7 @@ use crate::input::{self, Reading, Run, Unit};
 use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
-use crate::terms::Terms;
+use crate::thresholds::Thresholds;
 use crate::verdict::{Policy, Row, Status};
 
 /// Fewer runs show no spread worth the name.
@@ -27,17 +28,23 @@ const FEWEST_RUNS: usize = 5;
 /// How many runs a change is looked for with, where the size is stated that can be seen.
 const RUNS_OF_A_CHECK: usize = 5;
 
-/// What is asked.
-pub struct Order {
-    /// Where the runs lie.
+/// `cargo compare refresh`
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// Criterion homes, directories of runs, or files from `critcmp --export`
+    #[arg(long = "run", value_name = "DIR", num_args = 1.., required = true)]
     pub runs: Vec<PathBuf>,
-    /// The file to write; else the one of the runs' host class.
+    /// The baseline [default: baselines/<host class>.json]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The reason, for whoever reads the baseline later.
+    /// The reason, kept in the baseline
+    #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
-    /// Whether runs of a work tree that differs from its commit will do.
+    /// Take runs of a work tree that differs from its commit
+    #[arg(long)]
     pub allow_dirty: bool,
-    /// Whether the runs are one more session of the baseline that is there.
+    /// Add the runs as one more session instead of starting anew
+    #[arg(long)]
     pub append: bool,
 }
 
@@ -45,8 +52,8 @@ pub struct Order {
 ///
 /// # Errors
 /// Too few runs or unusable ones, a dirty tree, or a file that cannot be written.
-pub fn refresh(order: &Order) -> Result<String, Failure> {
-    let runs = input::load_all(&order.runs)?;
+pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
+    let runs = input::load_all(&args.runs)?;
     if runs.len() < FEWEST_RUNS {
         return Err(Failure::new(format!(
             "{} runs; a baseline needs {FEWEST_RUNS}, and 10 see smaller changes",
@@ -54,22 +61,22 @@ pub fn refresh(order: &Order) -> Result<String, Failure> {
         ))
         .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
     }
-    let host = one_host(&runs)?;
-    let path = match (&order.out, &host) {
+    let host = input::one_host(&runs)?;
+    let path = match (&args.out, &host) {
         (Some(path), _) => path.clone(),
-        (None, Some(host)) => Path::new(BASELINES).join(format!("{}.json", host.class())),
+        (None, Some(host)) => baselines::own(host),
         (None, None) => {
             return Err(Failure::new("the runs do not say which machine made them")
                 .remedy("--out FILE, or make them with `cargo compare run`"));
         }
     };
-    let gate = gate_beside(&path)?;
-    let session = session(&runs, order, &path)?;
+    let gate = baselines::gate_beside(&path)?;
+    let session = session(&runs, args, &path)?;
     let old = match path.exists() {
         true => Some(Baseline::load(&path)?),
         false => None,
     };
-    let mut baseline = match (&old, order.append) {
+    let mut baseline = match (&old, args.append) {
         (Some(old), true) => same_machine(old, host, &path)?,
         (None, true) => {
             return Err(Failure::at(&path, "no baseline to append to").remedy("leave out --append"));
@@ -96,7 +103,7 @@ pub fn refresh(order: &Order) -> Result<String, Failure> {
 }
 
 /// What is noted of the runs as a whole.
-fn session(runs: &[Run], order: &Order, path: &Path) -> Result<Session, Failure> {
+fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Failure> {
     let records: Vec<_> = runs.iter().filter_map(|r| r.record.as_ref()).collect();
     let (commit, changed) = match records.first() {
         Some(first) => {
@@ -130,7 +137,7 @@ fn session(runs: &[Run], order: &Order, path: &Path) -> Result<Session, Failure>
             }
         },
     };
-    if let Some(place) = changed.as_ref().filter(|_| !order.allow_dirty) {
+    if let Some(place) = changed.as_ref().filter(|_| !args.allow_dirty) {
         return Err(Failure::new(format!(
             "the work tree differed from its commit {place}: nobody could make this baseline again"
         ))
@@ -144,7 +151,7 @@ fn session(runs: &[Run], order: &Order, path: &Path) -> Result<Session, Failure>
         commit,
         dirty: changed.is_some(),
         toolchain: records.first().and_then(|r| r.toolchain.clone()),
-        why: order.why.clone().unwrap_or_else(|| "not stated".into()),
+        why: args.why.clone().unwrap_or_else(|| "not stated".into()),
     })
 }
 
@@ -152,7 +159,7 @@ fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Basel
     match (&old.host, &host) {
         (Some(theirs), Some(ours)) if theirs.class() != ours.class() => Err(Failure::at(
             path,
-            format_args!("of another machine: {}", theirs.difference(ours).join("; ")),
+            format!("of another machine: {}", theirs.difference(ours).join("; ")),
         )
         .remedy("leave out --out: each class of machine has a baseline of its own")),
         _ => {
@@ -232,9 +239,9 @@ fn six_digits(value: f64) -> f64 {
 
 /// What the new runs change, held against the old baseline as `check` would.
 fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
-    let terms = Terms::of(gate, Policy::Strict)?;
+    let thresholds = Thresholds::of(gate, Policy::Strict)?;
     let rules = Rules {
-        terms: &terms,
+        thresholds: &thresholds,
         only: None,
         other_machine: None,
     };

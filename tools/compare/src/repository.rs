@@ -22,8 +22,7 @@ pub struct Head {
 /// # Errors
 /// There is a repository, and it cannot be read.
 pub fn head(place: &Path) -> Result<Option<Head>, Failure> {
-    let at =
-        |e: git2::Error| Failure::at(place, format_args!("its git repository: {}", e.message()));
+    let at = |e: git2::Error| Failure::at(place, format!("its git repository: {}", e.message()));
     let repository = match Repository::discover(place) {
         Err(e) if e.code() == ErrorCode::NotFound => return Ok(None),
         other => other.map_err(at)?,
@@ -96,7 +95,7 @@ pub fn versions(path: &Path) -> Result<Versions, Failure> {
     let (repository, inside) =
         around(path).map_err(|e| e.remedy("--baseline with a file that git follows"))?;
     let at = |e: git2::Error| {
-        Failure::at(path, format_args!("its git history: {}", e.message()))
+        Failure::at(path, format!("its git history: {}", e.message()))
             .remedy(format!("git log -p -- {}", path.display()))
     };
     let shallow = repository.is_shallow();
@@ -155,7 +154,7 @@ fn around(path: &Path) -> Result<(Repository, PathBuf), Failure> {
     let repository = Repository::discover(&directory).map_err(|e| {
         Failure::at(
             path,
-            format_args!("no git repository around it: {}", e.message()),
+            format!("no git repository around it: {}", e.message()),
         )
     })?;
     let root = repository.workdir().and_then(|dir| dir.canonicalize().ok());
@@ -178,7 +177,7 @@ fn around(path: &Path) -> Result<(Repository, PathBuf), Failure> {
 /// No repository, no such revision, or no room.
 pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, PathBuf), Failure> {
     let repository = Repository::discover(place).map_err(|e| {
-        Failure::at(place, format_args!("no git repository: {}", e.message()))
+        Failure::at(place, format!("no git repository: {}", e.message()))
             .remedy("--bin-base EXE --bin-head EXE compares executables")
     })?;
     let commit = commit_at(&repository, revision)?;
@@ -195,7 +194,7 @@ pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, Path
         })
         .unwrap_or_default();
     let at = |cause: &dyn std::fmt::Display| {
-        Failure::at(tree, format_args!("cannot check out {revision}: {cause}"))
+        Failure::at(tree, format!("cannot check out {revision}: {cause}"))
             .remedy(format!("df -h {}", tree.parent().unwrap_or(tree).display()))
     };
     std::fs::create_dir_all(tree).map_err(|e| at(&e))?;

@@ -10,13 +10,13 @@ use crate::baseline::{Baseline, History};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time, Unit};
-use crate::terms::Terms;
+use crate::thresholds::Thresholds;
 use crate::verdict::{Row, Runs, Severity, Status, sort};
 
 /// What the rows are judged by.
 pub struct Rules<'a> {
     /// What gate.toml says of each benchmark.
-    pub terms: &'a Terms<'a>,
+    pub thresholds: &'a Thresholds<'a>,
     /// Only what matches this.
     pub only: Option<&'a Regex>,
     /// Why times cannot be compared, where the machines differ.
@@ -40,10 +40,10 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
         .chain(runs.iter().flat_map(|r| r.readings.keys()))
         .map(String::as_str)
         .collect();
-    check_names(rules.terms.gate, &ids)?;
+    check_names(rules.thresholds.gate, &ids)?;
     let unwanted = |id: &str| match rules.only {
         Some(only) if !only.is_match(id) => Some("left out by --only"),
-        _ => rules.terms.out_of_focus(id),
+        _ => rules.thresholds.out_of_focus(id),
     };
     let mut drafts: Vec<Draft> = ids
         .iter()
@@ -57,11 +57,11 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
         })
         .collect();
     if rules.other_machine.is_some() {
-        let ratios = ratios(baseline, runs, rules.terms).into_iter();
+        let ratios = ratios(baseline, runs, rules.thresholds).into_iter();
         let wanted = ratios.filter(|(id, _)| unwanted(id).is_none());
         drafts.extend(wanted.map(|(_, draft)| draft));
     }
-    let mut rows = settle(drafts, rules.terms.gate);
+    let mut rows = settle(drafts, rules.thresholds.gate);
     sort(&mut rows);
     Ok(rows)
 }
@@ -215,7 +215,7 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
             let row = blank(id, Some(history), Status::Unchanged, "");
             Draft::Done(judge_count(
                 with_current(row, unit, &values),
-                rules.terms.gate,
+                rules.thresholds.gate,
             ))
         }
     }
@@ -235,7 +235,7 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
     }
     let sides = row.baseline.zip(row.current);
     if let Some((old, new)) = sides
-        && let Some(reason) = rules.terms.too_short(old, new)
+        && let Some(reason) = rules.thresholds.too_short(old, new)
     {
         return Draft::Done(Row {
             status: Status::Filtered,
@@ -249,7 +249,7 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
         old_p10: history.p10s(),
         new: medians,
         new_p10: times.iter().map(|t| t.p10).collect(),
-        threshold_pct: rules.terms.threshold_pct(id),
+        threshold_pct: rules.thresholds.threshold_pct(id),
     };
     Draft::Open(row, evidence)
 }
@@ -297,7 +297,7 @@ fn judge_count(row: Row, gate: &Gate) -> Row {
 
 /// The ratios of two arms of the same run: they can be held against each other where
 /// times cannot.
-fn ratios(baseline: &Baseline, runs: &[Run], terms: &Terms) -> BTreeMap<String, Draft> {
+fn ratios(baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -> BTreeMap<String, Draft> {
     let divide = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
     let tables = |a: &[Vec<Option<f64>>], b: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
         let session = |(a, b): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
@@ -321,12 +321,12 @@ fn ratios(baseline: &Baseline, runs: &[Run], terms: &Terms) -> BTreeMap<String, 
         let Some((workload, arm)) = id.rsplit_once('/') else {
             continue;
         };
-        let over = &terms.gate.ratios.over;
+        let over = &thresholds.gate.ratios.over;
         let base_id = format!("{workload}/{over}");
         let Some(below) = baseline.benchmarks.get(&base_id) else {
             continue;
         };
-        if !terms.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
+        if !thresholds.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
             continue;
         }
         let pairs: Vec<(Time, Time)> = runs
@@ -338,7 +338,7 @@ fn ratios(baseline: &Baseline, runs: &[Run], terms: &Terms) -> BTreeMap<String, 
             old_p10: tables(&above.p10, &below.p10),
             new: pairs.iter().map(|(a, b)| a.median / b.median).collect(),
             new_p10: pairs.iter().map(|(a, b)| a.p10 / b.p10).collect(),
-            threshold_pct: terms.threshold_pct(id),
+            threshold_pct: thresholds.threshold_pct(id),
         };
         let old = evidence.old.concat();
         if old.is_empty() || pairs.is_empty() {

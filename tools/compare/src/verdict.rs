@@ -278,14 +278,23 @@ pub struct Shift {
 /// Rows by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
+    /// That became slower.
     pub regressed: usize,
+    /// That became faster.
     pub improved: usize,
+    /// Of which nothing was seen to change.
     pub unchanged: usize,
+    /// That these runs cannot decide.
     pub inconclusive: usize,
+    /// That another machine measured.
     pub incomparable: usize,
+    /// That the runs have not.
     pub missing: usize,
+    /// That the baseline has not.
     pub new: usize,
+    /// That raise no alarm.
     pub filtered: usize,
+    /// That cannot be read.
     pub broken: usize,
 }
 

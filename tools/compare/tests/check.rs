@@ -473,3 +473,13 @@ fn the_json_has_every_field_of_the_contract() {
         json!({"baseline": 10, "current": 5})
     );
 }
+
+#[test]
+fn cargo_gives_the_name_of_the_subcommand_as_well() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let check = ["compare", "check", "--baseline", "b.json", "--run", "old"];
+    place.compare(&check).exits(0);
+    let help = place.compare(&["check", "--help"]).exits(0).out;
+    assert!(help.contains("Usage: cargo compare check"), "{help}");
+}

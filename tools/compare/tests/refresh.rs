@@ -209,7 +209,7 @@ fn a_full_disk_leaves_the_old_baseline() {
     place.baseline(&suite());
     let before = fs::read(place.path("b.json")).unwrap();
     // A limit of zero on the size of files fails writes as a full disk does.
-    let binary = env!("CARGO_BIN_EXE_compare");
+    let binary = env!("CARGO_BIN_EXE_cargo-compare");
     let script = format!("trap '' XFSZ; ulimit -f 0; exec {binary} refresh --run old --out b.json");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).current_dir(place.path(""));
@@ -227,8 +227,8 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_or_the_new() {
     place
         .compare(&["refresh", "--run", "old", "--out", "b.json"])
         .exits(0);
+    let refresh = ["refresh", "--run", "old", "--out", "b.json"];
     for moment in 0..40 {
-        let refresh = ["refresh", "--run", "old", "--out", "b.json"];
         let mut child = place
             .command(&refresh)
             .stdout(std::process::Stdio::null())
@@ -242,6 +242,13 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_or_the_new() {
             200
         );
     }
+    place.compare(&refresh).exits(0);
+    let mut rest: Vec<_> = fs::read_dir(place.path("")).unwrap().collect();
+    rest.retain(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name != "old" && name != "b.json"
+    });
+    assert!(rest.is_empty(), "{rest:?}");
 }
 
 /// A command that measures what lies in `home`.

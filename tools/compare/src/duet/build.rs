@@ -89,7 +89,7 @@ impl Yard {
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| Failure::at(&path, e))?;
         lock.try_lock().map_err(|e| {
-            Failure::at(&path, format_args!("another duet runs here ({e})"))
+            Failure::at(&path, format!("another duet runs here ({e})"))
                 .remedy("wait for it; two would measure each other")
         })?;
         let yard = Self { root, _lock: lock };
@@ -120,7 +120,7 @@ impl Yard {
             let path = place.join(&name);
             // The next side's build may put its own in the same place.
             fs::copy(&made, &path).map_err(|e| {
-                Failure::at(&path, format_args!("cannot keep the executable: {e}"))
+                Failure::at(&path, format!("cannot keep the executable: {e}"))
                     .remedy(format!("df -h {}", place.display()))
             })?;
             benches.insert(name, Executable { path, directory });

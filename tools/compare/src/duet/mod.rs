@@ -2,6 +2,7 @@
 //!
 //! build → list → screen all → fresh rounds for what is open → settle together → verdict.
 
+mod args;
 mod build;
 mod harness;
 mod interrupt;
@@ -21,10 +22,11 @@ use probecost::stats::median;
 use regex::Regex;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::check::{BASELINES, gate_beside};
+use crate::baselines;
 use crate::failure::Failure;
 use crate::repository;
 use crate::verdict::{Policy, Verdict};
+pub use args::DuetArgs;
 pub use interrupt::Interrupt;
 
 use build::{Side, Yard};
@@ -70,6 +72,7 @@ pub struct Question {
 pub enum What {
     /// Revisions, which are built first.
     Revisions {
+        /// What is compared with.
         base: String,
         /// Else the commit that the work tree stands on.
         head: Option<String>,
@@ -79,9 +82,15 @@ pub enum What {
         control: bool,
     },
     /// Executables as they are.
-    Executables { base: PathBuf, head: PathBuf },
+    Executables {
+        /// What is compared with.
+        base: PathBuf,
+        /// What is judged.
+        head: PathBuf,
+    },
     /// An executable with itself, to see how often one errs.
     Itself {
+        /// The executable.
         executable: PathBuf,
         /// What it is to plant in one of its benchmarks.
         plant: Option<Plant>,
@@ -135,7 +144,7 @@ struct Suite {
 /// A revision does not build, or an executable cannot be used.
 pub fn duet(question: &Question, interrupt: &Interrupt) -> Result<Verdict, Failure> {
     let started = Instant::now();
-    let gate = gate_beside(&Path::new(BASELINES).join("any.json"))?;
+    let gate = baselines::gate_beside(&Path::new(baselines::DIRECTORY).join("any.json"))?;
     let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
     let sides = sides(&question.what, interrupt)?;
     let built = started.elapsed().as_secs_f64();

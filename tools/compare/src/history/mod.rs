@@ -14,13 +14,14 @@ mod words;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 
+use clap::Args;
 use jiff::Timestamp;
 use probecost::host::Host;
 use probecost::stats::median;
 use regex::Regex;
 use serde::Serialize;
 
-use crate::check::baseline_for;
+use crate::baselines;
 use crate::failure::Failure;
 use crate::input::Unit;
 use crate::repository;
@@ -28,12 +29,21 @@ use crate::rows::thousandths;
 use change_point::{FEWEST, change_points};
 use series::{Point, Refresh, Series};
 
-/// What is asked.
-pub struct Question {
-    /// The baseline's file; else the one of this machine's class.
+/// `cargo compare history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The baseline [default: baselines/<host class>.json]
+    #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Only what matches.
+    /// Only benchmarks that match
+    #[arg(long, value_name = "REGEX")]
     pub only: Option<Regex>,
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Write to this file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// What is written.
@@ -118,17 +128,26 @@ pub struct Place {
     pub why: String,
 }
 
+/// The history of a baseline, in the format that is asked for.
+///
+/// # Errors
+/// No baseline, no repository around it, no version in it that can be read, or nothing that
+/// matches.
+pub fn history(args: &HistoryArgs) -> Result<String, Failure> {
+    render(&timeline(args)?, args.format)
+}
+
 /// versions → series → change points.
 ///
 /// # Errors
 /// No baseline, no repository around it, no version in it that can be read, or nothing that
 /// matches.
-pub fn history(question: &Question) -> Result<Timeline, Failure> {
-    let path = match &question.baseline {
+fn timeline(args: &HistoryArgs) -> Result<Timeline, Failure> {
+    let path = match &args.baseline {
         Some(path) => path.clone(),
         None => {
             let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
-            baseline_for(Some(&host))?
+            baselines::nearest(&host)?
         }
     };
     let versions = repository::versions(&path)?;
@@ -143,12 +162,7 @@ pub fn history(question: &Question) -> Result<Timeline, Failure> {
             path.display()
         )));
     }
-    let wanted = |s: &Series| {
-        question
-            .only
-            .as_ref()
-            .is_none_or(|only| only.is_match(&s.id))
-    };
+    let wanted = |s: &Series| args.only.as_ref().is_none_or(|only| only.is_match(&s.id));
     let series = series.into_iter().filter(wanted);
     let mut benchmarks: Vec<Benchmark> = series.map(|s| benchmark(s, &refreshes)).collect();
     if benchmarks.is_empty() {
@@ -184,7 +198,7 @@ pub fn history(question: &Question) -> Result<Timeline, Failure> {
 ///
 /// # Errors
 /// It cannot be written as JSON.
-pub fn render(timeline: &Timeline, format: Format) -> Result<String, Failure> {
+fn render(timeline: &Timeline, format: Format) -> Result<String, Failure> {
     match format {
         Format::Text => Ok(table::render(timeline)),
         Format::Json => {

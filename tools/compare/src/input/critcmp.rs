@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> Result<Run, Failure> {
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Run, Failure> {
     let export: Export = serde_json::from_slice(bytes).map_err(|e| {
-        Failure::at(path, format_args!("not a file that critcmp exported: {e}"))
+        Failure::at(path, format!("not a file that critcmp exported: {e}"))
             .remedy("critcmp --export BASELINE > FILE, or --run with a Criterion home")
     })?;
     if export.benchmarks.is_empty() {

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use probecost::host::Host;
 use probecost::stats::Interval;
 use rayon::prelude::*;
 
@@ -134,4 +135,34 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
         readings,
         figures,
     })
+}
+
+/// The machine that all runs were made on, where they say.
+///
+/// # Errors
+/// They were made on machines of more than one class.
+pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Host>, Failure> {
+    let mut hosts = runs
+        .into_iter()
+        .filter_map(|r| Some((r, &r.record.as_ref()?.host)));
+    let Some((_, first)) = hosts.next() else {
+        return Ok(None);
+    };
+    match hosts.find(|(_, host)| host.class() != first.class()) {
+        None => Ok(Some(first.clone())),
+        Some((run, other)) => Err(Failure::at(
+            &run.place,
+            format!(
+                "made on another machine than the first run: {}",
+                first.difference(other).join("; ")
+            ),
+        )
+        .remedy("judge the runs of each machine on their own")),
+    }
+}
+
+/// The runs name no machine, whose baseline would be needed.
+pub fn unknown_host() -> Failure {
+    Failure::new("the runs do not say which machine made them")
+        .remedy("--baseline FILE, or make them with `cargo compare run`")
 }

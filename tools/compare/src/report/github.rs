@@ -70,7 +70,7 @@ pub fn summarise(verdict: &Verdict, path: &Path) -> Result<(), Failure> {
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(markdown::render(verdict).as_bytes()))
-        .map_err(|e| Failure::at(path, format_args!("the job's summary: {e}")))
+        .map_err(|e| Failure::at(path, format!("the job's summary: {e}")))
 }
 
 /// The text of a workflow command.

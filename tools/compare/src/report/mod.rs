@@ -4,6 +4,7 @@ mod bmf;
 mod figures;
 mod github;
 mod markdown;
+mod output;
 mod smaller;
 mod text;
 
@@ -12,6 +13,7 @@ use crate::verdict::Verdict;
 
 pub use figures::{named, percent, quantity};
 pub use github::summarise;
+pub use output::{Output, OutputArgs};
 pub use text::{by_reason, table};
 
 /// What is written.

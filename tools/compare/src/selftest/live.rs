@@ -171,7 +171,7 @@ fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
     if seen_pct.is_some_and(|seen| seen < f64::from(PERCENT) / 3.0) {
         return Err(Failure::at(
             &trial.executable,
-            format_args!(
+            format!(
                 "plants nothing: asked for +{} %, it came out {:+.1} % slower in the middle",
                 PERCENT,
                 seen_pct.unwrap_or_default()

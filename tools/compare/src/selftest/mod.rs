@@ -1,7 +1,7 @@
 //! `compare selftest`: how often the gate errs, on one's own runs.
 
 mod live;
-mod peers;
+mod other_tools;
 mod rate;
 mod resample;
 mod study;
@@ -13,34 +13,53 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use probecost::stats::median;
+use regex::Regex;
 
-use crate::check::{BASELINES, gate_beside, one_host};
+use crate::baselines;
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run, Time};
-use crate::terms::Terms;
+use crate::thresholds::Thresholds;
 use crate::verdict::Policy;
+use live::Live;
 use resample::{Bench, Collection, Kind, Sides};
 use study::Aside;
-
-pub use live::{Live, live};
 
 /// What to type for more runs.
 const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";
 
-/// What is asked.
-pub struct Trial {
-    /// Runs of an unchanged program.
+/// `cargo compare selftest`
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Runs of an unchanged program, 7 at least, 40 or more better
+    #[arg(long = "run", value_name = "DIR", num_args = 1.., required_unless_present = "duet")]
     pub runs: Vec<PathBuf>,
-    /// Runs of it with a slowdown of so many percent planted in every benchmark.
+    /// Instead: how often `duet` errs, live, by this bench executable against itself, as it
+    /// is and with PROBECOST_PLANT_PCT=5 in one of its benchmarks
+    #[arg(long, value_name = "EXE", conflicts_with_all = ["runs", "planted", "baseline"])]
+    pub duet: Option<PathBuf>,
+    /// With --duet: suites of either kind
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "duet", value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+    /// With --duet: only benchmarks that match
+    #[arg(long, value_name = "REGEX", requires = "duet")]
+    pub only: Option<Regex>,
+    /// Runs with a slowdown of PERCENT planted in every benchmark
+    #[arg(long, value_name = "PERCENT=DIR", num_args = 1..)]
     pub planted: Vec<Planted>,
-    /// The baseline whose gate.toml counts; else the one among the baselines.
+    /// The baseline that `check` is given: the gate.toml beside it counts
+    /// [default: baselines/gate.toml, else the shipped one]
+    #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// How strictly to judge.
+    /// How strictly to judge
+    #[arg(long, value_enum, default_value = "strict")]
     pub policy: Policy,
-    /// What to write.
+    /// What to write
+    #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
-    /// Where the resampling starts.
+    /// Where the resampling starts
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
@@ -99,20 +118,29 @@ impl std::str::FromStr for Planted {
 ///
 /// # Errors
 /// Runs or a gate.toml that cannot be used, or too few runs.
-pub fn selftest(trial: &Trial) -> Result<String, Failure> {
-    let beside = match &trial.baseline {
+pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
+    if let Some(executable) = &args.duet {
+        return live::live(&Live {
+            executable: executable.clone(),
+            times: args.times as usize,
+            only: args.only.clone(),
+            seed: args.seed,
+            format: args.format,
+        });
+    }
+    let beside = match &args.baseline {
         Some(path) => {
             fs::metadata(path).map_err(|e| {
                 Failure::at(path, e).remedy("--baseline with the file that `check` is given")
             })?;
             path.clone()
         }
-        None => Path::new(BASELINES).join("gate.toml"),
+        None => Path::new(baselines::DIRECTORY).join("gate.toml"),
     };
-    let gate = gate_beside(&beside)?;
-    let terms = Terms::of(&gate, trial.policy)?;
+    let gate = baselines::gate_beside(&beside)?;
+    let thresholds = Thresholds::of(&gate, args.policy)?;
 
-    let mut unchanged = input::load_all(&trial.runs)?;
+    let mut unchanged = input::load_all(&args.runs)?;
     unchanged.sort_by_key(|run| run.record.as_ref().map(|r| r.started));
     let sides = Sides::fitting(unchanged.len()).ok_or_else(|| {
         Failure::new(format!(
@@ -122,14 +150,14 @@ pub fn selftest(trial: &Trial) -> Result<String, Failure> {
         ))
         .remedy(MORE_RUNS)
     })?;
-    let planted: Vec<Vec<Run>> = trial
+    let planted: Vec<Vec<Run>> = args
         .planted
         .iter()
         .map(|planted| planted.load(sides.current))
         .collect::<Result<_, _>>()?;
-    one_host(unchanged.iter().chain(planted.iter().flatten()))?;
+    input::one_host(unchanged.iter().chain(planted.iter().flatten()))?;
 
-    let (benches, aside) = benches(&unchanged, &terms);
+    let (benches, aside) = benches(&unchanged, &thresholds);
     if benches.is_empty() {
         let why = aside.first().map(|a| format!(": {}: {}", a.id, a.reason));
         let why = why.unwrap_or_default();
@@ -142,7 +170,7 @@ pub fn selftest(trial: &Trial) -> Result<String, Failure> {
             runs: times(runs, &benches)?,
         })
     };
-    let kinds = trial.planted.iter().zip(&planted).map(kind);
+    let kinds = args.planted.iter().zip(&planted).map(kind);
     let collection = Collection {
         unchanged: times(&unchanged, &benches)?,
         planted: kinds.collect::<Result<_, Failure>>()?,
@@ -150,8 +178,8 @@ pub fn selftest(trial: &Trial) -> Result<String, Failure> {
     };
     let file = beside.with_file_name("gate.toml");
     let file = file.exists().then(|| file.display().to_string());
-    let report = study::study(&collection, aside, sides, &terms, file, trial.seed);
-    match trial.format {
+    let report = study::study(&collection, aside, sides, &thresholds, file, args.seed);
+    match args.format {
         Format::Text => Ok(text::render(&report)),
         Format::Json => serde_json::to_string_pretty(&report)
             .map(|text| text + "\n")
@@ -160,7 +188,7 @@ pub fn selftest(trial: &Trial) -> Result<String, Failure> {
 }
 
 /// The benchmarks that are judged, and the others with the reason why not.
-fn benches(runs: &[Run], terms: &Terms) -> (Vec<Bench>, Vec<Aside>) {
+fn benches(runs: &[Run], thresholds: &Thresholds) -> (Vec<Bench>, Vec<Aside>) {
     let (mut benches, mut aside) = (Vec::new(), Vec::new());
     let counted = |reading: &Reading| matches!(reading, Reading::Count(..));
     let ids: BTreeSet<&String> = runs
@@ -175,8 +203,8 @@ fn benches(runs: &[Run], terms: &Terms) -> (Vec<Bench>, Vec<Aside>) {
             .collect();
         let reason = match median(&medians) {
             Some(ns) if medians.len() == runs.len() => {
-                let focus = terms.out_of_focus(id).map(str::to_owned);
-                focus.or_else(|| terms.too_short(ns, ns))
+                let focus = thresholds.out_of_focus(id).map(str::to_owned);
+                focus.or_else(|| thresholds.too_short(ns, ns))
             }
             _ => Some(format!(
                 "only {} of {} runs tell its time",
@@ -191,7 +219,7 @@ fn benches(runs: &[Run], terms: &Terms) -> (Vec<Bench>, Vec<Aside>) {
             }),
             None => benches.push(Bench {
                 id: id.clone(),
-                threshold_pct: terms.threshold_pct(id),
+                threshold_pct: thresholds.threshold_pct(id),
             }),
         }
     }
@@ -208,7 +236,7 @@ fn time(run: &Run, id: &str) -> Option<Time> {
 /// Times by run, then by benchmark.
 fn times(runs: &[Run], benches: &[Bench]) -> Result<Vec<Vec<Time>>, Failure> {
     let of = |run: &Run, id: &str| {
-        let none = || Failure::at(&run.place, format_args!("has no time of `{id}`"));
+        let none = || Failure::at(&run.place, format!("has no time of `{id}`"));
         time(run, id).ok_or_else(none)
     };
     runs.iter()

@@ -4,11 +4,11 @@ use probecost::stats::{Interval, median};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::peers::Peer;
+use super::other_tools::OtherTool;
 use super::rate::{Pool, rate, rate_in_order};
 use crate::decide::{Evidence, Family, Measured, measure};
 use crate::input::Time;
-use crate::terms::Terms;
+use crate::thresholds::Thresholds;
 use crate::verdict::Status;
 
 /// Times of the same benchmarks by run, then by benchmark.
@@ -65,9 +65,9 @@ pub struct Plan<'a> {
     /// Where the random numbers start.
     pub seed: u64,
     /// What this gate judges by.
-    pub terms: &'a Terms<'a>,
+    pub thresholds: &'a Thresholds<'a>,
     /// Whose rules judge the same suites.
-    pub peers: &'a [Peer],
+    pub other_tools: &'a [OtherTool],
     /// What is done to one benchmark of a suite after the other.
     pub slowdowns: &'a [Slowdown],
     /// To how many of them at most.
@@ -89,16 +89,16 @@ struct Play {
     slowed: Vec<usize>,
     /// Which of them this gate found, by slowdown.
     found: Vec<Vec<bool>>,
-    /// The share of them that each peer found, by slowdown.
-    found_by_peers: Vec<Vec<f64>>,
+    /// The share of them that each other_tool found, by slowdown.
+    found_by_other_tools: Vec<Vec<f64>>,
 }
 
 /// What was said of a suite in which nothing had changed.
 struct Calm {
     /// This gate's statuses by benchmark; one that is too short has none.
     statuses: Vec<Option<Status>>,
-    /// Which peers raised an alarm.
-    peers: Vec<bool>,
+    /// Which other_tools raised an alarm.
+    other_tools: Vec<bool>,
 }
 
 /// The runs of a suite, by number.
@@ -167,7 +167,7 @@ pub fn resample<'a>(collection: &Collection, plan: &Plan<'a>) -> Drawn<'a> {
 }
 
 /// False alarms where the runs follow each other in time, of this gate and then of its
-/// peers; and how many suites that are.
+/// other_tools; and how many suites that are.
 pub fn in_order(collection: &Collection, plan: &Plan) -> (usize, Vec<Option<Interval>>) {
     let total = plan.sides.total();
     let numbers: Vec<usize> = (0..collection.unchanged.len()).collect();
@@ -175,7 +175,7 @@ pub fn in_order(collection: &Collection, plan: &Plan) -> (usize, Vec<Option<Inte
         .windows(total)
         .map(|runs| Suite::of(collection, runs, plan).calm().1)
         .collect();
-    let rates = (0..=plan.peers.len()).map(|rule| {
+    let rates = (0..=plan.other_tools.len()).map(|rule| {
         let shares: Vec<f64> = calm.iter().map(|c| c.false_alarm(rule)).collect();
         rate_in_order(&shares, collection.unchanged.len(), total)
     });
@@ -184,7 +184,7 @@ pub fn in_order(collection: &Collection, plan: &Plan) -> (usize, Vec<Option<Inte
 
 impl Drawn<'_> {
     /// Suites in which a rule raised an alarm though nothing had changed: this gate is
-    /// number 0, its peers follow.
+    /// number 0, its other_tools follow.
     pub fn false_alarms(&self, rule: usize) -> Option<Interval> {
         self.rate(&[&self.unchanged], |play| Some(play.calm.false_alarm(rule)))
     }
@@ -214,11 +214,11 @@ impl Drawn<'_> {
         })
     }
 
-    /// Benchmarks that a peer found when they were slowed down.
-    pub fn found_by_peer(&self, slowdown: Slowdown, peer: usize) -> Option<Interval> {
+    /// Benchmarks that a other_tool found when they were slowed down.
+    pub fn found_by_other_tool(&self, slowdown: Slowdown, other_tool: usize) -> Option<Interval> {
         let number = self.slowdowns.iter().position(|s| *s == slowdown)?;
         self.rate(&self.pools(slowdown), |play| {
-            Some(play.found_by_peers[number][peer])
+            Some(play.found_by_other_tools[number][other_tool])
         })
     }
 
@@ -241,7 +241,7 @@ impl Calm {
     fn false_alarm(&self, rule: usize) -> f64 {
         share(match rule.checked_sub(1) {
             None => self.statuses.contains(&Some(Status::Regressed)),
-            Some(peer) => self.peers[peer],
+            Some(other_tool) => self.other_tools[other_tool],
         })
     }
 }
@@ -284,7 +284,7 @@ impl<'a> Suite<'a> {
     /// Judges the suite as it is, and then with each of these benchmarks slowed down.
     fn play(&self, slowed: Vec<usize>, planted: &[Vec<usize>]) -> Play {
         let (measured, calm) = self.calm();
-        let (mut found, mut found_by_peers) = (Vec::new(), Vec::new());
+        let (mut found, mut found_by_other_tools) = (Vec::new(), Vec::new());
         for slowdown in self.plan.slowdowns {
             let times: Vec<Vec<Time>> = slowed
                 .iter()
@@ -303,16 +303,16 @@ impl<'a> Suite<'a> {
                     .map(|(bench, new)| self.finds(&measured, bench, new))
                     .collect(),
             );
-            let by_peer = |peer: &Peer| {
-                mean(tried().map(|(bench, new)| share((peer.alarm)(&self.old[bench], new))))
+            let by_tool = |other_tool: &OtherTool| {
+                mean(tried().map(|(bench, new)| share((other_tool.alarm)(&self.old[bench], new))))
             };
-            found_by_peers.push(self.plan.peers.iter().filter_map(by_peer).collect());
+            found_by_other_tools.push(self.plan.other_tools.iter().filter_map(by_tool).collect());
         }
         Play {
             calm,
             slowed,
             found,
-            found_by_peers,
+            found_by_other_tools,
         }
     }
 
@@ -322,16 +322,23 @@ impl<'a> Suite<'a> {
             .map(|bench| self.measure(bench, &self.new[bench]))
             .collect();
         let judged: Vec<&Measured> = measured.iter().flatten().collect();
-        let family = Family::of(&judged, self.plan.terms.gate.times.family_error);
+        let family = Family::of(&judged, self.plan.thresholds.gate.times.family_error);
         let mut statuses = judged.iter().enumerate().map(|(i, m)| family.status(i, m));
         let statuses = measured
             .iter()
             .map(|m| m.as_ref().and_then(|_| statuses.next()))
             .collect();
-        let any =
-            |peer: &Peer| (self.old.iter().zip(&self.new)).any(|(old, new)| (peer.alarm)(old, new));
-        let peers = self.plan.peers.iter().map(any).collect();
-        (measured, Calm { statuses, peers })
+        let any = |other_tool: &OtherTool| {
+            (self.old.iter().zip(&self.new)).any(|(old, new)| (other_tool.alarm)(old, new))
+        };
+        let other_tools = self.plan.other_tools.iter().map(any).collect();
+        (
+            measured,
+            Calm {
+                statuses,
+                other_tools,
+            },
+        )
     }
 
     /// Whether this gate calls this benchmark slower with the times `new`, and all others
@@ -343,13 +350,13 @@ impl<'a> Suite<'a> {
         let others = measured.iter().enumerate().filter(|(i, _)| *i != bench);
         let mut judged: Vec<&Measured> = others.filter_map(|(_, m)| m.as_ref()).collect();
         judged.push(&slowed);
-        let family = Family::of(&judged, self.plan.terms.gate.times.family_error);
+        let family = Family::of(&judged, self.plan.thresholds.gate.times.family_error);
         family.status(judged.len() - 1, &slowed) == Status::Regressed
     }
 
     /// The figures of this benchmark with the current times `new`, unless it is too short.
     fn measure(&self, bench: usize, new: &[Time]) -> Option<Measured> {
-        let terms = self.plan.terms;
+        let thresholds = self.plan.thresholds;
         let figures = |times: &[Time], of: fn(&Time) -> f64| times.iter().map(of).collect();
         let old = &self.old[bench];
         let evidence = Evidence {
@@ -360,9 +367,9 @@ impl<'a> Suite<'a> {
             threshold_pct: self.collection.benches[bench].threshold_pct,
         };
         let (before, now) = (median(&evidence.old[0])?, median(&evidence.new)?);
-        match terms.too_short(before, now) {
+        match thresholds.too_short(before, now) {
             Some(_) => None,
-            None => Some(measure(&evidence, &terms.gate.times)),
+            None => Some(measure(&evidence, &thresholds.gate.times)),
         }
     }
 }
@@ -400,8 +407,8 @@ fn mean(shares: impl Iterator<Item = f64>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::decide::decide;
-    use crate::selftest::peers;
-    use crate::selftest::synthetic::{Weather, collection};
+    use crate::selftest::other_tools;
+    use crate::selftest::synthetic::{NoiseModel, collection};
     use crate::verdict::Policy;
     use probecost::gate::Gate;
 
@@ -410,13 +417,13 @@ mod tests {
         current: 5,
     };
 
-    fn plan<'a>(terms: &'a Terms, slowdowns: &'a [Slowdown], suites: usize) -> Plan<'a> {
+    fn plan<'a>(thresholds: &'a Thresholds, slowdowns: &'a [Slowdown], suites: usize) -> Plan<'a> {
         Plan {
             sides: TEN_AND_FIVE,
             suites,
             seed: 1,
-            terms,
-            peers: &[],
+            thresholds,
+            other_tools: &[],
             slowdowns,
             slowed: 8,
         }
@@ -428,41 +435,42 @@ mod tests {
 
     #[test]
     fn the_gate_keeps_what_it_promises() {
-        let collection = collection(8, 60, &[(10.0, 30), (20.0, 30)], Weather::Gusts, 1);
+        let collection = collection(8, 60, &[(10.0, 30), (20.0, 30)], NoiseModel::Gusts, 1);
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
         let slowdowns = [Slowdown::Planted(0), Slowdown::Planted(1)];
-        let peers = peers::all(TEN_AND_FIVE);
+        let other_tools = other_tools::all(TEN_AND_FIVE);
         let plan = Plan {
-            peers: &peers,
-            ..plan(&terms, &slowdowns, 400)
+            other_tools: &other_tools,
+            ..plan(&thresholds, &slowdowns, 400)
         };
         let drawn = resample(&collection, &plan);
         assert!(est(drawn.false_alarms(0)) <= 0.01);
         let found = slowdowns.map(|s| est(drawn.found(s, |_| true)));
         assert!(found[0] >= 0.95 && found[1] >= 0.99, "{found:?}");
-        // The peers' rules are there to be worse: where they were not, this would be moot.
-        assert!((1..=peers.len()).any(|rule| est(drawn.false_alarms(rule)) > 0.1));
+        // The other_tools' rules are there to be worse: where they were not, this would be moot.
+        assert!((1..=other_tools.len()).any(|rule| est(drawn.false_alarms(rule)) > 0.1));
     }
 
     /// Of each rate the share of intervals, from collections of forty runs each, that hold
     /// what endlessly many runs would give; false alarms of all rules, then what this gate
-    /// and its peers find of +5 and +10 %.
-    fn coverage(weather: Weather, collections: u64) -> Vec<f64> {
+    /// and its other_tools find of +5 and +10 %.
+    fn coverage(noise: NoiseModel, collections: u64) -> Vec<f64> {
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
         let slowdowns = [5.0, 10.0].map(Slowdown::Multiplied);
-        let peers = peers::all(TEN_AND_FIVE);
+        let other_tools = other_tools::all(TEN_AND_FIVE);
         let rates = |runs: usize, suites: usize, seed: u64| -> Vec<Interval> {
             let plan = Plan {
-                peers: &peers,
-                ..plan(&terms, &slowdowns, suites)
+                other_tools: &other_tools,
+                ..plan(&thresholds, &slowdowns, suites)
             };
-            let drawn = resample(&collection(3, runs, &[], weather, seed), &plan);
-            let alarms = (0..=peers.len()).map(|rule| drawn.false_alarms(rule));
+            let drawn = resample(&collection(3, runs, &[], noise, seed), &plan);
+            let alarms = (0..=other_tools.len()).map(|rule| drawn.false_alarms(rule));
             let found = slowdowns.iter().flat_map(|slowdown| {
                 let ours = drawn.found(*slowdown, |_| true);
-                let theirs = (0..peers.len()).map(|peer| drawn.found_by_peer(*slowdown, peer));
+                let theirs = (0..other_tools.len())
+                    .map(|other_tool| drawn.found_by_other_tool(*slowdown, other_tool));
                 [ours].into_iter().chain(theirs).collect::<Vec<_>>()
             });
             alarms.chain(found).flatten().collect()
@@ -485,8 +493,8 @@ mod tests {
     /// or one kind of run decides.
     #[test]
     fn intervals_hold_what_they_claim() {
-        for weather in [Weather::Gusts, Weather::Phases] {
-            let held = coverage(weather, 40);
+        for noise in [NoiseModel::Gusts, NoiseModel::Phases] {
+            let held = coverage(noise, 40);
             let mean = held.iter().sum::<f64>() / held.len() as f64;
             assert!(mean >= 0.93, "{mean}: {held:?}");
             assert!(held.iter().all(|h| *h >= 0.7), "{held:?}");
@@ -495,13 +503,13 @@ mod tests {
 
     #[test]
     fn another_seed_draws_other_suites() {
-        let collection = collection(2, 40, &[], Weather::Gusts, 1);
+        let collection = collection(2, 40, &[], NoiseModel::Gusts, 1);
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
         let drawn = |seed| {
             let plan = Plan {
                 seed,
-                ..plan(&terms, &[], 50)
+                ..plan(&thresholds, &[], 50)
             };
             resample(&collection, &plan).unchanged.drawn
         };
@@ -513,7 +521,7 @@ mod tests {
     /// What `check` decides about the same figures.
     #[test]
     fn a_suite_is_judged_as_check_judges_it() {
-        let mut collection = collection(6, 15, &[], Weather::Phases, 3);
+        let mut collection = collection(6, 15, &[], NoiseModel::Phases, 3);
         for run in &mut collection.unchanged[10..] {
             run[2] = slower(&run[2..3], 30.0)[0];
         }
@@ -521,8 +529,8 @@ mod tests {
             run[4] = slower(&run[4..5], -99.0)[0];
         });
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
-        let plan = plan(&terms, &[], 1);
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let plan = plan(&thresholds, &[], 1);
         let runs: Vec<usize> = (0..15).collect();
         let (_, calm) = Suite::of(&collection, &runs, &plan).calm();
         let figures = |bench: usize, runs: std::ops::Range<usize>| {

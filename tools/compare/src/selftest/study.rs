@@ -3,10 +3,10 @@
 use probecost::stats::{Interval, mad, median};
 use serde::Serialize;
 
-use super::peers;
+use super::other_tools;
 use super::rate::CONFIDENCE;
 use super::resample::{Collection, Drawn, Plan, Sides, Slowdown, in_order, resample};
-use crate::terms::Terms;
+use crate::thresholds::Thresholds;
 use crate::verdict::Policy;
 
 /// Slowdowns that are multiplied into unchanged runs, in percent.
@@ -60,7 +60,7 @@ pub struct Report {
     pub suites: usize,
     /// Suites whose runs follow each other in time.
     pub suites_in_order: usize,
-    /// This gate, then its peers.
+    /// This gate, then its other_tools.
     pub rules: Vec<ByRule>,
     /// Suites without change in which this gate raised no alarm, but could not decide about
     /// some benchmark.
@@ -190,19 +190,19 @@ pub fn study(
     collection: &Collection,
     aside: Vec<Aside>,
     sides: Sides,
-    terms: &Terms,
+    thresholds: &Thresholds,
     gate: Option<String>,
     seed: u64,
 ) -> Report {
-    let peers = peers::all(sides);
+    let other_tools = other_tools::all(sides);
     let kinds = (0..collection.planted.len()).map(Slowdown::Planted);
     let slowdowns: Vec<Slowdown> = multiplied(&MULTIPLIED).into_iter().chain(kinds).collect();
     let plan = Plan {
         sides,
         suites: suites(SUITES, collection),
         seed,
-        terms,
-        peers: &peers,
+        thresholds,
+        other_tools: &other_tools,
         slowdowns: &slowdowns,
         slowed: SLOWED,
     };
@@ -224,7 +224,7 @@ pub fn study(
     };
     let names = ["this gate"]
         .into_iter()
-        .chain(peers.iter().map(|p| p.name));
+        .chain(other_tools.iter().map(|p| p.name));
     let rules = names
         .zip(in_order)
         .enumerate()
@@ -234,7 +234,7 @@ pub fn study(
             false_alarms_in_order,
             found: found(&|slowdown| match rule.checked_sub(1) {
                 None => drawn.found(slowdown, |_| true),
-                Some(peer) => drawn.found_by_peer(slowdown, peer),
+                Some(other_tool) => drawn.found_by_other_tool(slowdown, other_tool),
             }),
         })
         .collect();
@@ -248,9 +248,9 @@ pub fn study(
             found: found(&|slowdown| drawn.found(slowdown, |b| b == number)),
         })
         .collect();
-    let telling = telling_pct(terms.usual_threshold_pct());
-    rank(&mut benchmarks, telling, terms);
-    let costly = costly(&benchmarks, telling, terms);
+    let telling = telling_pct(thresholds.usual_threshold_pct());
+    rank(&mut benchmarks, telling, thresholds);
+    let costly = costly(&benchmarks, telling, thresholds);
     let without = without(collection, &drawn, costly, telling, &plan);
     let (by_sides, too_few_runs_for) = by_sides(collection, &drawn, &plan);
     Report {
@@ -258,8 +258,8 @@ pub fn study(
         seed,
         confidence: CONFIDENCE,
         gate,
-        policy: terms.policy,
-        threshold_pct: terms.usual_threshold_pct(),
+        policy: thresholds.policy,
+        threshold_pct: thresholds.usual_threshold_pct(),
         unchanged_runs: collection.unchanged.len(),
         planted_runs: collection
             .planted
@@ -308,8 +308,8 @@ fn telling_pct(threshold_pct: f64) -> f64 {
 
 /// What costs most first: benchmarks with more false alarms than the family error leaves
 /// each, and then those in which the fewest slowdowns are found.
-fn rank(benchmarks: &mut [ByBench], telling: f64, terms: &Terms) {
-    let share = fair_share(benchmarks, terms);
+fn rank(benchmarks: &mut [ByBench], telling: f64, thresholds: &Thresholds) {
+    let share = fair_share(benchmarks, thresholds);
     let est = |rate: Option<Interval>| rate.map_or(1.0, |r| r.est);
     let alarms = |b: &ByBench| {
         Some(est(b.false_alarms))
@@ -325,15 +325,15 @@ fn rank(benchmarks: &mut [ByBench], telling: f64, terms: &Terms) {
 }
 
 /// What the family error leaves each benchmark, as a share of suites.
-fn fair_share(benchmarks: &[ByBench], terms: &Terms) -> f64 {
-    terms.gate.times.family_error / benchmarks.len() as f64
+fn fair_share(benchmarks: &[ByBench], thresholds: &Thresholds) -> f64 {
+    thresholds.gate.times.family_error / benchmarks.len() as f64
 }
 
 /// The ids of the benchmarks, of which what costs most comes first, that stand out: their
 /// false alarms are certainly more than their share, or certainly less is found in them than
 /// in the benchmark in the middle. Where none does, it is the first.
-fn costly(benchmarks: &[ByBench], telling: f64, terms: &Terms) -> Vec<String> {
-    let share = fair_share(benchmarks, terms);
+fn costly(benchmarks: &[ByBench], telling: f64, thresholds: &Thresholds) -> Vec<String> {
+    let share = fair_share(benchmarks, thresholds);
     let found = benchmarks.iter().filter_map(|b| b.found(telling));
     let middle = median(&found.map(|r| r.est).collect::<Vec<_>>()).unwrap_or(0.0);
     let stands_out = |b: &&ByBench| {
@@ -365,7 +365,7 @@ fn without(
     }
     let slowdown = Slowdown::Multiplied(telling);
     let smaller = Plan {
-        peers: &[],
+        other_tools: &[],
         slowdowns: &[slowdown],
         ..*plan
     };
@@ -411,7 +411,7 @@ fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides
         let other = Plan {
             sides,
             suites: suites(SUITES_OF_OTHER_SIDES, collection),
-            peers: &[],
+            other_tools: &[],
             slowdowns: &slowdowns,
             slowed: SLOWED_OF_OTHER_SIDES,
             ..*plan
@@ -424,14 +424,14 @@ fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::synthetic::{Weather, collection};
+    use crate::selftest::synthetic::{NoiseModel, collection};
     use probecost::gate::Gate;
 
     fn study_of(collection: &Collection, policy: Policy) -> Report {
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, policy).unwrap();
+        let thresholds = Thresholds::of(&gate, policy).unwrap();
         let sides = Sides::fitting(collection.unchanged.len()).unwrap();
-        study(collection, Vec::new(), sides, &terms, None, 1)
+        study(collection, Vec::new(), sides, &thresholds, None, 1)
     }
 
     fn sides(baseline: usize, current: usize) -> Sides {
@@ -454,7 +454,10 @@ mod tests {
 
     #[test]
     fn other_sides_are_tried_as_far_as_the_runs_go() {
-        let report = study_of(&collection(1, 12, &[], Weather::Gusts, 1), Policy::Strict);
+        let report = study_of(
+            &collection(1, 12, &[], NoiseModel::Gusts, 1),
+            Policy::Strict,
+        );
         let tried: Vec<Sides> = report.by_sides.iter().map(|row| row.sides).collect();
         assert_eq!(tried, [sides(5, 3), sides(8, 4)]);
         assert_eq!(report.too_few_runs_for.len(), 5);
@@ -463,7 +466,7 @@ mod tests {
 
     #[test]
     fn the_worst_benchmark_comes_first_and_is_left_out() {
-        let mut collection = collection(4, 30, &[], Weather::Gusts, 1);
+        let mut collection = collection(4, 30, &[], NoiseModel::Gusts, 1);
         let mut rng = fastrand::Rng::with_seed(1);
         for run in &mut collection.unchanged {
             // It runs at two speeds, a process at a time.
@@ -510,17 +513,17 @@ mod tests {
             bench("louder", 0.03, 1.0),
         ];
         let gate = Gate::shipped();
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
-        rank(&mut rows, 10.0, &terms);
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        rank(&mut rows, 10.0, &thresholds);
         let ids: Vec<&str> = rows.iter().map(|b| b.id.as_str()).collect();
         assert_eq!(ids, ["louder", "loud", "blind", "dim", "good"]);
         // Nothing is certain here, so the first it is.
-        assert_eq!(costly(&rows, 10.0, &terms), ["louder"]);
+        assert_eq!(costly(&rows, 10.0, &thresholds), ["louder"]);
     }
 
     #[test]
     fn of_many_benchmarks_fewer_suites_are_drawn() {
-        let count = |rows| suites(SUITES, &collection(rows, 1, &[], Weather::Gusts, 1));
+        let count = |rows| suites(SUITES, &collection(rows, 1, &[], NoiseModel::Gusts, 1));
         assert_eq!(
             [count(1), count(50), count(100), count(5000)],
             [4000, 4000, 2000, 400]

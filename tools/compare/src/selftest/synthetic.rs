@@ -7,7 +7,7 @@ use crate::input::Time;
 
 /// How a machine disturbs its runs.
 #[derive(Clone, Copy)]
-pub enum Weather {
+pub enum NoiseModel {
     /// One run in twelve is slower as a whole by up to a half, whatever the others are.
     Gusts,
     /// A quarter of the runs is quicker by about a tenth, four in a row on average.
@@ -15,13 +15,13 @@ pub enum Weather {
 }
 
 /// The machine's part in `runs` runs, as logarithms.
-fn machine(runs: usize, weather: Weather, rng: &mut fastrand::Rng) -> Vec<f64> {
+fn machine(runs: usize, noise: NoiseModel, rng: &mut fastrand::Rng) -> Vec<f64> {
     let mut quick = rng.u8(0..4) == 0;
     (0..runs)
-        .map(|_| match weather {
-            Weather::Gusts if rng.u8(0..12) == 0 => 0.5 * rng.f64(),
-            Weather::Gusts => 0.0,
-            Weather::Phases => {
+        .map(|_| match noise {
+            NoiseModel::Gusts if rng.u8(0..12) == 0 => 0.5 * rng.f64(),
+            NoiseModel::Gusts => 0.0,
+            NoiseModel::Phases => {
                 quick = match quick {
                     true => rng.u8(0..4) > 0,
                     false => rng.u8(0..12) == 0,
@@ -38,7 +38,7 @@ fn machine(runs: usize, weather: Weather, rng: &mut fastrand::Rng) -> Vec<f64> {
 
 /// Runs of benchmarks with spreads of their own between 0.5 and 2 %, all `slower` times as
 /// long as without a slowdown.
-pub fn runs(rows: usize, runs: usize, slower: f64, weather: Weather, seed: u64) -> Vec<Vec<Time>> {
+pub fn runs(rows: usize, runs: usize, slower: f64, noise: NoiseModel, seed: u64) -> Vec<Vec<Time>> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let time = |row: usize, machine: f64, rng: &mut fastrand::Rng| {
         let sigma = 0.005 + 0.015 * row as f64 / rows as f64;
@@ -51,7 +51,7 @@ pub fn runs(rows: usize, runs: usize, slower: f64, weather: Weather, seed: u64) 
             interval: None,
         }
     };
-    machine(runs, weather, &mut rng)
+    machine(runs, noise, &mut rng)
         .into_iter()
         .map(|machine| (0..rows).map(|row| time(row, machine, &mut rng)).collect())
         .collect()
@@ -62,7 +62,7 @@ pub fn collection(
     rows: usize,
     unchanged: usize,
     planted: &[(f64, usize)],
-    weather: Weather,
+    noise: NoiseModel,
     seed: u64,
 ) -> Collection {
     let bench = |row: usize| Bench {
@@ -75,13 +75,13 @@ pub fn collection(
             rows,
             *count,
             1.0 + percent / 100.0,
-            weather,
+            noise,
             seed + 1000 * (k as u64 + 1),
         ),
     };
     Collection {
         benches: (0..rows).map(bench).collect(),
-        unchanged: runs(rows, unchanged, 1.0, weather, seed),
+        unchanged: runs(rows, unchanged, 1.0, noise, seed),
         planted: planted.iter().enumerate().map(kind).collect(),
     }
 }

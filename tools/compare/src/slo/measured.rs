@@ -309,7 +309,7 @@ fn read<T: DeserializeOwned>(path: &Path, again: &str) -> Result<T, Failure> {
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| Failure::at(path, format_args!("{}: {}", error.path(), error.inner())))
+        .map_err(|error| Failure::at(path, format!("{}: {}", error.path(), error.inner())))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

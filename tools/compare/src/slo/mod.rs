@@ -11,6 +11,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use probecost::gate::Gate;
 
 use crate::failure::Failure;
@@ -21,13 +22,25 @@ use contract::Evidence;
 use judge::Table;
 use measured::Measured;
 
-/// What to judge.
-pub struct Question {
-    /// The directory of the artifacts.
+const SLO_EXIT_CODES: &str = "\
+Exit codes:
+  0  every budget is kept
+  1  a budget is exceeded
+  2  broken: a file is missing, or does not say what it must
+  3  cannot be decided here: inconclusive, or below what this machine resolves";
+
+/// `cargo compare slo`
+#[derive(Debug, Args)]
+#[command(after_help = SLO_EXIT_CODES)]
+pub struct SloArgs {
+    /// The directory of the artifacts
+    #[arg(long, value_name = "DIR")]
     pub artifacts: PathBuf,
-    /// The measurement to write them from; none to judge those that are there.
+    /// Write them first, from this overhead.json
+    #[arg(long, value_name = "FILE")]
     pub overhead: Option<PathBuf>,
-    /// A soak that belongs to the measurement.
+    /// A soak.json of the same machine, for rows of its own
+    #[arg(long, value_name = "FILE", requires = "overhead")]
     pub soak: Option<PathBuf>,
 }
 
@@ -36,11 +49,11 @@ pub struct Question {
 ///
 /// # Errors
 /// A file is missing, unknown, or says what it may not; all such are named.
-pub fn slo(question: &Question) -> Result<(String, Exit), Failure> {
+pub fn slo(args: &SloArgs) -> Result<(String, Exit), Failure> {
     let gate = gate(Path::new("baselines/gate.toml"))?;
-    let place = &question.artifacts;
-    if let Some(overhead) = &question.overhead {
-        let measured = Measured::read(overhead, question.soak.as_deref())?;
+    let place = &args.artifacts;
+    if let Some(overhead) = &args.overhead {
+        let measured = Measured::read(overhead, args.soak.as_deref())?;
         for (artifact, text) in measured.artifacts()? {
             file::replace(&place.join(artifact.name()), text.as_bytes())?;
         }
@@ -62,7 +75,7 @@ fn gate(path: &Path) -> Result<Gate, Failure> {
     if !path.exists() {
         return Ok(Gate::shipped());
     }
-    Gate::load(path).map_err(|error| Failure::new(error.to_string()))
+    Gate::load(path).map_err(Failure::new)
 }
 
 /// Whether the reports say what the artifacts come to.

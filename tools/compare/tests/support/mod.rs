@@ -36,7 +36,7 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-compare"));
         command
             .args(arguments)
             .current_dir(self.0.path())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use probecost::host::{Host, Watch};
@@ -17,13 +18,17 @@ use crate::repository;
 /// How much of a failed command's output is shown, in bytes.
 const TAIL: u64 = 2000;
 
-/// What is asked.
-pub struct Series {
-    /// How many runs there shall be.
-    pub times: usize,
-    /// Where they go: `<out>/1`, `<out>/2`, …
+/// `cargo compare run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// How many runs there shall be; those that are there already count
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+    /// Where they go: DIR/1, DIR/2, …
+    #[arg(long, value_name = "DIR", default_value = "target/runs")]
     pub out: PathBuf,
-    /// The program and its arguments.
+    /// The command, e.g. `cargo bench --bench syscalls`
+    #[arg(last = true, required = true)]
     pub command: Vec<String>,
 }
 
@@ -32,20 +37,20 @@ pub struct Series {
 ///
 /// # Errors
 /// The command fails or measures nothing, or its results cannot be kept.
-pub fn repeat(series: &Series) -> Result<String, Failure> {
-    let out = &series.out;
+pub fn run(args: &RunArgs) -> Result<String, Failure> {
+    let (out, times) = (&args.out, args.times as usize);
     fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
     let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
     let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
     let toolchain = toolchain();
-    let missing: Vec<usize> = (1..=series.times)
+    let missing: Vec<usize> = (1..=times)
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
-    let bar = bar(series.times, series.times - missing.len());
+    let bar = bar(times, times - missing.len());
     let mut disturbed = 0;
     for k in &missing {
         bar.tick();
-        let record = run(&out, *k, &series.command, &host, toolchain.as_deref())?;
+        let record = one(&out, *k, &args.command, &host, toolchain.as_deref())?;
         let why = record.surroundings.disturbances();
         disturbed += usize::from(!why.is_empty());
         let said = match why.is_empty() {
@@ -60,17 +65,17 @@ pub fn repeat(series: &Series) -> Result<String, Failure> {
         match stderr().is_terminal() {
             true if why.is_empty() => {}
             true => bar.println(said),
-            false => eprintln!("{said} ({k} of {})", series.times),
+            false => eprintln!("{said} ({k} of {})", times),
         }
     }
     bar.finish_and_clear();
-    let shown = series.out.display();
+    let shown = args.out.display();
     let mut said = match missing.len() {
         0 => format!(
             "{shown} already holds {} runs; more: --times, others: --out\n",
-            series.times
+            times
         ),
-        new => format!("{new} runs made, {} in {shown}\n", series.times),
+        new => format!("{new} runs made, {} in {shown}\n", times),
     };
     if disturbed > 0 {
         said +=
@@ -80,7 +85,7 @@ pub fn repeat(series: &Series) -> Result<String, Failure> {
 }
 
 /// One run. Its directory gets its name only when it is whole.
-fn run(
+fn one(
     out: &Path,
     k: usize,
     command: &[String],

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::verdict::Policy;
 
 /// What gate.toml says of each benchmark under a policy.
-pub struct Terms<'a> {
+pub struct Thresholds<'a> {
     /// The numbers of gate.toml.
     pub gate: &'a Gate,
     /// Which of its thresholds.
@@ -16,8 +16,8 @@ pub struct Terms<'a> {
     focus: Vec<Regex>,
 }
 
-impl<'a> Terms<'a> {
-    /// The terms of this gate.
+impl<'a> Thresholds<'a> {
+    /// The thresholds of this gate.
     ///
     /// # Errors
     /// gate.toml has a focus pattern that is none.
@@ -79,10 +79,10 @@ mod tests {
         let mut own = gate.policy.strict;
         own.change_pct = 8.0;
         gate.benchmark.insert("a/b".into(), own);
-        let strict = Terms::of(&gate, Policy::Strict).unwrap();
+        let strict = Thresholds::of(&gate, Policy::Strict).unwrap();
         assert_eq!(strict.threshold_pct("a/b"), 8.0);
         assert_eq!(strict.threshold_pct("a/c"), gate.policy.strict.change_pct);
-        let advisory = Terms::of(&gate, Policy::Advisory).unwrap();
+        let advisory = Thresholds::of(&gate, Policy::Advisory).unwrap();
         assert_eq!(
             advisory.usual_threshold_pct(),
             gate.policy.advisory.change_pct
@@ -93,20 +93,20 @@ mod tests {
     fn what_is_never_alarmed_on_says_why() {
         let mut gate = Gate::shipped();
         gate.focus.patterns = vec!["^a/".into()];
-        let terms = Terms::of(&gate, Policy::Strict).unwrap();
-        assert_eq!(terms.out_of_focus("a/b"), None);
+        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        assert_eq!(thresholds.out_of_focus("a/b"), None);
         assert!(
-            terms
+            thresholds
                 .out_of_focus("b/a")
                 .is_some_and(|why| why.contains("focus"))
         );
-        assert_eq!(terms.too_short(50.0, 60.0), None);
+        assert_eq!(thresholds.too_short(50.0, 60.0), None);
         assert!(
-            terms
+            thresholds
                 .too_short(60.0, 49.0)
                 .is_some_and(|why| why.contains("50 ns"))
         );
         gate.focus.patterns = vec!["(".into()];
-        assert!(Terms::of(&gate, Policy::Strict).is_err());
+        assert!(Thresholds::of(&gate, Policy::Strict).is_err());
     }
 }

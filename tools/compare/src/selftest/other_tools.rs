@@ -10,7 +10,7 @@ use crate::input::Time;
 type Alarm = Box<dyn Fn(&[Time], &[Time]) -> bool + Send + Sync>;
 
 /// Another tool's rule.
-pub struct Peer {
+pub struct OtherTool {
     /// The tool, and its setting.
     pub name: &'static str,
     /// What it says.
@@ -18,34 +18,34 @@ pub struct Peer {
 }
 
 /// All of them, for so many runs on either side.
-pub fn all(sides: Sides) -> Vec<Peer> {
+pub fn all(sides: Sides) -> Vec<OtherTool> {
     let rarest = rarest_u(sides);
     vec![
-        Peer {
+        OtherTool {
             name: "critcmp 5 %",
             alarm: Box::new(|old, new| {
                 two(old, new).is_some_and(|(old, new)| new.mean > 1.05 * old.mean)
             }),
         },
-        Peer {
+        OtherTool {
             name: "github-action-benchmark 120 %",
             alarm: Box::new(|old, new| {
                 two(old, new).is_some_and(|(old, new)| new.median > 1.2 * old.median)
             }),
         },
-        Peer {
+        OtherTool {
             name: "github-action-benchmark 200 %",
             alarm: Box::new(|old, new| {
                 two(old, new).is_some_and(|(old, new)| new.median > 2.0 * old.median)
             }),
         },
-        Peer {
+        OtherTool {
             name: "benchstat p < 0.05",
             alarm: Box::new(move |old, new| {
                 rarest.is_some_and(|rarest| benchstat(old, new, rarest))
             }),
         },
-        Peer {
+        OtherTool {
             name: "Criterion p < 0.05, 1 %",
             alarm: Box::new(criterion),
         },
@@ -143,10 +143,22 @@ mod tests {
             baseline: 10,
             current: 5,
         };
-        for peer in all(sides) {
-            assert!((peer.alarm)(&old, &times(&[3.0; 5])), "{}", peer.name);
-            assert!(!(peer.alarm)(&old, &times(&[1.0; 5])), "{}", peer.name);
-            assert!(!(peer.alarm)(&old, &times(&[0.5; 5])), "{}", peer.name);
+        for other_tool in all(sides) {
+            assert!(
+                (other_tool.alarm)(&old, &times(&[3.0; 5])),
+                "{}",
+                other_tool.name
+            );
+            assert!(
+                !(other_tool.alarm)(&old, &times(&[1.0; 5])),
+                "{}",
+                other_tool.name
+            );
+            assert!(
+                !(other_tool.alarm)(&old, &times(&[0.5; 5])),
+                "{}",
+                other_tool.name
+            );
         }
     }
 }

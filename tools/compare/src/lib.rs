@@ -1,0 +1,42 @@
+//! The gate: judges benchmark runs against a baseline.
+//!
+//! The rooms, lower ones knowing nothing of those above:
+//!
+//! * [`run`], [`check`], [`refresh`], [`selftest`], [`duet`], [`history`], [`slo`]: one a
+//!   subcommand, each with its arguments.
+//! * [`report`]: a verdict rendered, one file a format.
+//! * `rows`, `budget`, `decide`, `thresholds`: from figures to a decision.
+//! * [`verdict`]: what was found.
+//! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
+//! * [`failure`], [`destination`]: what went wrong, and where an answer goes.
+
+mod baseline;
+mod baselines;
+mod budget;
+pub mod check;
+mod decide;
+pub mod destination;
+pub mod duet;
+pub mod failure;
+mod file;
+pub mod history;
+mod input;
+pub mod refresh;
+pub mod report;
+mod repository;
+mod rows;
+pub mod run;
+pub mod selftest;
+pub mod slo;
+mod thresholds;
+pub mod verdict;
+
+/// What the process ends with, for its help.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  passed
+  1  slower than the baseline, or over a budget, under this policy
+  2  broken: bad input, missing rows, a tool that failed, nothing compared
+  3  cannot be decided here: inconclusive, or another machine
+
+--policy advisory turns 1 and 3 into 0, never 2.";
