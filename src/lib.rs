@@ -3,6 +3,7 @@
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
 //! * [`measure`]: how it is timed: arms and their interleaving, latencies, calibration.
+//! * [`load`]: requests at a rate: open loop, latencies from the intended start.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
@@ -20,6 +21,8 @@ pub mod gate;
 pub mod host;
 #[cfg(feature = "agent")]
 pub mod instrument;
+#[cfg(feature = "agent")]
+pub mod load;
 #[cfg(feature = "agent")]
 pub mod measure;
 #[cfg(feature = "agent")]

@@ -8,6 +8,7 @@
 mod arm;
 mod exit;
 mod host;
+mod load;
 mod outcome;
 mod provenance;
 mod system_load;
@@ -15,6 +16,9 @@ mod system_load;
 pub use arm::Arm;
 pub use exit::Exit;
 pub use host::{Host, Virtualisation, kernel_version};
+pub use load::{
+    Errors, GeneratorLag, LatencyUs, Load, Pace, Rates, RequestError, Requests, Rung, Second,
+};
 pub use outcome::Outcome;
 pub use provenance::Provenance;
 pub use system_load::SystemLoad;
@@ -23,5 +27,8 @@ use schemars::Schema;
 
 /// Every document by the name of its file, without `.json`, and its JSON Schema.
 pub fn documents() -> Vec<(&'static str, Schema)> {
-    vec![("host", schemars::schema_for!(Host))]
+    vec![
+        ("host", schemars::schema_for!(Host)),
+        ("load", schemars::schema_for!(Load)),
+    ]
 }

@@ -1,0 +1,354 @@
+//! A load while it runs.
+
+use std::net::TcpStream;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rustix::event::epoll;
+
+use super::Plan;
+use super::connection::Connection;
+use super::generator::{Batch, Generator};
+use super::tally::{Block, Record, Tally};
+use crate::agent::pin_this_thread;
+use crate::host::Obstacle;
+
+/// A load whose thread is sending.
+#[derive(Debug)]
+pub struct Running {
+    begin: Instant,
+    batches: Receiver<Batch>,
+    /// What came of the requests of batches read, and belongs to no block yet.
+    records: Vec<Record>,
+    until: u64,
+    /// When those were due that had not ended by then.
+    open: Vec<u64>,
+    is_endless: bool,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Opens all connections, and begins to send.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the thread may not run on its CPU.
+    pub fn start(plan: Plan) -> Result<Self, Obstacle> {
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| impossible(&e.into()))?;
+        let mut connections = Vec::with_capacity(plan.connections);
+        for key in 0..plan.connections as u64 {
+            let stream = TcpStream::connect_timeout(&plan.target.address(), plan.timeout)
+                .map_err(|error| unanswered(&plan, key, &error))?;
+            let mut connection = Connection::default();
+            connection
+                .adopt(stream, &epoll, key)
+                .map_err(|e| impossible(&e))?;
+            connections.push(connection);
+        }
+        let is_endless = plan.length.is_none();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, batches) = mpsc::channel();
+        let (begun, begins) = mpsc::channel();
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("load".into())
+            .spawn(move || {
+                let pinned = plan.cpu.map_or(Ok(()), pin_this_thread);
+                let is_pinned = pinned.is_ok();
+                // By default the kernel may wake it 50 µs late, to save power.
+                let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+                let generator = Generator::new(plan, epoll, connections, stopped, tell);
+                // The other end waits for exactly this message.
+                let _ = begun.send(pinned.map(|()| generator.begin));
+                if is_pinned {
+                    generator.run();
+                }
+            })
+            .map_err(|e| impossible(&e))?;
+        let begin = match begins.recv() {
+            Ok(Ok(begin)) => begin,
+            Ok(Err(error)) => return Err(impossible(&error)),
+            Err(_) => return Err(ended()),
+        };
+        Ok(Self {
+            begin,
+            batches,
+            records: Vec::new(),
+            until: 0,
+            open: Vec::new(),
+            is_endless,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// When its first request was due.
+    pub fn begin(&self) -> Instant {
+        self.begin
+    }
+
+    /// The requests that were due from one moment and ended before another, which has
+    /// passed. What was due before is forgotten: blocks come in the order of time.
+    ///
+    /// # Errors
+    /// The load has ended.
+    pub fn block(&mut self, from: Instant, to: Instant) -> Result<Block, Obstacle> {
+        let at = |moment: Instant| moment.saturating_duration_since(self.begin).as_nanos() as u64;
+        let (start, end) = (at(from), at(to));
+        while self.until < end {
+            let batch = self.batches.recv().map_err(|_| ended())?;
+            self.until = batch.until;
+            self.open = batch.open;
+            self.records.extend(batch.records);
+        }
+        let is_inside = |intended: &u64| (start..end).contains(intended);
+        let mut block = Block {
+            length: to.saturating_duration_since(from),
+            tally: Tally::default(),
+            across: self.open.iter().copied().filter(is_inside).count() as u64,
+        };
+        self.records.retain(|record| {
+            if is_inside(&record.intended) {
+                match record.ended < end {
+                    true => block.tally.add(record),
+                    false => block.across += 1,
+                }
+            }
+            record.intended >= end
+        });
+        Ok(block)
+    }
+
+    /// Shows `each` request when it has ended, up to the last. A load without a length
+    /// is told to end.
+    pub fn finish(mut self, mut each: impl FnMut(&Record)) {
+        if self.is_endless {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.records.drain(..).for_each(|record| each(&record));
+        while let Ok(batch) = self.batches.recv() {
+            batch.records.iter().for_each(&mut each);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say: what it measured is in its batches.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended() -> Obstacle {
+    Obstacle::new("the load has ended", "start another")
+}
+
+fn impossible(error: &std::io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("this machine cannot make the load: {error}"),
+        "see which CPUs and how many descriptors it may use: taskset --pid $$; ulimit -n",
+    )
+}
+
+fn unanswered(plan: &Plan, before: u64, error: &std::io::Error) -> Obstacle {
+    let target = &plan.target;
+    let why = match before {
+        0 => format!("nobody answers at {target}: {error}"),
+        _ => format!(
+            "{target} took {before} of {} connections: {error}",
+            plan.connections
+        ),
+    };
+    Obstacle::new(
+        why,
+        format!(
+            "see who listens there: ss --listening --tcp '( sport = :{} )'",
+            target.address().port()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::super::{Behaviour, Regime, Server, Stall, Target};
+    use super::*;
+    use crate::schema::RequestError;
+
+    fn plan(target: Target, regime: Regime, ms: u64) -> Plan {
+        Plan {
+            length: Some(Duration::from_millis(ms)),
+            timeout: Duration::from_millis(400),
+            ..Plan::new(target, regime, 2)
+        }
+    }
+
+    fn whole(plan: Plan) -> Tally {
+        let mut tally = Tally::default();
+        let load = Running::start(plan).unwrap();
+        load.finish(|record| tally.add(record));
+        tally
+    }
+
+    /// What a server that answers each connection's first bytes with `answer` gives.
+    fn answered_with(answer: &'static [u8]) -> Tally {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let _ = stream.write_all(answer);
+                });
+            }
+        });
+        whole(plan(url.parse().unwrap(), Regime::Rate(100.0), 300))
+    }
+
+    #[test]
+    fn every_request_that_is_due_is_sent_and_answered() {
+        let server = Server::start(Behaviour::default(), None).unwrap();
+        let tally = whole(plan(server.target(), Regime::Rate(500.0), 400));
+        assert_eq!((tally.due(), tally.answered), (200, 200));
+    }
+
+    /// With a share f of the time in stalls of length s, requests due in them wait
+    /// evenly between 0 and s, so 1 % of all wait longer than s (1 - 0.01 / f).
+    #[test]
+    fn a_stall_is_seen_by_those_who_would_have_come_in_it() {
+        let behaviour = Behaviour {
+            stall: Some(Stall {
+                every: Duration::from_millis(1000),
+                lasting: Duration::from_millis(200),
+            }),
+            ..Behaviour::default()
+        };
+        let p99 = |regime| {
+            let server = Server::start(behaviour, None).unwrap();
+            // After a second of quiet, two that begin with a stall.
+            let load = Running::start(plan(server.target(), regime, 3000)).unwrap();
+            let mut tally = Tally::default();
+            load.finish(|record| {
+                if record.intended >= 1_000_000_000 {
+                    tally.add(record);
+                }
+            });
+            assert_eq!(tally.failed(), 0);
+            tally.latency_us(0.99).unwrap() / 1e3
+        };
+        let expected = 200.0 * (1.0 - 0.01 / 0.2);
+        let open = p99(Regime::Rate(400.0));
+        assert!((open - expected).abs() < 15.0, "{open} ms, not {expected}");
+        let closed = p99(Regime::Saturation);
+        assert!(closed < expected / 4.0, "{closed} ms");
+    }
+
+    #[test]
+    fn a_request_belongs_to_the_block_that_holds_all_of_it() {
+        let behaviour = Behaviour {
+            stall: Some(Stall {
+                every: Duration::from_millis(300),
+                lasting: Duration::from_millis(200),
+            }),
+            ..Behaviour::default()
+        };
+        let server = Server::start(behaviour, None).unwrap();
+        let mut load = Running::start(Plan::new(server.target(), Regime::Rate(1000.0), 2)).unwrap();
+        let at = |ms| load.begin() + Duration::from_millis(ms);
+        let [quiet, stalled, later] =
+            [(100, 200), (200, 400), (500, 590)].map(|(a, b)| (at(a), at(b)));
+        let mut block = |(from, to): (Instant, Instant)| {
+            std::thread::sleep(to.saturating_duration_since(Instant::now()));
+            let block = load.block(from, to).unwrap();
+            (block.tally.answered, block.across, block.tally.failed())
+        };
+        let (answered, across, failed) = block(quiet);
+        assert!(
+            answered + across == 100 && across < 20 && failed == 0,
+            "{answered}+{across}"
+        );
+        let (answered, across, _) = block(stalled);
+        assert_eq!(answered + across, 200);
+        assert!((80..=120).contains(&across), "{across} across");
+        let (answered, across, _) = block(later);
+        assert_eq!(answered + across, 90);
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        for (answer, kind) in [
+            (&b""[..], RequestError::Reset),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                RequestError::Reset,
+            ),
+            (b"220 smtp ready\r\n", RequestError::Malformed),
+            (
+                b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+                RequestError::Status,
+            ),
+        ] {
+            let tally = answered_with(answer);
+            assert_eq!(tally.due(), 30);
+            let answer = String::from_utf8_lossy(answer);
+            assert!(tally.errors(kind) >= 15, "{answer:?}: {tally:?}");
+            assert_eq!(tally.answered, 0, "{answer:?}");
+        }
+    }
+
+    /// It accepts, and never says a word.
+    #[test]
+    fn a_silent_server_gives_timeouts() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let tally = whole(plan(url.parse().unwrap(), Regime::Rate(100.0), 300));
+        assert_eq!((tally.due(), tally.answered), (30, 0));
+        let [sent, unsent] = [RequestError::Timeout, RequestError::Unsent].map(|e| tally.errors(e));
+        assert!(sent >= 2 && sent + unsent == 30, "{tally:?}");
+    }
+
+    /// It ends while the load runs.
+    #[test]
+    fn a_server_that_goes_away_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let load = Running::start(plan(url.parse().unwrap(), Regime::Rate(100.0), 300)).unwrap();
+        drop(listener);
+        let mut tally = Tally::default();
+        load.finish(|record| tally.add(record));
+        assert!(tally.errors(RequestError::Refused) >= 20, "{tally:?}");
+    }
+
+    #[test]
+    fn nobody_there_is_said_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let target: Target = url.parse().unwrap();
+        let obstacle = Running::start(plan(target, Regime::Saturation, 300)).unwrap_err();
+        assert!(obstacle.why.contains("nobody answers"), "{obstacle}");
+        assert!(obstacle.remedy.contains("ss "), "{obstacle}");
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_there_is_refused() {
+        let server = Server::start(Behaviour::default(), None).unwrap();
+        let plan = Plan {
+            cpu: Some(100_000),
+            ..Plan::new(server.target(), Regime::Saturation, 1)
+        };
+        assert!(Running::start(plan).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! What became of requests.
+
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::schema::RequestError as Error;
+
+/// One request, in nanoseconds since the load's start.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    /// When it was to be sent.
+    pub intended: u64,
+    /// When the generator came to it.
+    pub noticed: u64,
+    /// When its answer was whole, or given up.
+    pub ended: u64,
+    /// What became of it.
+    pub outcome: Result<(), Error>,
+}
+
+/// Requests, counted by what became of them.
+#[derive(Clone)]
+pub struct Tally {
+    /// Answers.
+    pub answered: u64,
+    errors: [u64; Error::ALL.len()],
+    /// From the intended start to the last byte of the answer, in nanoseconds.
+    pub latency: Histogram<u64>,
+    /// How late the generator itself came to a request, in nanoseconds.
+    pub lag: Histogram<u64>,
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tally")
+            .field("answered", &self.answered)
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let minutes = || Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("valid bounds");
+        Self {
+            answered: 0,
+            errors: [0; Error::ALL.len()],
+            latency: minutes(),
+            lag: minutes(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one request.
+    pub fn add(&mut self, record: &Record) {
+        self.lag.saturating_record(record.noticed - record.intended);
+        match record.outcome {
+            Ok(()) => {
+                self.answered += 1;
+                self.latency
+                    .saturating_record(record.ended - record.intended);
+            }
+            Err(error) => self.errors[error as usize] += 1,
+        }
+    }
+
+    /// How many ended so.
+    pub fn errors(&self, kind: Error) -> u64 {
+        self.errors[kind as usize]
+    }
+
+    /// How many ended in an error of any kind.
+    pub fn failed(&self) -> u64 {
+        self.errors.iter().sum()
+    }
+
+    /// All requests.
+    pub fn due(&self) -> u64 {
+        self.answered + self.failed()
+    }
+
+    /// Those that left this machine's generator.
+    pub fn sent(&self) -> u64 {
+        self.due() - self.errors(Error::Unsent) - self.errors(Error::Refused)
+    }
+
+    /// The `q`-quantile of the latency in microseconds; none without an answer.
+    pub fn latency_us(&self, q: f64) -> Option<f64> {
+        (self.answered > 0).then(|| self.latency.value_at_quantile(q) as f64 / 1e3)
+    }
+}
+
+/// The requests of a stretch of a load.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// How long it was.
+    pub length: Duration,
+    /// Requests due in it whose end came in it.
+    pub tally: Tally,
+    /// Requests due in it whose end came later: they belong to no block.
+    pub across: u64,
+}
+
+impl Block {
+    /// Answers a second.
+    pub fn throughput(&self) -> f64 {
+        self.tally.answered as f64 / self.length.as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_answered_or_an_error() {
+        let mut tally = Tally::default();
+        let record = |outcome| Record {
+            intended: 1_000,
+            noticed: 1_500,
+            ended: 2_001_000,
+            outcome,
+        };
+        tally.add(&record(Ok(())));
+        for error in Error::ALL {
+            tally.add(&record(Err(error)));
+        }
+        assert_eq!((tally.due(), tally.answered, tally.failed()), (7, 1, 6));
+        assert_eq!(tally.sent(), 5);
+        assert!(Error::ALL.iter().all(|e| tally.errors(*e) == 1));
+        assert!((tally.latency_us(0.5).unwrap() / 2000.0 - 1.0).abs() < 1e-3);
+        assert_eq!(tally.lag.max(), 500);
+        assert_eq!(Tally::default().latency_us(0.99), None);
+    }
+}

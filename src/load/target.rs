@@ -1,0 +1,174 @@
+//! Whom a load is sent to.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+use crate::host::Obstacle;
+
+/// Stands for a request's number in a URL.
+const NUMBER: &str = "{id}";
+
+/// A server's address, and what it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    address: SocketAddr,
+    authority: String,
+    path: String,
+}
+
+impl Target {
+    /// A path for each request, of whoever listens there.
+    pub(super) fn numbered(address: SocketAddr) -> Self {
+        Self {
+            address,
+            authority: address.to_string(),
+            path: format!("/{NUMBER}"),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
+    /// Refuses a server on another machine.
+    pub fn must_be_local(self) -> Result<Self, Obstacle> {
+        if self.is_local() {
+            return Ok(self);
+        }
+        Err(Obstacle::new(
+            format!("{self} is {}, another machine", self.address.ip()),
+            "where it is yours to load, say so: --remote",
+        ))
+    }
+
+    /// The request of this number, whole.
+    pub(super) fn write_request(&self, number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"GET ");
+        let mut rest = self.path.as_str();
+        while let Some((before, after)) = rest.split_once(NUMBER) {
+            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(number.to_string().as_bytes());
+            rest = after;
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(self.authority.as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+impl FromStr for Target {
+    type Err = Obstacle;
+
+    /// From a URL; `{id}` in its path stands for the number of a request.
+    fn from_str(url: &str) -> Result<Self, Obstacle> {
+        let bad = |why: &str| {
+            Obstacle::new(
+                format!("{url:?} {why}"),
+                "name it as in --url http://127.0.0.1:8080/path",
+            )
+        };
+        if url.starts_with("https:") {
+            return Err(bad("wants TLS, which this load does not speak"));
+        }
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or_else(|| bad("is no http:// URL"))?;
+        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(at);
+        let path = path.split('#').next().unwrap_or_default();
+        if url.bytes().any(|b| b.is_ascii_control() || b == b' ') {
+            return Err(bad("holds a space or a control character"));
+        }
+        if authority.contains('@') {
+            return Err(bad("holds a user name, which this load does not send"));
+        }
+        // What follows the last bracket: an IPv6 address has colons of its own.
+        let after = authority
+            .rsplit_once(']')
+            .map_or(authority, |(_, after)| after);
+        let socket = match after.contains(':') {
+            true => authority.to_owned(),
+            false => format!("{authority}:80"),
+        };
+        let address = socket
+            .to_socket_addrs()
+            .map_err(|error| bad(&format!("names no server: {error}")))?
+            .next()
+            .ok_or_else(|| bad("names no server"))?;
+        Ok(Self {
+            address,
+            authority: authority.to_owned(),
+            path: match path.strip_prefix('/') {
+                Some(_) => path.to_owned(),
+                None => format!("/{path}"),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(url: &str) -> String {
+        let mut out = Vec::new();
+        url.parse::<Target>().unwrap().write_request(7, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_url_gives_an_address_and_a_request() {
+        assert_eq!(
+            request("http://127.0.0.1:81/a/{id}?b={id}#c"),
+            "GET /a/7?b=7 HTTP/1.1\r\nHost: 127.0.0.1:81\r\n\r\n"
+        );
+        assert_eq!(
+            request("http://127.0.0.1?x"),
+            "GET /?x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        );
+        let six: Target = "http://[::1]".parse().unwrap();
+        assert_eq!(six.address(), "[::1]:80".parse().unwrap());
+        assert!(six.is_local());
+        assert_eq!(six.to_string(), "http://[::1]/");
+    }
+
+    #[test]
+    fn another_machine_must_be_spelt_out() {
+        let target: Target = "http://192.0.2.1/".parse().unwrap();
+        let obstacle = target.must_be_local().unwrap_err();
+        assert!(obstacle.remedy.contains("--remote"), "{obstacle}");
+        let here: Target = "http://127.1.2.3/".parse().unwrap();
+        assert!(here.must_be_local().is_ok());
+    }
+
+    #[test]
+    fn what_is_no_url_is_named() {
+        for (url, said) in [
+            ("127.0.0.1:80", "no http:// URL"),
+            ("https://127.0.0.1", "TLS"),
+            ("http://", "names no server"),
+            ("http://127.0.0.1:port/", "names no server"),
+            ("http://127.0.0.1:70000/", "names no server"),
+            ("http://127.0.0.1/a b", "space"),
+            ("http://127.0.0.1/a\r\nX: y", "control"),
+            ("http://me@127.0.0.1/", "user name"),
+        ] {
+            let obstacle = url.parse::<Target>().unwrap_err();
+            assert!(obstacle.why.contains(said), "{obstacle}");
+        }
+    }
+}
