@@ -15,9 +15,9 @@ use crate::repository;
 
 /// Where everything is built, kept between runs for its dependencies, and locked while
 /// one runs.
-pub struct Yard {
+pub struct BuildDir {
     root: PathBuf,
-    /// Held until the yard is left.
+    /// Held until we are done.
     _lock: File,
 }
 
@@ -55,7 +55,7 @@ struct Metadata {
 
 /// A line of `cargo --message-format json`.
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     executable: Option<PathBuf>,
     manifest_path: Option<PathBuf>,
     target: Option<Target>,
@@ -67,11 +67,11 @@ struct Target {
     kind: Vec<String>,
 }
 
-impl Yard {
-    /// The yard of the project around the current directory.
+impl BuildDir {
+    /// The directory of the project around the current directory.
     ///
     /// # Errors
-    /// No project here, or somebody else is building in its yard.
+    /// No project here, or somebody else is building in it.
     pub fn enter() -> Result<Self, Failure> {
         let output = Command::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -92,9 +92,9 @@ impl Yard {
             Failure::at(&path, format!("another duet runs here ({e})"))
                 .remedy("wait for it; two would measure each other")
         })?;
-        let yard = Self { root, _lock: lock };
-        yard.clear();
-        Ok(yard)
+        let directory = Self { root, _lock: lock };
+        directory.clear();
+        Ok(directory)
     }
 
     /// Builds the benches of a revision: all, or those named.
@@ -200,7 +200,7 @@ impl Yard {
     }
 }
 
-impl Drop for Yard {
+impl Drop for BuildDir {
     fn drop(&mut self) {
         self.clear();
     }
@@ -231,7 +231,7 @@ fn other_order(command: &mut Command) {
 /// The bench targets in cargo's messages: name, executable, and the package's directory.
 fn executables(messages: &str) -> impl Iterator<Item = (String, PathBuf, PathBuf)> {
     messages.lines().filter_map(|line| {
-        let message: Message = serde_json::from_str(line).ok()?;
+        let message: CargoMessage = serde_json::from_str(line).ok()?;
         let target = message.target?;
         let directory = message.manifest_path?.parent()?.to_owned();
         let executable = message.executable?;

@@ -6,6 +6,7 @@ mod args;
 mod build;
 mod harness;
 mod interrupt;
+mod process;
 mod report;
 mod round;
 mod sequential;
@@ -17,26 +18,27 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::gate::{Duet as Numbers, Gate};
-use probecost::host::{Host, allowed_cpus};
+use probecost::host::Host;
 use probecost::stats::median;
 use regex::Regex;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::baselines;
 use crate::failure::Failure;
 use crate::repository;
+use crate::terms::Terms as Thresholds;
 use crate::verdict::{Policy, Verdict};
 pub use args::DuetArgs;
 pub use interrupt::Interrupt;
 
-use build::{Side, Yard};
-use harness::{Effort, Trouble};
+use build::{BuildDir, Side};
+use harness::SamplingConfig;
+use process::{Cpu, Patience, RunError};
 use round::{Round, Rounds, Subject, orders};
-use sequential::{Look, Rule, Screened, Settled, screen};
+use sequential::{Look, Rule, Screened, Settled, Threshold, screen};
 use subjects::{Gap, Pairs, Sides};
 
 /// A process's share of a round where one side runs after the other.
-const EFFORT: Effort = Effort {
+const SAMPLING: SamplingConfig = SamplingConfig {
     warm_up: 0.05,
     measurement: 0.15,
     samples: 15,
@@ -44,7 +46,7 @@ const EFFORT: Effort = Effort {
 
 /// The same where both take turns: blocks of about ten milliseconds, since waiting for the
 /// other counts as well, and few of them, since more processes tell more than more blocks.
-const LOCKSTEP_EFFORT: Effort = Effort {
+const LOCKSTEP_SAMPLING: SamplingConfig = SamplingConfig {
     warm_up: 0.02,
     measurement: 0.25,
     samples: 10,
@@ -107,7 +109,7 @@ pub struct Plant {
 }
 
 /// A benchmark's rounds, as far as they came.
-struct Course {
+struct BenchmarkRun {
     subject: Subject,
     screen: Vec<Round>,
     fresh: Vec<Round>,
@@ -134,7 +136,7 @@ enum End {
 
 /// All benchmarks of one comparison.
 struct Suite {
-    courses: Vec<Course>,
+    runs: Vec<BenchmarkRun>,
     gaps: Vec<Gap>,
 }
 
@@ -148,19 +150,23 @@ pub fn duet(question: &Question, interrupt: &Interrupt) -> Result<Verdict, Failu
     let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
     let sides = sides(&question.what, interrupt)?;
     let built = started.elapsed().as_secs_f64();
+    let cpu = Cpu::leave().map_err(|e| Failure::new(format!("cannot leave a CPU alone: {e}")))?;
     let bench = Bench {
         rounds: Rounds {
-            effort: EFFORT,
-            lockstep_effort: LOCKSTEP_EFFORT,
-            limit: question.timeout,
-            interrupt,
+            sampling: SAMPLING,
+            lockstep_sampling: LOCKSTEP_SAMPLING,
+            cpu: &cpu,
+            patience: Patience {
+                limit: question.timeout,
+                interrupt,
+            },
         },
         gate: &gate,
         most: question.rounds.unwrap_or(gate.duet.rounds),
         seed: question.seed,
     };
-    pin()?;
-    let mut pairs = sides.pairs(question.only.as_ref(), &bench.rounds)?;
+    let thresholds = Thresholds::of(&gate, question.policy)?;
+    let mut pairs = sides.pairs(question.only.as_ref(), &bench.rounds, &thresholds)?;
     if let What::Itself {
         plant: Some(plant), ..
     } = &question.what
@@ -171,7 +177,7 @@ pub fn duet(question: &Question, interrupt: &Interrupt) -> Result<Verdict, Failu
     }
     let suite = bench.measure(pairs, "");
     let control = sides
-        .control(question.only.as_ref(), &bench.rounds)?
+        .control(question.only.as_ref(), &bench.rounds, &thresholds)?
         .map(|pairs| bench.measure(pairs, "control: "));
     let times = report::Times {
         built,
@@ -204,14 +210,14 @@ fn sides(what: &What, interrupt: &Interrupt) -> Result<Sides, Failure> {
                 Some(head) => head.clone(),
                 None => clean_head()?,
             };
-            let yard = Yard::enter()?;
-            let built = |side, revision: &str| yard.build(side, revision, benches, interrupt);
+            let directory = BuildDir::enter()?;
+            let built = |side, revision: &str| directory.build(side, revision, benches, interrupt);
             let (old, new) = (built(Side::Base, base)?, built(Side::Head, &head)?);
             let null = match control {
                 true => Some(built(Side::Null, base)?),
                 false => None,
             };
-            Sides::built(yard, (base, old), (&head, new), null)
+            Sides::built(directory, (base, old), (&head, new), null)
         }
     }
 }
@@ -235,18 +241,6 @@ fn clean_head() -> Result<String, Failure> {
     }
 }
 
-/// Keeps this process and all it starts on one CPU, the last one that it may use: what
-/// else runs mostly runs on the first.
-fn pin() -> Result<(), Failure> {
-    let Some(cpu) = allowed_cpus().last().copied() else {
-        return Ok(());
-    };
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    sched_setaffinity(None, &set)
-        .map_err(|e| Failure::new(format!("cannot stay on CPU {cpu}: {e}")))
-}
-
 /// Measures suites.
 struct Bench<'a> {
     rounds: Rounds<'a>,
@@ -261,41 +255,44 @@ impl Bench<'_> {
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let numbers = &self.gate.duet;
         let bar = bar(pairs.subjects.len(), label);
-        let mut courses: Vec<Course> = Vec::with_capacity(pairs.subjects.len());
+        let mut runs: Vec<BenchmarkRun> = Vec::with_capacity(pairs.subjects.len());
         for subject in pairs.subjects {
             bar.set_message(subject.id.clone());
-            courses.push(self.screen(subject, numbers, &mut rng));
+            runs.push(self.screen(subject, numbers, &mut rng));
             bar.inc(1);
         }
-        let open: Vec<usize> = (0..courses.len())
-            .filter(|i| courses[*i].end == End::Open)
+        let open: Vec<usize> = (0..runs.len())
+            .filter(|i| runs[*i].end == End::Open)
             .collect();
         bar.inc_length(open.len() as u64);
         let rule = Rule::new(numbers, open.len(), self.most);
         for i in &open {
-            bar.set_message(format!("{}, fresh rounds", courses[*i].subject.id));
-            self.settle(&mut courses[*i], &rule, &mut rng);
+            bar.set_message(format!("{}, fresh rounds", runs[*i].subject.id));
+            self.settle(&mut runs[*i], &rule, &mut rng);
             bar.inc(1);
         }
         bar.finish_and_clear();
         let whole: Vec<usize> = open
             .into_iter()
-            .filter(|i| courses[*i].end == End::Open)
+            .filter(|i| runs[*i].end == End::Open)
             .collect();
-        let ratios: Vec<Vec<f64>> = whole.iter().map(|i| ratios(&courses[*i].fresh)).collect();
+        let ratios: Vec<(Vec<f64>, Threshold)> = whole
+            .iter()
+            .map(|i| (ratios(&runs[*i].fresh), runs[*i].subject.threshold()))
+            .collect();
         for (i, settled) in whole.into_iter().zip(rule.settle(&ratios)) {
-            courses[i].end = End::Settled(settled);
+            runs[i].end = End::Settled(settled);
         }
         Suite {
-            courses,
+            runs,
             gaps: pairs.gaps,
         }
     }
 
     /// The rounds of the screen.
-    fn screen(&self, subject: Subject, numbers: &Numbers, rng: &mut fastrand::Rng) -> Course {
+    fn screen(&self, subject: Subject, numbers: &Numbers, rng: &mut fastrand::Rng) -> BenchmarkRun {
         let started = Instant::now();
-        let mut course = Course {
+        let mut run = BenchmarkRun {
             subject,
             screen: Vec::new(),
             fresh: Vec::new(),
@@ -303,56 +300,58 @@ impl Bench<'_> {
             seconds: 0.0,
         };
         for first in orders(rng, numbers.screen_rounds) {
-            match self.rounds.one(&course.subject, first) {
-                Ok(round) => course.screen.push(round),
-                Err(trouble) => {
-                    course.end = trouble.into();
+            match self.rounds.one(&run.subject, first) {
+                Ok(round) => run.screen.push(round),
+                Err(error) => {
+                    run.end = error.into();
                     break;
                 }
             }
         }
-        if course.screen.len() == numbers.screen_rounds {
-            if screen(&ratios(&course.screen), numbers) == Screened::Cleared {
-                course.end = End::Cleared;
+        if run.screen.len() == numbers.screen_rounds {
+            if screen(&ratios(&run.screen), run.subject.threshold()) == Screened::Cleared {
+                run.end = End::Cleared;
             }
-            let times: Vec<f64> = course
+            let times: Vec<f64> = run
                 .screen
                 .iter()
                 .map(|r| r.base_ns.min(r.head_ns))
                 .collect();
             if median(&times).is_some_and(|ns| ns < self.gate.times.shortest_ns) {
-                course.end = End::Short;
+                run.end = End::Short;
             }
         }
-        course.seconds = started.elapsed().as_secs_f64();
-        course
+        run.seconds = started.elapsed().as_secs_f64();
+        run
     }
 
     /// Fresh rounds until a look settles it, or there are enough.
-    fn settle(&self, course: &mut Course, rule: &Rule, rng: &mut fastrand::Rng) {
+    fn settle(&self, run: &mut BenchmarkRun, rule: &Rule, rng: &mut fastrand::Rng) {
         let started = Instant::now();
         for first in orders(rng, self.most) {
-            match self.rounds.one(&course.subject, first) {
-                Ok(round) => course.fresh.push(round),
-                Err(trouble) => {
-                    course.end = trouble.into();
+            match self.rounds.one(&run.subject, first) {
+                Ok(round) => run.fresh.push(round),
+                Err(error) => {
+                    run.end = error.into();
                     break;
                 }
             }
-            let so_far = course.fresh.len();
-            if rule.looks_after(so_far) && rule.look(&ratios(&course.fresh)) != Look::Open {
+            let so_far = run.fresh.len();
+            if rule.looks_after(so_far)
+                && rule.look(&ratios(&run.fresh), run.subject.threshold()) != Look::Open
+            {
                 break;
             }
         }
-        course.seconds += started.elapsed().as_secs_f64();
+        run.seconds += started.elapsed().as_secs_f64();
     }
 }
 
-impl From<Trouble> for End {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Interrupted => End::Interrupted,
-            Trouble::Failed(words) => End::Broken(words),
+impl From<RunError> for End {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Interrupted => End::Interrupted,
+            RunError::Failed(words) => End::Broken(words),
         }
     }
 }

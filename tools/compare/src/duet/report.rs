@@ -7,7 +7,7 @@ use probecost::stats::{Interval, median};
 use super::round::Round;
 use super::sequential::{self, Settled};
 use super::subjects::{Gap, Name};
-use super::{Course, End, Suite, ratios};
+use super::{BenchmarkRun, End, Suite, ratios};
 use crate::decide::shared_shift;
 use crate::input::Unit;
 use crate::rows::thousandths;
@@ -39,8 +39,8 @@ pub struct Times {
 pub fn verdict(found: &Found) -> Verdict {
     let threshold = found.gate.duet.change_pct;
     let control = found.control.map(|suite| control(suite, found.gate));
-    let mut rows: Vec<Row> = (found.suite.courses.iter())
-        .map(|course| row(course, found.gate))
+    let mut rows: Vec<Row> = (found.suite.runs.iter())
+        .map(|run| row(run, found.gate))
         .chain(found.suite.gaps.iter().map(gap))
         .collect();
     if let Some(control) = &control {
@@ -54,7 +54,7 @@ pub fn verdict(found: &Found) -> Verdict {
         .filter_map(|r| r.change_pct)
         .collect();
     let [base, head] = found.names;
-    let rounds = found.suite.courses.iter().map(|c| c.judged().len());
+    let rounds = found.suite.runs.iter().map(|c| c.judged().len());
     Verdict {
         schema: 1,
         policy: found.policy,
@@ -84,7 +84,7 @@ pub fn verdict(found: &Found) -> Verdict {
     }
 }
 
-impl Course {
+impl BenchmarkRun {
     /// The rounds that the row shows: the fresh ones where there are any.
     fn judged(&self) -> &[Round] {
         match self.fresh.is_empty() {
@@ -94,18 +94,18 @@ impl Course {
     }
 }
 
-fn row(course: &Course, gate: &Gate) -> Row {
-    let rounds = course.judged();
+fn row(run: &BenchmarkRun, gate: &Gate) -> Row {
+    let rounds = run.judged();
     let of = |side: fn(&Round) -> f64| median(&rounds.iter().map(side).collect::<Vec<f64>>());
     let (base, head) = (of(|r| r.base_ns), of(|r| r.head_ns));
     let change = sequential::estimate(&ratios(rounds)).map(percent);
-    let (status, more, reason) = status(&course.end, change, gate.duet.change_pct);
+    let (status, more, reason) = status(&run.end, change, run.subject.threshold_pct);
     let severity = match (status, change) {
         (Status::Regressed, Some(change)) => Severity::of(change.est, &gate.severity),
         _ => Severity::Acceptable,
     };
     Row {
-        id: course.subject.id.clone(),
+        id: run.subject.id.clone(),
         status,
         severity,
         unit: Unit::Ns,
@@ -115,17 +115,18 @@ fn row(course: &Course, gate: &Gate) -> Row {
         current_ns: head,
         change_pct: change.map(|c| thousandths(c.est)),
         ci_pct: change.map(|c| [c.lo, c.hi].map(thousandths)),
-        noise_floor_pct: change.map(|c| thousandths((c.hi - c.lo) / 2.0)),
+        // A baseline's own runs have one; pairs have their interval.
+        noise_floor_pct: None,
         runs: Runs {
             baseline: rounds.len(),
             current: rounds.len(),
         },
         more_runs: more,
         paired: Some(Paired {
-            screen_rounds: course.screen.len(),
-            rounds: course.fresh.len(),
-            lockstep: course.subject.lockstep,
-            seconds: thousandths(course.seconds),
+            screen_rounds: run.screen.len(),
+            rounds: run.fresh.len(),
+            lockstep: run.subject.lockstep,
+            seconds: thousandths(run.seconds),
             layout_pct: None,
         }),
         reason,
@@ -189,11 +190,7 @@ fn gap(gap: &Gap) -> Row {
 }
 
 fn control(suite: &Suite, gate: &Gate) -> Control {
-    let mut rows: Vec<Row> = suite
-        .courses
-        .iter()
-        .map(|course| row(course, gate))
-        .collect();
+    let mut rows: Vec<Row> = suite.runs.iter().map(|run| row(run, gate)).collect();
     sort(&mut rows);
     let sizes = rows.iter().filter_map(|r| r.change_pct.map(f64::abs));
     Control {
@@ -228,14 +225,14 @@ fn limit(row: &mut Row, control: &Control) {
 /// What a reader of the whole should know.
 fn notes(found: &Found, control: Option<&Control>) -> Vec<String> {
     let mut notes = Vec::new();
-    let courses = &found.suite.courses;
-    let screened = courses.iter().filter(|c| c.fresh.is_empty()).count();
+    let runs = &found.suite.runs;
+    let screened = runs.iter().filter(|c| c.fresh.is_empty()).count();
     let numbers = &found.gate.duet;
-    if !courses.is_empty() {
+    if !runs.is_empty() {
         notes.push(format!(
             "{screened} of {} were cleared by a screen of {} rounds, the others judged on fresh ones alone; \
              chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
-            courses.len(),
+            runs.len(),
             numbers.screen_rounds,
             100.0 * numbers.family_error
         ));

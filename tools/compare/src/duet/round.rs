@@ -1,13 +1,13 @@
 //! One round: a process of base and a process of head, as close together as can be.
 
 use std::path::Path;
-use std::time::Duration;
 
 use probecost::stats::median;
 
-use super::harness::{self, Effort, Executable, Process, Task, Trouble};
-use super::interrupt::Interrupt;
-use super::turns::{self, Seat, Wait};
+use super::harness::{self, Executable, SamplingConfig, Task};
+use super::process::{Cpu, Patience, Process, RunError, failed};
+use super::sequential::Threshold;
+use super::turns::{self, Pipes};
 use crate::input::Samples;
 
 /// A benchmark that both sides have.
@@ -18,15 +18,22 @@ pub struct Subject {
     pub head: Executable,
     /// Whether both take turns block by block; else one runs after the other.
     pub lockstep: bool,
+    /// The smallest change that is called, in percent.
+    pub threshold_pct: f64,
     /// A slowdown that head is to plant, in percent, where one is tried out.
     pub plant: Option<u32>,
 }
 
 impl Subject {
-    fn task(&self, side: usize, effort: Effort) -> Task<'_> {
+    /// The smallest change that is called.
+    pub fn threshold(&self) -> Threshold {
+        Threshold::of(self.threshold_pct)
+    }
+
+    fn task(&self, side: usize, sampling: SamplingConfig) -> Task<'_> {
         Task {
             id: &self.id,
-            effort,
+            sampling,
             plant: self.plant.map(|percent| [0, percent][side]),
         }
     }
@@ -52,11 +59,11 @@ pub enum First {
 
 /// How rounds are made.
 pub struct Rounds<'a> {
-    pub effort: Effort,
-    pub lockstep_effort: Effort,
-    /// The longest that a process may take.
-    pub limit: Duration,
-    pub interrupt: &'a Interrupt,
+    pub sampling: SamplingConfig,
+    pub lockstep_sampling: SamplingConfig,
+    pub cpu: &'a Cpu,
+    /// How long a process may take.
+    pub patience: Patience<'a>,
 }
 
 impl Rounds<'_> {
@@ -64,7 +71,7 @@ impl Rounds<'_> {
     ///
     /// # Errors
     /// A side gave nothing, which the words name, or somebody asked us to stop.
-    pub fn one(&self, subject: &Subject, first: First) -> Result<Round, Trouble> {
+    pub fn one(&self, subject: &Subject, first: First) -> Result<Round, RunError> {
         let homes = [harness::home()?, harness::home()?];
         let places = [homes[0].path(), homes[1].path()];
         let [base, head] = match subject.lockstep {
@@ -94,15 +101,15 @@ impl Rounds<'_> {
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
-    ) -> Result<[Samples; 2], Trouble> {
+    ) -> Result<[Samples; 2], RunError> {
         let measure = |side: usize| {
             let of = |executable: &Executable| {
-                let task = subject.task(side, self.effort);
-                let mut process = executable.measure(task, homes[side], None)?;
-                process.wait(self.limit, self.interrupt)?;
-                process.samples()
+                let task = subject.task(side, self.sampling);
+                let mut process = executable.measure(task, homes[side], None, self.cpu)?;
+                process.wait(&self.patience)?;
+                harness::samples(&process, homes[side])
             };
-            of([&subject.base, &subject.head][side]).map_err(|t| blame(side, t))
+            of([&subject.base, &subject.head][side]).map_err(|e| blame(side, e))
         };
         match first {
             First::Base => {
@@ -121,48 +128,44 @@ impl Rounds<'_> {
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
-    ) -> Result<[Samples; 2], Trouble> {
-        let mut seats = [
-            Seat::new().map_err(harness::failed)?,
-            Seat::new().map_err(harness::failed)?,
-        ];
+    ) -> Result<[Samples; 2], RunError> {
+        let mut pipes = [Pipes::new().map_err(failed)?, Pipes::new().map_err(failed)?];
         let mut start = |side: usize| {
             let executable = [&subject.base, &subject.head][side];
-            let seat = Some(&mut seats[side]);
+            let pipes = Some(&mut pipes[side]);
             executable
-                .measure(subject.task(side, self.lockstep_effort), homes[side], seat)
-                .map_err(|t| blame(side, t))
+                .measure(
+                    subject.task(side, self.lockstep_sampling),
+                    homes[side],
+                    pipes,
+                    self.cpu,
+                )
+                .map_err(|e| blame(side, e))
         };
         let mut processes: [Process; 2] = [start(0)?, start(1)?];
-        let wait = Wait {
-            limit: self.limit,
-            interrupt: self.interrupt,
-        };
         let begins = match first {
             First::Base => 0,
             First::Head => 1,
         };
-        let played = turns::play(&mut seats, &processes, begins, &wait);
-        drop(seats);
+        let driven = turns::drive(&mut pipes, &mut processes, begins, &self.patience);
+        drop(pipes);
         let mut end = |side: usize| {
             let process: &mut Process = &mut processes[side];
-            process
-                .wait(self.limit, self.interrupt)
-                .map_err(|t| blame(side, t))
+            process.wait(&self.patience).map_err(|e| blame(side, e))
         };
-        match played {
+        match driven {
             Ok(()) => (0..2).try_for_each(end)?,
-            Err((_, Trouble::Interrupted)) => return Err(Trouble::Interrupted),
+            Err((_, RunError::Interrupted)) => return Err(RunError::Interrupted),
             // How a process ended says more than what it did not say.
-            Err((side, trouble)) => {
+            Err((side, error)) => {
                 end(side)?;
-                return Err(blame(side, trouble));
+                return Err(blame(side, error));
             }
         }
         let [base, head] = &processes;
         Ok([
-            base.samples().map_err(|t| blame(0, t))?,
-            head.samples().map_err(|t| blame(1, t))?,
+            harness::samples(base, homes[0]).map_err(|e| blame(0, e))?,
+            harness::samples(head, homes[1]).map_err(|e| blame(1, e))?,
         ])
     }
 }
@@ -181,10 +184,10 @@ pub fn orders(rng: &mut fastrand::Rng, rounds: usize) -> Vec<First> {
     orders
 }
 
-fn blame(side: usize, trouble: Trouble) -> Trouble {
-    match trouble {
-        Trouble::Interrupted => Trouble::Interrupted,
-        Trouble::Failed(words) => Trouble::Failed(format!("{} {words}", ["base", "head"][side])),
+fn blame(side: usize, error: RunError) -> RunError {
+    match error {
+        RunError::Interrupted => RunError::Interrupted,
+        RunError::Failed(words) => RunError::Failed(format!("{} {words}", ["base", "head"][side])),
     }
 }
 

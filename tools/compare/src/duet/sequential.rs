@@ -46,7 +46,6 @@ pub enum Settled {
 
 /// How benchmarks that the screen left open are judged together.
 pub struct Rule {
-    threshold: f64,
     /// The chance of any false call, shared out over the benchmarks.
     error: f64,
     /// After how many rounds one looks.
@@ -54,12 +53,22 @@ pub struct Rule {
     rows: usize,
 }
 
+/// The smallest change that is called, as rounds have it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Threshold(f64);
+
+impl Threshold {
+    /// From percent.
+    pub fn of(percent: f64) -> Self {
+        Self((percent / 100.0).ln_1p())
+    }
+}
+
 /// Clears a benchmark whose rounds are mostly below half the threshold. The rounds of the
 /// screen are not used again, so that what it lets through is judged as if there had
 /// been none. Of a benchmark that seems faster all rounds must say so, and clearly: a
 /// gain is worth fewer rounds.
-pub fn screen(rounds: &[f64], gate: &Duet) -> Screened {
-    let threshold = (gate.change_pct / 100.0).ln_1p();
+pub fn screen(rounds: &[f64], Threshold(threshold): Threshold) -> Screened {
     let calm = rounds.iter().filter(|d| **d < threshold / 2.0).count();
     let faster = !rounds.is_empty() && rounds.iter().all(|d| *d < -threshold);
     match 3 * calm >= 2 * rounds.len() && !faster {
@@ -74,7 +83,6 @@ impl Rule {
         let mut looks: Vec<usize> = (STRIDE..most).step_by(STRIDE).collect();
         looks.push(most);
         Self {
-            threshold: (gate.change_pct / 100.0).ln_1p(),
             error: gate.family_error,
             looks,
             rows,
@@ -88,15 +96,15 @@ impl Rule {
 
     /// What a look says, without knowing of the other benchmarks: each look at each
     /// benchmark has an equal share of the error (Bonferroni).
-    pub fn look(&self, rounds: &[f64]) -> Look {
+    pub fn look(&self, rounds: &[f64], Threshold(threshold): Threshold) -> Look {
         let (Some(est), Some(interval)) = (median(rounds), median_interval(rounds, CONFIDENCE))
         else {
             return Look::Open;
         };
         let share = self.error / (self.rows * self.looks.len()) as f64;
-        if est.abs() >= self.threshold && chance(rounds) <= share {
+        if est.abs() >= threshold && p_value(rounds) <= share {
             Look::Changed
-        } else if interval.hi < self.threshold && est > -self.threshold {
+        } else if interval.hi < threshold && est > -threshold {
             Look::Unchanged
         } else {
             Look::Open
@@ -104,28 +112,33 @@ impl Rule {
     }
 
     /// Settles all benchmarks together (Holm over them, Bonferroni over the looks).
-    pub fn settle(&self, all: &[Vec<f64>]) -> Vec<Settled> {
-        let chances: Vec<f64> = all.iter().map(|rounds| self.best_chance(rounds)).collect();
-        let (rare, limit) = holm(&chances, self.error);
+    pub fn settle(&self, all: &[(Vec<f64>, Threshold)]) -> Vec<Settled> {
+        let p_values: Vec<f64> = all
+            .iter()
+            .map(|(rounds, _)| self.best_p_value(rounds))
+            .collect();
+        let (rare, limit) = holm(&p_values, self.error);
         all.iter()
             .zip(rare)
-            .map(|(rounds, rare)| match median(rounds) {
-                Some(est) if est >= self.threshold && rare => Settled::Slower,
-                Some(est) if est >= self.threshold => {
-                    Settled::Undecided(self.more_rounds(rounds, limit))
-                }
-                Some(est) if est <= -self.threshold && rare => Settled::Faster,
-                _ => Settled::Unchanged,
-            })
+            .map(
+                |((rounds, Threshold(threshold)), rare)| match median(rounds) {
+                    Some(est) if est >= *threshold && rare => Settled::Slower,
+                    Some(est) if est >= *threshold => {
+                        Settled::Undecided(self.more_rounds(rounds, limit))
+                    }
+                    Some(est) if est <= -threshold && rare => Settled::Faster,
+                    _ => Settled::Unchanged,
+                },
+            )
             .collect()
     }
 
     /// The smallest chance of any look, times the looks.
-    fn best_chance(&self, rounds: &[f64]) -> f64 {
+    fn best_p_value(&self, rounds: &[f64]) -> f64 {
         let seen = self.looks.iter().filter(|n| **n <= rounds.len());
         let least = seen
-            .map(|n| chance(&rounds[..*n]))
-            .fold(chance(rounds), f64::min);
+            .map(|n| p_value(&rounds[..*n]))
+            .fold(p_value(rounds), f64::min);
         (least * self.looks.len() as f64).min(1.0)
     }
 
@@ -155,7 +168,7 @@ pub fn estimate(rounds: &[f64]) -> Option<Interval> {
 
 /// The chance that rounds without a change lie as much on one side, and on this one,
 /// as these do; a round of exactly zero speaks against either.
-fn chance(rounds: &[f64]) -> f64 {
+fn p_value(rounds: &[f64]) -> f64 {
     let side = |slower: bool| {
         rounds
             .iter()
@@ -179,6 +192,10 @@ mod tests {
 
     fn gate() -> Duet {
         Gate::shipped().duet
+    }
+
+    fn three_percent() -> Threshold {
+        Threshold::of(3.0)
     }
 
     fn normal(rng: &mut fastrand::Rng) -> f64 {
@@ -211,21 +228,22 @@ mod tests {
         let open: Vec<usize> = (0..changes.len())
             .filter(|i| {
                 let rounds = rounds(rng, gate.screen_rounds, changes[*i]);
-                screen(&rounds, gate) == Screened::Open
+                screen(&rounds, three_percent()) == Screened::Open
             })
             .collect();
         let rule = Rule::new(gate, open.len(), gate.rounds);
-        let fresh: Vec<Vec<f64>> = open
+        let fresh: Vec<(Vec<f64>, Threshold)> = open
             .iter()
             .map(|i| {
                 let mut all = Vec::new();
                 while all.len() < gate.rounds {
                     all.extend(rounds(rng, 1, changes[*i]));
-                    if rule.looks_after(all.len()) && rule.look(&all) != Look::Open {
+                    if rule.looks_after(all.len()) && rule.look(&all, three_percent()) != Look::Open
+                    {
                         break;
                     }
                 }
-                all
+                (all, three_percent())
             })
             .collect();
         let mut settled = vec![Settled::Unchanged; changes.len()];
@@ -264,8 +282,7 @@ mod tests {
 
     #[test]
     fn the_screen_clears_what_is_calm_and_leaves_what_may_be_slower() {
-        let gate = gate();
-        let screen = |rounds: [f64; 6]| screen(&rounds, &gate);
+        let screen = |rounds: [f64; 6]| screen(&rounds, three_percent());
         assert_eq!(
             screen([0.0, 0.01, -0.01, 0.002, 0.3, 0.4]),
             Screened::Cleared
@@ -279,14 +296,14 @@ mod tests {
     fn a_look_stops_as_soon_as_it_is_plain() {
         let rule = Rule::new(&gate(), 1, 32);
         assert_eq!(
-            rule.look(&[0.05; 8]),
+            rule.look(&[0.05; 8], three_percent()),
             Look::Open,
             "1 in 256 is not rare enough"
         );
-        assert_eq!(rule.look(&[0.05; 16]), Look::Changed);
-        assert_eq!(rule.look(&[-0.05; 16]), Look::Changed);
-        assert_eq!(rule.look(&[0.001; 8]), Look::Unchanged);
-        assert_eq!(rule.look(&[0.001; 7]), Look::Open);
+        assert_eq!(rule.look(&[0.05; 16], three_percent()), Look::Changed);
+        assert_eq!(rule.look(&[-0.05; 16], three_percent()), Look::Changed);
+        assert_eq!(rule.look(&[0.001; 8], three_percent()), Look::Unchanged);
+        assert_eq!(rule.look(&[0.001; 7], three_percent()), Look::Open);
         assert!(rule.looks_after(8) && rule.looks_after(32) && !rule.looks_after(12));
     }
 
@@ -294,7 +311,7 @@ mod tests {
     fn what_may_be_chance_says_how_many_rounds_would_tell() {
         let rule = Rule::new(&gate(), 1, 8);
         let rounds = vec![0.05, 0.06, 0.04, 0.05, 0.05, -0.02, 0.06, 0.05];
-        let [Settled::Undecided(more)] = rule.settle(&[rounds])[..] else {
+        let [Settled::Undecided(more)] = rule.settle(&[(rounds, three_percent())])[..] else {
             panic!()
         };
         assert!((4..40).contains(&more), "{more}");
@@ -309,7 +326,7 @@ mod tests {
 
     #[test]
     fn rounds_of_zero_speak_for_nothing() {
-        assert_eq!(chance(&[0.0; 10]), 1.0);
-        assert!((chance(&[1.0; 10]) - 0.5f64.powi(10)).abs() < 1e-12);
+        assert_eq!(p_value(&[0.0; 10]), 1.0);
+        assert!((p_value(&[1.0; 10]) - 0.5f64.powi(10)).abs() < 1e-12);
     }
 }

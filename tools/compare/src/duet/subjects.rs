@@ -8,10 +8,12 @@ use probecost::gate::nearest;
 use regex::Regex;
 use tempfile::TempDir;
 
-use super::build::{Built, Yard};
-use super::harness::{self, Executable, Listing, Trouble};
+use super::build::{BuildDir, Built};
+use super::harness::{self, Executable, Listing};
+use super::process::RunError;
 use super::round::{Rounds, Subject};
 use crate::failure::Failure;
+use crate::terms::Terms as Thresholds;
 use crate::verdict::Status;
 
 /// The executables of both sides, by bench target.
@@ -24,7 +26,7 @@ pub struct Sides {
     /// Their links lie here.
     _links: TempDir,
     /// They were built here.
-    _yard: Option<Yard>,
+    _directory: Option<BuildDir>,
 }
 
 type Executables = BTreeMap<String, Executable>;
@@ -56,7 +58,7 @@ pub struct Gap {
 #[derive(Default)]
 struct Catalogue {
     ids: BTreeMap<String, (String, Executable, bool)>,
-    troubles: BTreeMap<String, String>,
+    errors: BTreeMap<String, String>,
 }
 
 impl Sides {
@@ -84,16 +86,16 @@ impl Sides {
             null: None,
             names: [name(base), name(head)],
             _links: links,
-            _yard: None,
+            _directory: None,
         })
     }
 
-    /// Two revisions that were built in `yard`, and base a second time.
+    /// Two revisions that were built in `directory`, and base a second time.
     ///
     /// # Errors
     /// An executable cannot be linked.
     pub fn built(
-        yard: Yard,
+        directory: BuildDir,
         (base, old): (&str, Built),
         (head, new): (&str, Built),
         null: Option<Built>,
@@ -113,7 +115,7 @@ impl Sides {
             null,
             names: [name(base, old.commit), name(head, new.commit)],
             _links: links,
-            _yard: Some(yard),
+            _directory: Some(directory),
         })
     }
 
@@ -126,10 +128,15 @@ impl Sides {
     ///
     /// # Errors
     /// Neither side has a benchmark that matches, or somebody asked us to stop.
-    pub fn pairs(&self, only: Option<&Regex>, rounds: &Rounds) -> Result<Pairs, Failure> {
+    pub fn pairs(
+        &self,
+        only: Option<&Regex>,
+        rounds: &Rounds,
+        thresholds: &Thresholds,
+    ) -> Result<Pairs, Failure> {
         let (base, head) = (list(&self.base, rounds)?, list(&self.head, rounds)?);
         let nothing = nothing(&base, &head);
-        let pairs = pair(base, head, only);
+        let pairs = pair(base, head, only, thresholds);
         match pairs.subjects.is_empty() && pairs.gaps.is_empty() {
             true => Err(nothing),
             false => Ok(pairs),
@@ -140,11 +147,21 @@ impl Sides {
     ///
     /// # Errors
     /// Somebody asked us to stop.
-    pub fn control(&self, only: Option<&Regex>, rounds: &Rounds) -> Result<Option<Pairs>, Failure> {
+    pub fn control(
+        &self,
+        only: Option<&Regex>,
+        rounds: &Rounds,
+        thresholds: &Thresholds,
+    ) -> Result<Option<Pairs>, Failure> {
         let Some(null) = &self.null else {
             return Ok(None);
         };
-        let pairs = pair(list(&self.base, rounds)?, list(null, rounds)?, only);
+        let pairs = pair(
+            list(&self.base, rounds)?,
+            list(null, rounds)?,
+            only,
+            thresholds,
+        );
         Ok(Some(pairs))
     }
 }
@@ -173,43 +190,55 @@ fn link(executables: Executables, links: &Path, side: &str) -> Result<Executable
 fn list(executables: &Executables, rounds: &Rounds) -> Result<Catalogue, Failure> {
     let mut catalogue = Catalogue::default();
     for (target, executable) in executables {
-        match executable.list(rounds.limit, rounds.interrupt) {
+        match executable.list(rounds.cpu, &rounds.patience) {
             Ok(Listing { ids, turns }) => {
                 for id in ids {
                     let entry = (target.clone(), executable.clone(), turns);
                     catalogue.ids.entry(id).or_insert(entry);
                 }
             }
-            Err(Trouble::Interrupted) => {
+            Err(RunError::Interrupted) => {
                 return Err(Failure::new("interrupted before anything was measured"));
             }
-            Err(Trouble::Failed(words)) => {
-                catalogue.troubles.insert(target.clone(), words);
+            Err(RunError::Failed(words)) => {
+                catalogue.errors.insert(target.clone(), words);
             }
         }
     }
     Ok(catalogue)
 }
 
-fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
+fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>, thresholds: &Thresholds) -> Pairs {
     let wanted = |id: &str| only.is_none_or(|only| only.is_match(id));
     let mut pairs = Pairs {
         subjects: Vec::new(),
         gaps: Vec::new(),
     };
     for (id, (target, old, old_turns)) in base.ids.iter().filter(|(id, _)| wanted(id)) {
+        if let Some(why) = thresholds.out_of_focus(id) {
+            pairs.gaps.push(Gap {
+                id: id.clone(),
+                status: Status::Filtered,
+                reason: why.to_owned(),
+            });
+            continue;
+        }
         match head.ids.get(id) {
             Some((_, new, new_turns)) => pairs.subjects.push(Subject {
                 id: id.clone(),
                 base: old.clone(),
                 head: new.clone(),
                 lockstep: *old_turns && *new_turns,
+                threshold_pct: match thresholds.gate.benchmark.get(id) {
+                    Some(own) => own.change_pct,
+                    None => thresholds.gate.duet.change_pct,
+                },
                 plant: None,
             }),
             None => pairs.gaps.push(Gap {
                 id: id.clone(),
                 status: Status::Missing,
-                reason: match head.troubles.get(target) {
+                reason: match head.errors.get(target) {
                     Some(why) => format!("head's {target} does not list its benchmarks: it {why}"),
                     None => gone(id, &base, &head),
                 },
@@ -228,7 +257,7 @@ fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
         });
     }
     // A target that lists nothing on either side is no Criterion harness: of no concern.
-    for (target, why) in &base.troubles {
+    for (target, why) in &base.errors {
         if head.ids.values().any(|(of, _, _)| of == target) {
             pairs.gaps.push(Gap {
                 id: target.clone(),
@@ -245,7 +274,7 @@ fn nothing(base: &Catalogue, head: &Catalogue) -> Failure {
     if !(base.ids.is_empty() && head.ids.is_empty()) {
         return Failure::new("--only: no benchmark matches").remedy("leave it out to see all");
     }
-    let why = base.troubles.iter().next().map_or(
+    let why = base.errors.iter().next().map_or(
         "both end well, and name none".to_owned(),
         |(target, why)| format!("{target} {why}"),
     );
@@ -267,6 +296,22 @@ fn gone(id: &str, base: &Catalogue, head: &Catalogue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Policy;
+    use probecost::gate::Gate;
+
+    /// With everything as it is shipped.
+    fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
+        pair_with(&Gate::shipped(), base, head, only)
+    }
+
+    fn pair_with(gate: &Gate, base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
+        super::pair(
+            base,
+            head,
+            only,
+            &Thresholds::of(gate, Policy::Strict).unwrap(),
+        )
+    }
 
     fn catalogue(ids: &[&str], turns: bool) -> Catalogue {
         let executable = Executable {
@@ -281,7 +326,7 @@ mod tests {
         };
         Catalogue {
             ids: ids.iter().map(entry).collect(),
-            troubles: BTreeMap::new(),
+            errors: BTreeMap::new(),
         }
     }
 
@@ -315,7 +360,7 @@ mod tests {
     fn a_side_that_does_not_list_is_named() {
         let mut silent = catalogue(&[], false);
         silent
-            .troubles
+            .errors
             .insert("t".into(), "ended with signal: 6".into());
         let pairs = pair(catalogue(&["a"], false), silent, None);
         assert_eq!(pairs.gaps[0].status, Status::Missing);
@@ -325,7 +370,7 @@ mod tests {
             pairs.gaps[0].reason
         );
         let mut silent = catalogue(&[], false);
-        silent.troubles.insert("t".into(), "ended".into());
+        silent.errors.insert("t".into(), "ended".into());
         let pairs = pair(silent, catalogue(&["a"], false), None);
         assert_eq!(
             (pairs.gaps[0].status, pairs.gaps[1].status),
@@ -339,5 +384,21 @@ mod tests {
         let pairs = pair(both(), both(), Some(&Regex::new("^b").unwrap()));
         assert_eq!(pairs.subjects.len(), 1);
         assert!(pairs.gaps.is_empty());
+    }
+
+    #[test]
+    fn thresholds_and_the_focus_of_the_gate_count() {
+        let mut gate = Gate::shipped();
+        gate.focus.patterns = vec!["^a/".into()];
+        let mut own = gate.policy.strict;
+        own.change_pct = 8.0;
+        gate.benchmark.insert("a/x".into(), own);
+        let both = || catalogue(&["a/x", "a/y", "b/x"], false);
+        let pairs = pair_with(&gate, both(), both(), None);
+        let called: Vec<(&str, f64)> = (pairs.subjects.iter())
+            .map(|s| (s.id.as_str(), s.threshold_pct))
+            .collect();
+        assert_eq!(called, [("a/x", 8.0), ("a/y", gate.duet.change_pct)]);
+        assert_eq!(pairs.gaps[0].status, Status::Filtered);
     }
 }

@@ -7,28 +7,19 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::harness::{Process, Trouble, failed};
-use super::interrupt::Interrupt;
+use super::process::{Patience, Process, RunError, failed};
 
 /// Where an executable finds its pipes.
 pub const VARIABLE: &str = "PROBECOST_TURNS";
 
 const GREETING: &[u8] = b"turns 1\n";
 
-/// How long one waits for a word before looking whether one may go on waiting.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
-
 /// One side's pipes.
-pub struct Seat {
+pub struct Pipes {
     theirs: Option<(OwnedFd, OwnedFd)>,
     hear: io::PipeReader,
     say: io::PipeWriter,
@@ -36,12 +27,12 @@ pub struct Seat {
 
 /// What a side said.
 #[derive(PartialEq, Eq)]
-enum Word {
+enum Message {
     Ready,
     Gone,
 }
 
-impl Seat {
+impl Pipes {
     /// New pipes.
     ///
     /// # Errors
@@ -56,14 +47,14 @@ impl Seat {
         })
     }
 
-    /// Starts the process that sits here. Its ends of the pipes are closed here at once:
+    /// Starts the process that uses these. Its ends of the pipes are closed here at once:
     /// otherwise nobody would see that it is gone.
     ///
     /// # Errors
     /// It cannot be started.
     pub fn spawn(&mut self, command: &mut Command) -> io::Result<Child> {
         let Some((read, write)) = self.theirs.take() else {
-            return Err(io::Error::other("a process sits here already"));
+            return Err(io::Error::other("a process uses these already"));
         };
         for end in [&read, &write] {
             fcntl_setfd(end, FdFlags::empty())?;
@@ -74,15 +65,18 @@ impl Seat {
 
     /// Whether a process that has ended greeted.
     pub fn greeted(&mut self) -> bool {
-        let mut said = Vec::new();
-        let heard = self.hear.read_to_end(&mut said);
-        heard.is_ok() && said.starts_with(GREETING)
+        // What it left behind may hold its end of the pipe: nobody waits for that.
+        let mut said = [0; GREETING.len()];
+        let heard = ioctl_fionbio(&self.hear, true).map_err(io::Error::from);
+        heard
+            .and_then(|()| self.hear.read_exact(&mut said))
+            .is_ok_and(|()| said == GREETING)
     }
 
     /// Takes the greeting, which comes before everything else.
-    fn greet(&mut self, process: &Process, wait: &Wait) -> Result<(), Trouble> {
+    fn greet(&mut self, process: &mut Process, patience: &Patience) -> Result<(), RunError> {
         for expected in GREETING {
-            match self.byte(process, wait)? {
+            match self.byte(process, patience)? {
                 Some(byte) if byte == *expected => {}
                 _ => {
                     return Err(failed(
@@ -94,10 +88,10 @@ impl Seat {
         Ok(())
     }
 
-    fn hear(&mut self, process: &Process, wait: &Wait) -> Result<Word, Trouble> {
-        match self.byte(process, wait)? {
-            Some(b'r') => Ok(Word::Ready),
-            None => Ok(Word::Gone),
+    fn hear(&mut self, process: &mut Process, patience: &Patience) -> Result<Message, RunError> {
+        match self.byte(process, patience)? {
+            Some(b'r') => Ok(Message::Ready),
+            None => Ok(Message::Gone),
             Some(other) => Err(failed(format!(
                 "said {:?} while taking turns",
                 other as char
@@ -105,23 +99,22 @@ impl Seat {
         }
     }
 
-    fn byte(&mut self, process: &Process, wait: &Wait) -> Result<Option<u8>, Trouble> {
+    fn byte(&mut self, process: &mut Process, patience: &Patience) -> Result<Option<u8>, RunError> {
         loop {
-            let mut ends = [PollFd::from_borrowed_fd(self.hear.as_fd(), PollFlags::IN)];
-            let ready = match poll(&mut ends, Some(&PATIENCE)) {
-                Err(rustix::io::Errno::INTR) => 0,
-                other => other.map_err(failed)?,
-            };
-            process.check(wait.limit, wait.interrupt)?;
-            if ready > 0 {
+            let (heard, ended) = process.wait_for(Some(self.hear.as_fd()), patience)?;
+            if heard {
                 let mut byte = [0];
                 let read = self.hear.read(&mut byte).map_err(failed)?;
                 return Ok((read == 1).then_some(byte[0]));
             }
+            // What it left behind may hold its end of the pipe.
+            if ended {
+                return Ok(None);
+            }
         }
     }
 
-    fn go(&mut self) -> Result<(), Trouble> {
+    fn go(&mut self) -> Result<(), RunError> {
         match self.say.write_all(b"g") {
             // It has just ended: its status says how.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -130,41 +123,35 @@ impl Seat {
     }
 }
 
-/// How long one waits for a side.
-pub struct Wait<'a> {
-    pub limit: Duration,
-    pub interrupt: &'a Interrupt,
-}
-
 /// Lets both sides measure in turn until both are gone; `first` begins.
 ///
 /// # Errors
 /// A side, which is named, says what it must not or takes too long, or somebody asks us
 /// to stop.
-pub fn play(
-    seats: &mut [Seat; 2],
-    processes: &[Process; 2],
+pub fn drive(
+    pipes: &mut [Pipes; 2],
+    processes: &mut [Process; 2],
     first: usize,
-    wait: &Wait,
-) -> Result<(), (usize, Trouble)> {
+    patience: &Patience,
+) -> Result<(), (usize, RunError)> {
     let mut waiting = [false; 2];
     for side in 0..2 {
-        let (seat, process) = (&mut seats[side], &processes[side]);
+        let (pipes, process) = (&mut pipes[side], &mut processes[side]);
         let mut sit = || {
-            seat.greet(process, wait)?;
-            seat.hear(process, wait)
+            pipes.greet(process, patience)?;
+            pipes.hear(process, patience)
         };
-        waiting[side] = sit().map_err(|t| (side, t))? == Word::Ready;
+        waiting[side] = sit().map_err(|t| (side, t))? == Message::Ready;
     }
     let mut side = first;
     while waiting != [false; 2] {
         if waiting[side] {
-            let (seat, process) = (&mut seats[side], &processes[side]);
+            let (pipes, process) = (&mut pipes[side], &mut processes[side]);
             let mut turn = || {
-                seat.go()?;
-                seat.hear(process, wait)
+                pipes.go()?;
+                pipes.hear(process, patience)
             };
-            waiting[side] = turn().map_err(|t| (side, t))? == Word::Ready;
+            waiting[side] = turn().map_err(|t| (side, t))? == Message::Ready;
         }
         side = 1 - side;
     }
