@@ -197,6 +197,26 @@ fn a_panic_and_a_hang_are_rows() {
     assert_eq!(ran.row("a")["status"], "unchanged");
 }
 
+/// What a bench leaves behind holds its pipes open: nobody waits for that.
+#[test]
+fn a_child_left_behind_is_ended_and_holds_nobody_up() {
+    let place = Place::new();
+    let leave = "sleep 1000 & echo $! >>left";
+    for name in ["old", "new"] {
+        let ids = format!("a; do echo \"$id: benchmark\"; done; {leave}; for id in");
+        executable(&place, name, &ids, leave);
+    }
+    let started = Instant::now();
+    duet(&place, &[]).exits(0);
+    assert!(started.elapsed() < Duration::from_secs(60), "waited for it");
+    let left = fs::read_to_string(place.path("left")).unwrap();
+    assert!(left.lines().count() > 4);
+    for pid in left.lines() {
+        let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(status.is_empty() || status.contains(") Z "), "{pid} still runs");
+    }
+}
+
 #[test]
 fn a_bench_that_writes_nothing_is_a_row() {
     let place = Place::new();

@@ -25,7 +25,7 @@ use regex::Regex;
 use crate::baselines;
 use crate::failure::Failure;
 use crate::repository;
-use crate::terms::Terms as Thresholds;
+use crate::thresholds::Thresholds;
 use crate::verdict::{Policy, Verdict};
 pub use args::DuetArgs;
 pub use interrupt::Interrupt;

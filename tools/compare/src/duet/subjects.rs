@@ -13,7 +13,7 @@ use super::harness::{self, Executable, Listing};
 use super::process::RunError;
 use super::round::{Rounds, Subject};
 use crate::failure::Failure;
-use crate::terms::Terms as Thresholds;
+use crate::thresholds::Thresholds;
 use crate::verdict::Status;
 
 /// The executables of both sides, by bench target.
