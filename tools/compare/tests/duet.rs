@@ -213,7 +213,10 @@ fn a_child_left_behind_is_ended_and_holds_nobody_up() {
     assert!(left.lines().count() > 4);
     for pid in left.lines() {
         let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(status.is_empty() || status.contains(") Z "), "{pid} still runs");
+        assert!(
+            status.is_empty() || status.contains(") Z "),
+            "{pid} still runs"
+        );
     }
 }
 
