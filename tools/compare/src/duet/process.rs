@@ -61,8 +61,8 @@ impl Cpu {
     /// The kernel refuses.
     pub fn leave() -> io::Result<Self> {
         let allowed = sched_getaffinity(None)?;
-        let all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-        let last = all.last().unwrap_or_default();
+        let mut all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+        let last = all.next_back().unwrap_or_default();
         let (mut theirs, mut ours) = (CpuSet::new(), allowed);
         theirs.set(last);
         ours.unset(last);
