@@ -4,16 +4,17 @@
 use std::io::Write;
 use std::path::Path;
 
-use probecost::measure::report::{DIRECTORY, Report};
-use probecost::measure::table;
+use probecost::schema::overhead::{DIRECTORY, FILE, OverheadReport};
+use probecost::{file, report};
 
 fn main() {
     // Under `cargo test` nothing has been measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let text = match Report::read(Path::new(DIRECTORY)) {
-        Ok(report) => table::render(&report),
+    let path = Path::new(DIRECTORY).join(FILE);
+    let text = match file::read_json::<OverheadReport>(&path, "cargo bench --bench overhead") {
+        Ok(measured) => report::overhead::render(&measured),
         Err(obstacle) => format!("no overhead table: {obstacle}"),
     };
     // A reader that has seen enough (`| head`) is no error.

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use tempfile::Builder;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::host::Obstacle;
 
 /// Replaces the file at `path` by `bytes` in one step: whoever reads it, even after a
@@ -45,6 +48,31 @@ pub fn make_directory(directory: &Path) -> Result<(), Obstacle> {
     probe().map_err(|error| unwritable(directory, &error))
 }
 
+/// Writes a document in place of the file at `path`, as JSON for people to read, too.
+///
+/// # Errors
+/// As [`replace`].
+pub fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Obstacle> {
+    let mut json = serde_json::to_vec_pretty(document).expect("documents are plain data");
+    json.push(b'\n');
+    replace(path, &json)
+}
+
+/// Reads a document. `again` is the command that makes it.
+///
+/// # Errors
+/// The file cannot be read, or is no such document: the field is named.
+pub fn read_json<T: DeserializeOwned>(path: &Path, again: &str) -> Result<T, Obstacle> {
+    let obstacle = |cause: String| {
+        let why = format!("{}: {cause}", path.display());
+        Obstacle::new(why, format!("make it anew: {again}"))
+    };
+    let text = fs::read_to_string(path).map_err(|error| obstacle(error.to_string()))?;
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| obstacle(format!("{}: {}", error.path(), error.inner())))
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> Obstacle {
     let place = path.display();
     Obstacle::new(
@@ -69,6 +97,21 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&other));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_document_that_lacks_a_field_is_named_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("interval.json");
+        write_json(
+            &path,
+            &serde_json::json!({"est": 1.0, "lo": "x", "hi": 2.0}),
+        )
+        .unwrap();
+        let read = read_json::<crate::stats::Interval>(&path, "make it");
+        let obstacle = read.unwrap_err();
+        assert!(obstacle.why.contains("interval.json: lo: "), "{obstacle}");
+        assert!(obstacle.remedy.contains("make it"), "{obstacle}");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
-//! * [`measure`]: how it is timed: arms and their interleaving, latencies, calibration.
 //! * [`load`]: requests at a rate: open loop, latencies from the intended start.
+//! * [`report`]: tables and pictures, rendered from `schema` alone.
+//! * [`experiment`]: how arms are paired: blocks in one process, interleaved; controls.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
@@ -16,6 +17,8 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "agent")]
+pub mod experiment;
 pub mod file;
 pub mod gate;
 pub mod host;
@@ -24,9 +27,9 @@ pub mod instrument;
 #[cfg(feature = "agent")]
 pub mod load;
 #[cfg(feature = "agent")]
-pub mod measure;
-#[cfg(feature = "agent")]
 pub mod pipeline;
+#[cfg(feature = "agent")]
+pub mod report;
 pub mod schema;
 pub mod stats;
 #[cfg(feature = "agent")]

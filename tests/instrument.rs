@@ -39,6 +39,18 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The exit code that the rows of a report come to.
+fn verdict_of(report: &Value) -> i32 {
+    let rows = report["rows"].as_array().unwrap();
+    let any = |verdict: &str| rows.iter().any(|row| row["verdict"] == verdict);
+    match (any("broken"), any("fail"), any("inconclusive")) {
+        (true, _, _) => 2,
+        (_, true, _) => 1,
+        (_, _, true) => 3,
+        _ => 0,
+    }
+}
+
 fn required() -> bool {
     probecost::agent::is_required()
 }
@@ -51,8 +63,9 @@ fn a_short_run_gives_every_arm_or_says_why_not() {
         out.path(),
         &["--workload", "open_close,udp_connect", "--seconds", "0.5"],
     );
-    assert!(output.status.success(), "{}", stderr(&output));
-    let report = report.expect("JSON on standard output");
+    let report = report.unwrap_or_else(|| panic!("no JSON: {}", stderr(&output)));
+    assert_eq!(output.status.code(), Some(verdict_of(&report)));
+    assert!(report["provenance"]["date"].is_string(), "{report}");
     let written = std::fs::read(out.path().join("overhead.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), report);
     assert_eq!(report["schema"], 2);
@@ -201,8 +214,8 @@ fn one_cpu_for_all_is_said() {
         "0",
     ];
     let (output, report) = measure(out.path(), &arguments);
-    assert!(output.status.success(), "{}", stderr(&output));
-    let warnings = report.unwrap()["warnings"].to_string();
+    let report = report.unwrap_or_else(|| panic!("no JSON: {}", stderr(&output)));
+    let warnings = report["warnings"].to_string();
     assert!(warnings.contains("shares the workload's CPU"), "{warnings}");
 }
 

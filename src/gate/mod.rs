@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 pub use budget::{Budget, Measure};
-pub use rule::{Limit, judge};
+pub use rule::{Limit, check, judge};
 
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 

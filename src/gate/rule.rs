@@ -1,6 +1,6 @@
 //! The one rule: an interval against a limit gives one outcome.
 
-use crate::schema::Outcome;
+use crate::schema::{Check, Outcome};
 use crate::stats::Interval;
 
 /// What a quantity may be, in its own unit.
@@ -10,6 +10,13 @@ pub enum Limit {
     AtMost(f64),
     /// At least so much.
     AtLeast(f64),
+    /// Neither less than `least` nor more than `most`.
+    Within {
+        /// The least.
+        least: f64,
+        /// The most.
+        most: f64,
+    },
     /// At most `pass`; up to `fail` it is marginal.
     Steps {
         /// The most that passes.
@@ -27,13 +34,27 @@ pub fn judge(measured: Interval, limit: Limit) -> Outcome {
         Limit::AtMost(most) if measured.lo > most => Outcome::Fail,
         Limit::AtLeast(least) if measured.lo >= least => Outcome::Pass,
         Limit::AtLeast(least) if measured.hi < least => Outcome::Fail,
+        Limit::Within { least, most } if measured.lo >= least && measured.hi <= most => {
+            Outcome::Pass
+        }
+        Limit::Within { least, most } if measured.hi < least || measured.lo > most => Outcome::Fail,
         Limit::Steps { pass, .. } if measured.hi <= pass => Outcome::Pass,
         Limit::Steps { fail, .. } if measured.lo > fail => Outcome::Fail,
         Limit::Steps { pass, fail } if measured.lo > pass && measured.hi <= fail => {
             Outcome::Marginal
         }
         // Also where an end is not a number: no comparison with one holds.
-        Limit::AtMost(_) | Limit::AtLeast(_) | Limit::Steps { .. } => Outcome::Inconclusive,
+        _ => Outcome::Inconclusive,
+    }
+}
+
+/// Holds what was measured to the most that is allowed.
+pub fn check(measure: &str, most: f64, measured: Interval) -> Check {
+    Check {
+        measure: measure.into(),
+        limit: most,
+        measured,
+        verdict: judge(measured, Limit::AtMost(most)),
     }
 }
 
@@ -48,10 +69,14 @@ mod tests {
 
     #[test]
     fn the_whole_interval_decides() {
-        use Limit::{AtLeast, AtMost, Steps};
+        use Limit::{AtLeast, AtMost, Steps, Within};
         let steps = Steps {
             pass: 5.0,
             fail: 10.0,
+        };
+        let around_two = Within {
+            least: 1.9,
+            most: 2.1,
         };
         for (lo, hi, limit, outcome) in [
             (1.0, 5.0, AtMost(5.0), Outcome::Pass),
@@ -60,6 +85,10 @@ mod tests {
             (5.0, 6.0, AtLeast(5.0), Outcome::Pass),
             (4.0, 5.0, AtLeast(5.0), Outcome::Inconclusive),
             (4.0, 4.9, AtLeast(5.0), Outcome::Fail),
+            (1.9, 2.1, around_two, Outcome::Pass),
+            (1.8, 2.0, around_two, Outcome::Inconclusive),
+            (1.7, 1.8, around_two, Outcome::Fail),
+            (2.2, 2.3, around_two, Outcome::Fail),
             (1.0, 5.0, steps, Outcome::Pass),
             (4.0, 6.0, steps, Outcome::Inconclusive),
             (5.5, 10.0, steps, Outcome::Marginal),

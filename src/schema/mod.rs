@@ -6,14 +6,18 @@
 //! are made from it, and a test fails where they part.
 
 mod arm;
+mod check;
 mod exit;
 mod host;
 mod load;
 mod outcome;
+pub mod overhead;
 mod provenance;
+pub mod soak;
 mod system_load;
 
 pub use arm::Arm;
+pub use check::Check;
 pub use exit::Exit;
 pub use host::{Host, Virtualisation, kernel_version};
 pub use load::{
@@ -30,5 +34,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
         ("host", schemars::schema_for!(Host)),
         ("load", schemars::schema_for!(Load)),
+        ("overhead", schemars::schema_for!(overhead::OverheadReport)),
+        ("soak", schemars::schema_for!(soak::SoakReport)),
     ]
 }

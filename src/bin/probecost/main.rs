@@ -1,16 +1,17 @@
 //! What does an agent cost? One command, a subcommand a question.
 
 mod host;
+mod overhead;
 mod repeatability;
 mod rungs;
+mod soak;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use probecost::measure::command::OverheadArgs;
-use probecost::measure::soak::command::SoakArgs;
-use probecost::measure::{command, soak};
+use probecost::experiment::overhead::OverheadArgs;
+use probecost::experiment::soak::SoakArgs;
 use probecost::schema::Exit;
 
 const EXIT_CODES: &str = "\
@@ -42,8 +43,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let done: Result<Exit, Box<dyn Error>> = match &Cli::parse().command {
-        Command::Overhead(args) => command::run(args, Some("overhead")).map_err(Into::into),
-        Command::Soak(args) => soak::command::run(args).map_err(Into::into),
+        Command::Overhead(args) => overhead::run(args),
+        Command::Soak(args) => soak::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

@@ -11,8 +11,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
+use probecost::file;
 use probecost::host::Obstacle;
-use probecost::measure::report::{Report, Row};
+use probecost::schema::overhead::{FILE, OverheadReport, OverheadRow};
 use probecost::schema::{Arm, Exit};
 use probecost::stats::{Interval, median};
 
@@ -29,16 +30,16 @@ pub struct RepeatabilityArgs {
 /// # Errors
 /// A result cannot be read.
 pub fn run(args: &RepeatabilityArgs) -> Result<Exit, Box<dyn Error>> {
-    let reports: Result<Vec<Report>, Obstacle> = args
+    let reports: Result<Vec<OverheadReport>, Obstacle> = args
         .directories
         .iter()
-        .map(|directory| Report::read(directory))
+        .map(|directory| file::read_json(&directory.join(FILE), "cargo bench --bench overhead"))
         .collect();
     println!("{}", table(&reports?));
     Ok(Exit::Passed)
 }
 
-fn table(reports: &[Report]) -> Table {
+fn table(reports: &[OverheadReport]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
@@ -58,7 +59,7 @@ fn table(reports: &[Report]) -> Table {
         .collect();
     workloads.dedup();
     for workload in workloads {
-        let of = |arm: Arm, pick: fn(&Row) -> Option<Interval>| -> Vec<Interval> {
+        let of = |arm: Arm, pick: fn(&OverheadRow) -> Option<Interval>| -> Vec<Interval> {
             let rows = reports.iter().flat_map(|report| &report.rows);
             rows.filter(|row| row.workload == workload && row.arm == arm)
                 .filter_map(pick)

@@ -4,15 +4,15 @@ use std::error::Error;
 
 use plotters::prelude::*;
 
-use super::Sample;
+use crate::schema::soak::SoakSample;
 
 /// A name, a unit, and the figure over time.
-type Panel = (&'static str, &'static str, fn(&Sample) -> f64);
+type Panel = (&'static str, &'static str, fn(&SoakSample) -> f64);
 
 const SIZE: (u32, u32) = (900, 780);
 
 /// The picture.
-pub(super) fn draw(samples: &[Sample]) -> String {
+pub fn draw(samples: &[SoakSample]) -> String {
     let mut text = String::new();
     let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
     let panels: [Panel; 3] = [
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_picture_has_a_line_in_each_panel_and_none_needs_no_sample() {
         assert!(draw(&[]).ends_with("</svg>\n"));
-        let sample = |at_s, lost| Sample {
+        let sample = |at_s, lost| SoakSample {
             at_s,
             rate: 5e5,
             events: 1,

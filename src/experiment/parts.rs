@@ -3,29 +3,12 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
 
 use super::{Failure, Timer};
 use crate::agent::{Agent, Fields};
-use crate::stats::{CONFIDENCE, Interval, median_interval};
+use crate::schema::overhead::EventParts;
+use crate::stats::{CONFIDENCE, median_interval};
 use crate::workload::Workload;
-
-/// The cost of an event, taken apart: nanoseconds over the arm without it.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Parts {
-    /// A bare event over `hook`: room in the ring, process, thread and user, and submitting it.
-    pub ring: Interval,
-    /// The time of the call, over a bare event.
-    pub time: Interval,
-    /// The command name, over a bare event.
-    pub comm: Interval,
-    /// The cgroup, over a bare event.
-    pub cgroup: Interval,
-    /// The path, over a bare event.
-    pub path: Interval,
-    /// The full event over `hook`.
-    pub full: Interval,
-}
 
 /// What is told apart, `None` being the silent hook.
 const VARIANTS: [Option<Fields>; 7] = [
@@ -48,7 +31,7 @@ pub fn parts(
     agent: &mut Agent,
     length: Duration,
     seed: u64,
-) -> Result<Parts, Failure> {
+) -> Result<EventParts, Failure> {
     let timer = Timer::new(workload)?;
     let mut rng = Rng::with_seed(seed);
     let mut rounds: Vec<[f64; VARIANTS.len()]> = Vec::new();
@@ -78,7 +61,7 @@ pub fn parts(
         median_interval(&differences, CONFIDENCE)
             .ok_or_else(|| Failure::Harness("too few rounds to take an event apart".into()))
     };
-    Ok(Parts {
+    Ok(EventParts {
         ring: over(1, 0)?,
         time: over(2, 1)?,
         comm: over(3, 1)?,

@@ -18,7 +18,7 @@ use crate::workload::Name;
 
 /// What one process measures.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Job {
+pub struct Assignment {
     /// The workload.
     pub workload: Name,
     /// The file of `open_close`.
@@ -33,8 +33,8 @@ pub struct Job {
     pub rules: usize,
 }
 
-impl Job {
-    /// Starts the job's agent with its rules.
+impl Assignment {
+    /// Starts its agent with its rules.
     pub(super) fn start_agent(&self) -> Result<Option<Agent>, Obstacle> {
         let Some(options) = &self.agent else {
             return Ok(None);
@@ -45,17 +45,20 @@ impl Job {
         }
         Ok(Some(agent))
     }
-}
 
-/// Does the job in this process.
-pub fn work(job: &Job) -> Result<Measured, Failure> {
-    let mut workload = job.workload.set_up(&job.file)?;
-    workload.check()?;
-    let mut agent = job.start_agent()?;
-    pin_workload(job.cpu)?;
-    let measured = interleave(&mut *workload, agent.as_mut(), &job.plan)?;
-    workload.check()?;
-    Ok(measured)
+    /// Measures it in this process.
+    ///
+    /// # Errors
+    /// The workload or the agent cannot be set up, or the measurement contradicts itself.
+    pub fn measure(&self) -> Result<Measured, Failure> {
+        let mut workload = self.workload.set_up(&self.file)?;
+        workload.check()?;
+        let mut agent = self.start_agent()?;
+        pin_workload(self.cpu)?;
+        let measured = interleave(&mut *workload, agent.as_mut(), &self.plan)?;
+        workload.check()?;
+        Ok(measured)
+    }
 }
 
 /// Ties this thread to the workload's CPU.

@@ -3,35 +3,24 @@
 use std::fs;
 use std::io;
 
-use serde::{Deserialize, Serialize};
+use crate::schema::overhead::Footprint;
 
-/// What a process that runs only the agent takes, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Footprint {
-    /// Resident memory of the process (`VmRSS`).
-    pub resident: u64,
-    /// Kernel memory of its eBPF maps (`memlock` in fdinfo).
-    pub maps: u64,
-}
-
-impl Footprint {
-    /// Of this process.
-    pub fn of_this_process() -> io::Result<Self> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let resident = kib(&status, "VmRSS:")
-            .ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))?;
-        let mut maps = 0;
-        for file in fs::read_dir("/proc/self/fdinfo")? {
-            // The directory's own descriptor is gone by the time it is read.
-            if let Ok(info) = fs::read_to_string(file?.path()) {
-                maps += map_memory(&info).unwrap_or(0);
-            }
+/// Of this process.
+pub(super) fn footprint_of_this_process() -> io::Result<Footprint> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let resident =
+        kib(&status, "VmRSS:").ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))?;
+    let mut maps = 0;
+    for file in fs::read_dir("/proc/self/fdinfo")? {
+        // The directory's own descriptor is gone by the time it is read.
+        if let Ok(info) = fs::read_to_string(file?.path()) {
+            maps += map_memory(&info).unwrap_or(0);
         }
-        Ok(Self {
-            resident: resident * 1024,
-            maps,
-        })
     }
+    Ok(Footprint {
+        resident: resident * 1024,
+        maps,
+    })
 }
 
 /// How many file descriptors this process holds.
@@ -89,6 +78,6 @@ mod tests {
 
     #[test]
     fn this_process_has_memory() {
-        assert!(Footprint::of_this_process().unwrap().resident > 100_000);
+        assert!(footprint_of_this_process().unwrap().resident > 100_000);
     }
 }

@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::agent::Sink;
 use crate::agent::record::Record;
-use crate::measure::Latency;
+use crate::experiment::Latency;
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
 /// as the rest of the event.

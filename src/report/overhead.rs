@@ -1,22 +1,33 @@
 //! A report as a person reads it.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::report::{HookReport, Report, Row};
+use crate::experiment::overhead::OverheadFormat;
+use crate::schema::overhead::{HookReport, OverheadReport, OverheadRow};
 use crate::schema::{Arm, Outcome};
 use crate::stats::Interval;
 
+/// Prints it. A reader that has seen enough (`| head`) is no error.
+pub fn print(report: &OverheadReport, format: OverheadFormat) {
+    let text = match format {
+        OverheadFormat::Table => render(report),
+        OverheadFormat::Json => serde_json::to_string(report).expect("documents are plain data"),
+    };
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// The whole report as text.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &OverheadReport) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_report(&mut text, report);
     text
 }
 
-fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
+fn write_report(text: &mut String, report: &OverheadReport) -> std::fmt::Result {
     writeln!(text, "What the agent costs on {}", report.host.class())?;
     match &report.agent.missing {
         Some(why) => writeln!(text, "  no agent: {why}")?,
@@ -27,7 +38,7 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(text, "\n{}", costs(report))?;
     // What stands above for all need not stand here for each.
-    let said = |row: &&Row| Some(&row.reason) == report.agent.missing.as_ref();
+    let said = |row: &&OverheadRow| Some(&row.reason) == report.agent.missing.as_ref();
     for row in report
         .rows
         .iter()
@@ -58,7 +69,7 @@ fn write_hook(text: &mut String, operation: &str, hook: &HookReport) -> std::fmt
 
 /// The answer: what each arm costs, with its interval. The ratio of the `off`
 /// row is the control, `off` against `off`.
-fn costs(report: &Report) -> String {
+fn costs(report: &OverheadReport) -> String {
     let a_a = report.controls.a_a.as_ref();
     let rows = report.rows.iter().map(|row| {
         let control = a_a.and_then(|a_a| a_a.workloads.get(&row.workload));
@@ -107,7 +118,7 @@ fn costs(report: &Report) -> String {
     table(&titles, &[0, 1, 6], rows)
 }
 
-fn details(report: &Report) -> String {
+fn details(report: &OverheadReport) -> String {
     let rows = report.rows.iter().filter(|row| row.ops > 0).map(|row| {
         let (program, rest) = match (row.kernel, row.vs_off) {
             (Some(kernel), Some(versus)) => (
@@ -181,25 +192,28 @@ fn table(titles: &[&str], left: &[usize], rows: impl Iterator<Item = Vec<String>
         .collect()
 }
 
-fn verdict(row: &Row) -> &'static str {
+fn verdict(row: &OverheadRow) -> &'static str {
     match (row.verdict, row.budget) {
         (Outcome::Pass, None) => "",
         (verdict, _) => verdict.shown(),
     }
 }
 
-fn write_controls(text: &mut String, report: &Report) -> std::fmt::Result {
+fn write_controls(text: &mut String, report: &OverheadReport) -> std::fmt::Result {
     let controls = &report.controls;
     writeln!(text, "Controls")?;
     let mut line = |name: &str, value: String| writeln!(text, "  {name:22} {value}");
     if let Some(found) = &controls.proportionality {
         line(
             "twice the operations",
-            format!("take {} times the time", ratio(found.ratio)),
+            format!("take {} times the time", ratio(found.ratio)) + &control(found.verdict),
         )?;
     }
     if let Some(found) = &controls.calibration {
-        line("calibration", format!("slope {}", ratio(found.slope)))?;
+        line(
+            "calibration",
+            format!("slope {}", ratio(found.slope)) + &control(found.verdict),
+        )?;
         let points: Vec<String> = found.points[1..]
             .iter()
             .map(|(spin, back)| format!("{spin} as {:.0}", back.est))
@@ -243,6 +257,14 @@ fn write_controls(text: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What a control came to, where that needs saying.
+fn control(verdict: Option<Outcome>) -> String {
+    match verdict {
+        None | Some(Outcome::Pass) => String::new(),
+        Some(other) => format!(": {}", other.shown()),
+    }
 }
 
 /// A time with its unit, to three or four digits.

@@ -1,15 +1,31 @@
 //! The whole instrument: every arm of every workload, and the controls.
 
+mod args;
+mod judging;
+mod process;
+mod rows;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::report::{self, AgentReport, Budget, Controls, Ratio, Report, Row, Settings, Unhooked};
-use super::worker::pin_workload;
-use super::{Failure, Footprint, Job, Measured, Pair, Plan, Versus, calibrate, kernel_time};
-use super::{parts, proportionality, unhooked, versus};
+pub use args::{OverheadArgs, OverheadFormat};
+pub use judging::Budget;
+use process::Processes;
+pub use process::run_task;
+
+use super::assignment::{Assignment, pin_workload};
+use super::{Failure, Measured, Pair, Plan, calibrate, kernel_time, parts, proportionality};
+use super::{compare, unhooked};
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::agent::{self, Agent, Wakeup};
-use crate::host::{Obstacle, Right, Watch};
-use crate::schema::{Arm, Host, Outcome};
+use crate::file;
+use crate::host::{self, Obstacle, Right, Watch};
+use crate::schema::overhead::{
+    AgentReport, Controls, FILE, Footprint, OffAgainstOff, OverheadReport, OverheadRow,
+    OverheadSettings, PairedComparison, Proportionality, SCHEMA, Unhooked,
+};
+use crate::schema::{Arm, Host};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Getppid, Name, Workload};
 
@@ -20,7 +36,7 @@ pub struct Request {
     pub workloads: Vec<Name>,
     /// What one process measures; its workload, and the seed and length of its
     /// plan, are set for each.
-    pub job: Job,
+    pub assignment: Assignment,
     /// How long each workload is measured.
     pub length: Duration,
     /// Whether to measure without an agent where none can run.
@@ -32,8 +48,8 @@ const PROCESS: Duration = Duration::from_millis(600);
 
 /// Runs what needs a process of its own.
 pub trait Workers {
-    /// Measures one job in a new process.
-    fn measure(&self, job: &Job) -> Result<Measured, Failure>;
+    /// Measures one assignment in a new process.
+    fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure>;
 
     /// The memory of a new process that runs only the agent.
     fn footprint(&self, options: &agent::Options) -> Option<Footprint>;
@@ -41,6 +57,36 @@ pub trait Workers {
 
 /// What the report of a measurement that was cut off says of itself.
 const UNFINISHED: &str = "the measurement was cut off: there would have been more rows";
+
+/// Measures what the arguments ask for with a progress bar, keeping what there is in
+/// their directory; none where they ask for nothing. `subcommand` is what this
+/// executable wants before `--worker`.
+///
+/// # Errors
+/// Nothing could be measured.
+pub fn run(
+    arguments: &OverheadArgs,
+    subcommand: Option<&'static str>,
+) -> Result<Option<OverheadReport>, Obstacle> {
+    let request = arguments.request()?;
+    if request.workloads.is_empty() {
+        return Ok(None);
+    }
+    // Before measuring, so that a typo costs nothing.
+    file::make_directory(&arguments.out)?;
+    let bar = ProgressBar::new(1000).with_style(
+        ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
+    );
+    let progress = |what: &str, done: f64| {
+        bar.set_message(what.to_string());
+        bar.set_position((1000.0 * done) as u64);
+    };
+    let keep = |report: &OverheadReport| file::write_json(&arguments.out.join(FILE), report);
+    let workers = Processes { subcommand };
+    let report = overhead(&request, &workers, judging::budgets()?, progress, keep)?;
+    bar.finish_and_clear();
+    Ok(Some(report))
+}
 
 /// Measures it all. `progress` is told what is being measured, and the share of
 /// it that is done; `keep` is given the report whenever a workload has been
@@ -53,33 +99,34 @@ pub fn overhead(
     workers: &impl Workers,
     budget: impl Fn(Name) -> Budget,
     mut progress: impl FnMut(&str, f64),
-    keep: impl Fn(&Report) -> Result<(), Obstacle>,
-) -> Result<Report, Obstacle> {
+    keep: impl Fn(&OverheadReport) -> Result<(), Obstacle>,
+) -> Result<OverheadReport, Obstacle> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let mut workloads = Vec::new();
     for &name in &request.workloads {
-        let mut workload = name.set_up(&request.job.file)?;
+        let mut workload = name.set_up(&request.assignment.file)?;
         workload.check()?;
         workloads.push((name, workload));
     }
-    pin_workload(request.job.cpu)?;
+    pin_workload(request.assignment.cpu)?;
     let watch = Watch::start();
-    let mut warnings = warnings(&request.job);
+    let mut warnings = warnings(&request.assignment);
     warnings.push(UNFINISHED.into());
 
     progress("agent", 0.0);
-    let mut agent = match request.job.start_agent() {
+    let mut agent = match request.assignment.start_agent() {
         Err(obstacle) if !request.agent_optional => return Err(obstacle),
         other => other,
     };
-    let mut report = Report {
-        schema: report::SCHEMA,
+    let mut report = OverheadReport {
+        schema: SCHEMA,
+        provenance: Some(host::provenance()),
         host,
         settings: settings(request),
         agent: match &agent {
             Ok(Some(agent)) => AgentReport {
                 footprint: request
-                    .job
+                    .assignment
                     .agent
                     .as_ref()
                     .and_then(|options| workers.footprint(options)),
@@ -90,7 +137,7 @@ pub fn overhead(
         },
         rows: Vec::new(),
         controls: Controls::default(),
-        surroundings: None,
+        system_load: None,
         warnings,
     };
     let mut a_a = BTreeMap::new();
@@ -119,14 +166,14 @@ pub fn overhead(
             }
             Err(failure) => report
                 .rows
-                .extend(report::failed(*name, &failure.to_string())),
+                .extend(rows::failed(*name, &failure.to_string())),
         }
-        report.controls.a_a = report::AA::of(a_a.clone());
+        report.controls.a_a = OffAgainstOff::of(a_a.clone());
         keep(&report)?;
     }
     for (name, ratio) in report.controls.a_a.iter().flat_map(|a_a| &a_a.workloads) {
         if !ratio.contains(1.0) {
-            distrust(&mut report.rows, name);
+            judging::distrust_unsteady(&mut report.rows, name);
         }
     }
     let agent = agent.as_mut().ok().and_then(Option::as_mut);
@@ -142,20 +189,22 @@ pub fn overhead(
             .warnings
             .push(format!("a control could not be measured: {failure}"));
     }
+    let open = judging::judge_controls(&mut report.controls, &mut report.rows);
+    report.warnings.extend(open);
     report.warnings.retain(|warning| warning != UNFINISHED);
-    let surroundings = watch.stop();
-    report.warnings.extend(surroundings.disturbances());
-    report.surroundings = Some(surroundings);
+    let system_load = watch.stop();
+    report.warnings.extend(system_load.disturbances());
+    report.system_load = Some(system_load);
     keep(&report)?;
     Ok(report)
 }
 
-fn warnings(job: &Job) -> Vec<String> {
+fn warnings(assignment: &Assignment) -> Vec<String> {
     let mut warnings = Vec::new();
-    let Some(options) = &job.agent else {
+    let Some(options) = &assignment.agent else {
         return warnings;
     };
-    if options.cpu == Some(job.cpu) {
+    if options.cpu == Some(assignment.cpu) {
         warnings.push(
             "the consumer shares the workload's CPU, so the event arm pays for its work, too"
                 .into(),
@@ -173,23 +222,9 @@ fn warnings(job: &Job) -> Vec<String> {
     warnings
 }
 
-/// What the control says of `off` weighs on every arm whose time is compared to
-/// it. Lost events are counted, not timed, and stay what they are.
-fn distrust(rows: &mut [Row], workload: &str) {
-    let rows = rows
-        .iter_mut()
-        .filter(|row| row.workload == workload && row.arm != Arm::Off);
-    for row in rows.filter(|row| row.ops > 0 && !row.lost_too_many()) {
-        row.verdict = Outcome::Inconclusive;
-        row.reason = "off against off does not hold 1: the machine was not steady; measure again, \
-                      with more --seconds"
-            .into();
-    }
-}
-
 struct One {
-    rows: Vec<Row>,
-    a_a: Option<Versus>,
+    rows: Vec<OverheadRow>,
+    a_a: Option<PairedComparison>,
     consumer_cpu_share: Option<f64>,
     clock_ns: f64,
 }
@@ -213,25 +248,29 @@ fn measure(
         Ok(None) => None,
         Err(obstacle) => Some(obstacle.to_string()),
     };
-    let mut job = Job {
+    let mut assignment = Assignment {
         workload: name,
-        ..request.job.clone()
+        ..request.assignment.clone()
     };
     if blind.is_some() {
-        job.agent = None;
+        assignment.agent = None;
     }
     let fewest = runs_for_median_interval(CONFIDENCE);
     let count = (request.length.div_duration_f64(PROCESS) as usize).max(fewest);
-    job.plan.length = request.length / count as u32;
+    assignment.plan.length = request.length / count as u32;
     let mut processes: Vec<Measured> = Vec::new();
     let begin = Instant::now();
     while processes.len() < fewest || begin.elapsed() < request.length {
-        job.plan.seed = request.job.plan.seed.wrapping_add(processes.len() as u64);
-        processes.push(workers.measure(&job)?);
+        assignment.plan.seed = request
+            .assignment
+            .plan
+            .seed
+            .wrapping_add(processes.len() as u64);
+        processes.push(workers.measure(&assignment)?);
         let done = begin.elapsed().div_duration_f64(request.length);
         progress(done.min(processes.len() as f64 / fewest as f64));
     }
-    let mut rows = report::rows(name, calls, &processes, budget(name));
+    let mut rows = rows::rows(name, calls, &processes, budget(name));
     // The kernel counts only for those who may see all programs.
     if let (None, Ok(Some(agent)), Ok(_)) = (&blind, agent, Right::SysAdmin.check()) {
         for row in rows.iter_mut().filter(|row| row.arm != Arm::Off) {
@@ -240,7 +279,7 @@ fn measure(
         }
     }
     if let Some(why) = blind {
-        rows.extend(report::skipped(name, &why));
+        rows.extend(rows::skipped(name, &why));
     }
     let shares: Vec<f64> = processes
         .iter()
@@ -249,7 +288,7 @@ fn measure(
     let clocks: Vec<f64> = processes.iter().map(|process| process.clock_ns).collect();
     Ok(One {
         rows,
-        a_a: report::off_against_off(&processes),
+        a_a: rows::off_against_off(&processes),
         consumer_cpu_share: median(&shares),
         clock_ns: median(&clocks).unwrap_or(0.0),
     })
@@ -266,12 +305,15 @@ fn controls(
     let length = (request.length / 3).min(Duration::from_secs(3));
     let plan = Plan {
         length,
-        ..request.job.plan
+        ..request.assignment.plan
     };
     if let Some((_, workload)) = workloads.first_mut() {
         progress("twice the operations", 0.0);
         let ratio = proportionality(&mut **workload, length / 3)?;
-        controls.proportionality = Some(Ratio { ratio });
+        controls.proportionality = Some(Proportionality {
+            ratio,
+            verdict: None,
+        });
     }
     let Some(agent) = agent else {
         return Ok(());
@@ -291,7 +333,7 @@ fn controls(
         .iter()
         .map(|[off, hook]| Pair::of(hook, off))
         .collect();
-    controls.unhooked = versus(&pairs).map(|vs_off| Unhooked {
+    controls.unhooked = compare(&pairs).map(|vs_off| Unhooked {
         call: "getppid".into(),
         off_ns: median(&off).unwrap_or(0.0),
         vs_off,
@@ -307,15 +349,15 @@ fn controls(
     Ok(())
 }
 
-fn settings(request: &Request) -> Settings {
-    let job = &request.job;
-    let options = job.agent.clone().unwrap_or_default();
+fn settings(request: &Request) -> OverheadSettings {
+    let assignment = &request.assignment;
+    let options = assignment.agent.clone().unwrap_or_default();
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
-    Settings {
+    OverheadSettings {
         seconds: request.length.as_secs_f64(),
-        block_ms: milliseconds(job.plan.block),
-        seed: job.plan.seed,
-        cpu: job.cpu,
+        block_ms: milliseconds(assignment.plan.block),
+        seed: assignment.plan.seed,
+        cpu: assignment.cpu,
         consumer_cpu: options.cpu,
         ring_bytes: options.ring_bytes,
         wakeup: match options.wakeup {
@@ -324,8 +366,8 @@ fn settings(request: &Request) -> Settings {
             Wakeup::Bytes(bytes) => bytes.to_string(),
         },
         drain_ms: milliseconds(options.drain_every),
-        rules: job.rules,
-        file: job.file.clone(),
+        rules: assignment.rules,
+        file: assignment.file.clone(),
         clock_ns: None,
     }
 }

@@ -2,21 +2,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Failure, Timer};
 use crate::agent::Agent;
+use crate::schema::overhead::KernelTime;
 use crate::workload::Workload;
-
-/// What the kernel says the programs cost one operation. The rest of an
-/// operation's overhead is entering the hooks, and waking the consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct KernelTime {
-    /// Nanoseconds that programs ran for.
-    pub program_ns: f64,
-    /// How often a program ran.
-    pub runs: f64,
-}
 
 /// Runs `workload` with the agent attached, silent or emitting, while the
 /// kernel counts. A pass of its own, since counting itself costs time.

@@ -2,27 +2,28 @@
 //! meanwhile.
 
 mod age;
-pub mod command;
-mod judge;
-mod picture;
-mod report;
+mod args;
+mod judging;
 mod sample;
 
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Failure;
-use super::worker::pin_workload;
+use super::assignment::pin_workload;
 use crate::agent::{Agent, Options};
-use crate::gate::AgentBudgets;
-use crate::host::{Host, Obstacle, Watch};
+use crate::file;
+use crate::gate::{AgentBudgets, Gate};
+use crate::host::{self, Obstacle, Watch};
 use crate::instrument::RecordLoad;
 use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
+use crate::schema::Host;
+use crate::schema::soak::{SCHEMA, SoakReport, SoakSettings, SoakTotals};
 
 use age::{Aged, Ages};
-pub use report::{Report, Settings, Totals};
-pub use sample::Sample;
+pub use args::SoakArgs;
 use sample::Sampler;
 
 /// What load to hold, and for how long.
@@ -51,6 +52,27 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// another load than the one asked for.
 const OVERDUE: Duration = Duration::from_millis(20);
 
+/// Holds the load that the arguments ask for, with a progress bar.
+///
+/// # Errors
+/// The budgets cannot be read, nothing can be written, or nothing could be measured.
+pub fn run(arguments: &SoakArgs) -> Result<SoakReport, Failure> {
+    let request = arguments.request()?;
+    let budgets = Gate::here()
+        .map_err(|error| Obstacle::new(error.to_string(), "correct baselines/gate.toml"))?
+        .agent;
+    // Before measuring, so that a typo costs nothing.
+    file::make_directory(&arguments.out)?;
+    let bar = ProgressBar::new(1000).with_style(
+        ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),
+    );
+    let report = soak(&request, &budgets, |done| {
+        bar.set_position((1000.0 * done) as u64);
+    })?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
 /// Holds the load. `progress` is told the share of the time that has passed.
 ///
 /// Fails where nothing could be measured, or where events went missing uncounted.
@@ -58,7 +80,7 @@ pub fn soak(
     request: &Request,
     budgets: &AgentBudgets,
     mut progress: impl FnMut(f64),
-) -> Result<Report, Failure> {
+) -> Result<SoakReport, Failure> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let ages = Ages::default();
     let mut load = start(request, &ages)?;
@@ -91,7 +113,7 @@ pub fn soak(
     let stats = load.drain()?;
 
     let events = calls * u64::from(PER_CALL);
-    let totals = Totals {
+    let totals = SoakTotals {
         seconds,
         events,
         lost: stats.open.failed,
@@ -105,16 +127,17 @@ pub fn soak(
             totals.received, totals.lost
         )));
     }
-    let surroundings = watch.stop();
+    let system_load = watch.stop();
     let samples = sampler.finish();
-    Ok(Report {
-        schema: report::SCHEMA,
+    Ok(SoakReport {
+        schema: SCHEMA,
+        provenance: Some(host::provenance()),
         host,
-        settings: Settings::of(request),
-        checks: judge::judge(&totals, request.rate, &samples, budgets),
-        warnings: judge::warnings(&totals, &surroundings),
+        settings: settings(request),
+        checks: judging::judge(&totals, request.rate, &samples, budgets),
+        warnings: judging::warnings(&totals, &system_load),
         totals,
-        surroundings,
+        system_load,
         samples,
     })
 }
@@ -126,6 +149,17 @@ fn start(request: &Request, ages: &Ages) -> Result<RecordLoad, Obstacle> {
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
     let pipeline = Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output);
     RecordLoad::start(pid, &request.options, Aged::new(pipeline, ages))
+}
+
+fn settings(request: &Request) -> SoakSettings {
+    SoakSettings {
+        seconds: request.duration.as_secs_f64(),
+        rate: request.rate,
+        ring_bytes: request.options.ring_bytes,
+        cpu: request.cpu,
+        consumer_cpu: request.options.cpu,
+        canary: request.starve,
+    }
 }
 
 /// How long this machine has been suspended since it was switched on, in seconds.

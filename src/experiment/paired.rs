@@ -1,20 +1,8 @@
 //! What one arm costs against another, from their paired blocks.
 
-use serde::{Deserialize, Serialize};
-
 use super::Block;
-use crate::stats::{CONFIDENCE, Interval, median, median_interval};
-
-/// One arm against another: medians over observations, with their intervals.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Versus {
-    /// The difference of the mean times of an operation, in nanoseconds.
-    pub delta_ns: Interval,
-    /// The ratio of the mean times of an operation.
-    pub ratio: Interval,
-    /// The ratio of the 95th percentiles of single operations.
-    pub p95_ratio: Interval,
-}
+use crate::schema::overhead::PairedComparison;
+use crate::stats::{CONFIDENCE, median, median_interval};
 
 /// One arm against another in one round, or in one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,9 +44,9 @@ impl Pair {
 
 /// The medians over independent observations (processes, where they can be
 /// had), with their intervals. `None` for fewer than an interval needs.
-pub fn versus(observations: &[Pair]) -> Option<Versus> {
+pub fn compare(observations: &[Pair]) -> Option<PairedComparison> {
     let over = |value: fn(&Pair) -> f64| median_interval(&column(observations, value), CONFIDENCE);
-    Some(Versus {
+    Some(PairedComparison {
         delta_ns: over(|pair| pair.delta_ns)?,
         ratio: over(|pair| pair.ratio)?,
         p95_ratio: over(|pair| pair.p95_ratio)?,
@@ -124,7 +112,7 @@ mod tests {
                         Pair::median(&rounds).unwrap()
                     })
                     .collect();
-                versus(&processes).unwrap().ratio.contains(1.16)
+                compare(&processes).unwrap().ratio.contains(1.16)
             })
             .count();
         assert!(
@@ -136,7 +124,7 @@ mod tests {
     #[test]
     fn too_few_observations_give_no_answer() {
         let pair = Pair::of(&[block(1.0)], &[block(1.0)]);
-        assert!(versus(&[pair; 7]).is_none());
-        assert!(versus(&[pair; 8]).is_some());
+        assert!(compare(&[pair; 7]).is_none());
+        assert!(compare(&[pair; 8]).is_some());
     }
 }

@@ -2,62 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::age::Ages;
 use crate::agent::Stats;
+use crate::experiment::usage::{context_switches, descriptors, footprint_of_this_process};
 use crate::host::Obstacle;
 use crate::instrument::RecordLoad;
-use crate::measure::usage::{Footprint, context_switches, descriptors};
+use crate::schema::soak::SoakSample;
 
-/// What was seen between two looks.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Sample {
-    /// When, in seconds from the start.
-    pub at_s: f64,
-    /// Events made, a second.
-    pub rate: f64,
-    /// Events made.
-    pub events: u64,
-    /// Events lost.
-    pub lost: u64,
-    /// Resident memory of the process, in bytes.
-    pub resident: u64,
-    /// Kernel memory of its maps, in bytes.
-    pub maps: u64,
-    /// The consumer's share of one CPU.
-    pub cpu_share: f64,
-    /// Open file descriptors.
-    pub descriptors: u64,
-    /// Context switches of all threads.
-    pub context_switches: u64,
-    /// The median age of an event when it was read, in microseconds.
-    pub age_p50_us: f64,
-    /// Its 99th percentile.
-    pub age_p99_us: f64,
-}
-
-impl Sample {
-    const BLANK: Self = Self {
-        at_s: f64::NAN,
-        rate: 0.0,
-        events: 0,
-        lost: 0,
-        resident: 0,
-        maps: 0,
-        cpu_share: 0.0,
-        descriptors: 0,
-        context_switches: 0,
-        age_p50_us: 0.0,
-        age_p99_us: 0.0,
-    };
-}
+const BLANK: SoakSample = SoakSample {
+    at_s: f64::NAN,
+    rate: 0.0,
+    events: 0,
+    lost: 0,
+    resident: 0,
+    maps: 0,
+    cpu_share: 0.0,
+    descriptors: 0,
+    context_switches: 0,
+    age_p50_us: 0.0,
+    age_p99_us: 0.0,
+};
 
 /// Takes samples.
 pub(super) struct Sampler {
     begin: Instant,
     last: Totals,
-    samples: Vec<Sample>,
+    samples: Vec<SoakSample>,
 }
 
 /// What only ever grows.
@@ -72,7 +42,7 @@ impl Sampler {
     /// Begins now, with room for so many samples.
     pub(super) fn start(load: &RecordLoad, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
         // Written once, so that filling it later is no growth of the process.
-        let mut samples = vec![Sample::BLANK; room + 1];
+        let mut samples = vec![BLANK; room + 1];
         samples.clear();
         ages.take();
         let last = Totals::read(load)?;
@@ -93,9 +63,9 @@ impl Sampler {
         let now = Totals::read(load)?;
         let seconds = (now.at - self.last.at).as_secs_f64();
         let counts = now.stats.open - self.last.stats.open;
-        let footprint = Footprint::of_this_process().map_err(unread)?;
+        let footprint = footprint_of_this_process().map_err(unread)?;
         let [p50, p99] = ages.take();
-        self.samples.push(Sample {
+        self.samples.push(SoakSample {
             at_s: (now.at - self.begin).as_secs_f64(),
             rate: counts.seen as f64 / seconds,
             events: counts.seen,
@@ -112,7 +82,7 @@ impl Sampler {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Vec<Sample> {
+    pub(super) fn finish(self) -> Vec<SoakSample> {
         self.samples
     }
 }

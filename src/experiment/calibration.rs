@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
 
 use super::{Failure, Timer};
 use crate::instrument::Spinner;
-use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
+use crate::schema::overhead::Calibration;
+use crate::stats::{CONFIDENCE, median_interval, slope};
 use crate::workload::Getppid;
 
 /// The known costs, in nanoseconds.
@@ -15,16 +15,6 @@ const SPINS: [u32; 5] = [0, 250, 500, 1000, 2000];
 /// Long enough for hundreds of calls, short enough that a machine's drift does
 /// not tell one spin from another.
 const STRETCH: Duration = Duration::from_millis(2);
-
-/// Known costs against measured ones.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Measured nanoseconds for each nanosecond spun: 1 on a sound instrument.
-    pub slope: Interval,
-    /// Each spin in nanoseconds, and the latency it added over spinning for no
-    /// time, with its interval.
-    pub points: Vec<(u32, Interval)>,
-}
 
 /// Has a program spin in `getppid` for each known time in turn, in random
 /// order, and fits a line through what it adds in each round.
@@ -63,5 +53,6 @@ pub fn calibrate(pid: u32, length: Duration, seed: u64) -> Result<Calibration, F
     Ok(Calibration {
         slope: interval(&slopes)?,
         points,
+        verdict: None,
     })
 }

@@ -1,10 +1,8 @@
 //! What a soak comes to.
 
-use super::{Sample, Totals};
-use crate::gate::AgentBudgets;
-use crate::host::SystemLoad;
-use crate::measure::report::Judged;
-use crate::schema::Outcome;
+use crate::gate::{self, AgentBudgets};
+use crate::schema::soak::{SoakSample, SoakTotals};
+use crate::schema::{Check, Outcome, SystemLoad};
 use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
 
 const MB: f64 = 1e6;
@@ -18,14 +16,14 @@ const HELD: f64 = 0.98;
 
 /// Every budget of a soak and what became of it.
 pub(super) fn judge(
-    totals: &Totals,
+    totals: &SoakTotals,
     rate: f64,
-    samples: &[Sample],
+    samples: &[SoakSample],
     budgets: &AgentBudgets,
-) -> Vec<Judged> {
+) -> Vec<Check> {
     let warm = totals.seconds * WARM_UP;
-    let samples: Vec<Sample> = samples.iter().filter(|s| s.at_s > warm).copied().collect();
-    let mut drops = Judged::new(
+    let samples: Vec<SoakSample> = samples.iter().filter(|s| s.at_s > warm).copied().collect();
+    let mut drops = gate::check(
         "drops_pct",
         budgets.drops_pct,
         Interval::exact(totals.lost as f64 / totals.events.max(1) as f64 * 100.0),
@@ -53,10 +51,10 @@ pub(super) fn judge(
     ]
     .into_iter()
     .map(|(measure, limit, measured)| match measured {
-        Some(measured) => Judged::new(measure, limit, measured),
-        None => Judged {
+        Some(measured) => gate::check(measure, limit, measured),
+        None => Check {
             verdict: Outcome::Inconclusive,
-            ..Judged::new(measure, limit, Interval::exact(0.0))
+            ..gate::check(measure, limit, Interval::exact(0.0))
         },
     })
     .fold(vec![drops], |mut all, one| {
@@ -66,8 +64,8 @@ pub(super) fn judge(
 }
 
 /// What a reader should know of the run.
-pub(super) fn warnings(totals: &Totals, surroundings: &SystemLoad) -> Vec<String> {
-    let mut warnings = surroundings.disturbances();
+pub(super) fn warnings(totals: &SoakTotals, system_load: &SystemLoad) -> Vec<String> {
+    let mut warnings = system_load.disturbances();
     if totals.asleep_s > 0.1 {
         warnings.push(format!(
             "the machine was suspended for {:.0} s of the run",
@@ -84,12 +82,13 @@ pub(super) fn warnings(totals: &Totals, surroundings: &SystemLoad) -> Vec<String
 }
 
 /// Hours and resident megabytes, averaged over stretches.
-fn memory_over_hours(samples: &[Sample]) -> Vec<(f64, f64)> {
+fn memory_over_hours(samples: &[SoakSample]) -> Vec<(f64, f64)> {
     samples
         .chunks_exact(TOGETHER)
         .map(|chunk| {
-            let mean =
-                |value: fn(&Sample) -> f64| chunk.iter().map(value).sum::<f64>() / TOGETHER as f64;
+            let mean = |value: fn(&SoakSample) -> f64| {
+                chunk.iter().map(value).sum::<f64>() / TOGETHER as f64
+            };
             (mean(|s| s.at_s / 3600.0), mean(|s| s.resident as f64 / MB))
         })
         .collect()
@@ -108,10 +107,10 @@ mod tests {
     };
 
     /// A minute in which each second came out as `change` makes it.
-    fn samples(change: impl Fn(usize, &mut Sample)) -> Vec<Sample> {
+    fn samples(change: impl Fn(usize, &mut SoakSample)) -> Vec<SoakSample> {
         (0..120)
             .map(|second| {
-                let mut sample = Sample {
+                let mut sample = SoakSample {
                     at_s: second as f64,
                     rate: 5e5,
                     events: 500_000,
@@ -131,8 +130,8 @@ mod tests {
             .collect()
     }
 
-    fn totals(events: u64, lost: u64) -> Totals {
-        Totals {
+    fn totals(events: u64, lost: u64) -> SoakTotals {
+        SoakTotals {
             seconds: 120.0,
             events,
             lost,
@@ -142,7 +141,7 @@ mod tests {
         }
     }
 
-    fn verdict(measure: &str, totals: &Totals, samples: &[Sample]) -> Outcome {
+    fn verdict(measure: &str, totals: &SoakTotals, samples: &[SoakSample]) -> Outcome {
         let all = judge(totals, 5e5, samples, &BUDGETS);
         let one = all.iter().find(|judged| judged.measure == measure);
         one.expect("each measure is judged").verdict
@@ -163,7 +162,7 @@ mod tests {
             verdict("drops_pct", &lost, &samples(|_, _| ())),
             Outcome::Fail
         );
-        type Change = fn(usize, &mut Sample);
+        type Change = fn(usize, &mut SoakSample);
         let cases: [(&str, Change); 3] = [
             ("memory_mb", |_, s| s.resident += 80_000_000),
             // A page a second is 15 MB an hour.
