@@ -5,6 +5,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
+use super::rule::{Limit, judge};
+use crate::schema::{Measure, Outcome, Severity};
+use crate::stats::Interval;
+
 /// A limit on one figure of a benchmark. Only [`read`] makes one, so that there is none
 /// with two units, or with a critical limit inside the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,20 +16,6 @@ pub struct Budget {
     measure: Measure,
     limit: f64,
     critical: Option<f64>,
-}
-
-/// What a budget limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Measure {
-    /// The time of one operation: at most so many nanoseconds.
-    Time,
-    /// Allocations, bytes, instructions: at most so many, in every run.
-    Count,
-    /// Throughput: at least so much a second.
-    Rate,
-    /// A part of the whole, such as lost events: at most so many percent.
-    Share,
 }
 
 impl Budget {
@@ -43,6 +33,23 @@ impl Budget {
     pub fn critical(&self) -> Option<f64> {
         self.critical
     }
+
+    /// What a measurement comes to, and how bad it is.
+    pub fn judge(&self, measured: Interval) -> (Outcome, Severity) {
+        let measured = match self.measure {
+            // Counted, in every run: the largest decides.
+            Measure::Count => Interval::exact(measured.hi),
+            Measure::Time | Measure::Rate | Measure::Share => measured,
+        };
+        let outcome = |limit| judge(measured, self.measure.limit(limit));
+        match outcome(self.limit) {
+            Outcome::Fail if self.critical.map(outcome) == Some(Outcome::Fail) => {
+                (Outcome::Fail, Severity::Critical)
+            }
+            Outcome::Fail => (Outcome::Fail, Severity::Warning),
+            other => (other, Severity::Acceptable),
+        }
+    }
 }
 
 impl Measure {
@@ -56,11 +63,11 @@ impl Measure {
         }
     }
 
-    /// Whether `value` keeps to `limit`.
-    pub fn within(self, value: f64, limit: f64) -> bool {
+    /// The limit at `value`.
+    fn limit(self, value: f64) -> Limit {
         match self {
-            Measure::Rate => value >= limit,
-            Measure::Time | Measure::Count | Measure::Share => value <= limit,
+            Measure::Rate => Limit::AtLeast(value),
+            Measure::Time | Measure::Count | Measure::Share => Limit::AtMost(value),
         }
     }
 }
@@ -118,7 +125,9 @@ impl TryFrom<Keys> for Budget {
                 return Err(format!("has {key} = {value}, which must be 0 or more"));
             }
         }
-        if let Some(critical) = critical.filter(|c| measure.within(*c, limit)) {
+        if let Some(critical) =
+            critical.filter(|c| judge(Interval::exact(*c), measure.limit(limit)) == Outcome::Pass)
+        {
             return Err(format!(
                 "has {critical_key} = {critical}, which must lie beyond {limit_key} = {limit}"
             ));

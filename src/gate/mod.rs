@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub use budget::{Budget, Measure};
+pub use budget::Budget;
 pub use rule::{Limit, check, judge};
 
+use crate::schema::Severity;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 
 /// The file that this project ships. It holds the defaults: there is no other copy of them.
@@ -101,15 +102,15 @@ pub struct Duet {
     pub rounds: usize,
 }
 
-/// Where each name for a regression begins, in percent.
+/// Above which size, in percent, a regression has which name; up to the first: acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Severities {
-    /// Where `minor` begins.
+    /// Above this: `minor`.
     pub minor_pct: f64,
-    /// Where `warning` begins.
+    /// Above this: `warning`.
     pub warning_pct: f64,
-    /// Where `critical` begins.
+    /// Above this: `critical`.
     pub critical_pct: f64,
 }
 
@@ -163,6 +164,18 @@ pub struct AgentBudgets {
     pub growth_mb_per_hour: f64,
     /// The consumer's share of one CPU, in percent.
     pub cpu_pct: f64,
+}
+
+impl Severities {
+    /// The name for a regression of this size, in percent.
+    pub fn of(&self, change_pct: f64) -> Severity {
+        match change_pct {
+            size if size > self.critical_pct => Severity::Critical,
+            size if size > self.warning_pct => Severity::Warning,
+            size if size > self.minor_pct => Severity::Minor,
+            _ => Severity::Acceptable,
+        }
+    }
 }
 
 impl Gate {
@@ -365,6 +378,7 @@ impl std::error::Error for GateError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Measure;
 
     #[test]
     fn the_shipped_file_is_whole() {
@@ -440,6 +454,19 @@ mod tests {
         }
         let error = Gate::parse("[budgets]\na = { at_most_n = 5 }").unwrap_err();
         assert!(error.contains("did you mean `at_most_ns`?"), "{error}");
+    }
+
+    #[test]
+    fn a_size_has_the_name_of_the_largest_limit_below_it() {
+        let names = Gate::shipped().severity;
+        let of = [-50.0, 5.0, 5.1, 15.0, 15.1, 30.0, 30.1].map(|pct| names.of(pct));
+        use Severity::{Acceptable, Critical, Minor, Warning};
+        assert_eq!(
+            of,
+            [
+                Acceptable, Acceptable, Minor, Minor, Warning, Warning, Critical
+            ]
+        );
     }
 
     #[test]

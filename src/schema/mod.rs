@@ -8,33 +8,48 @@
 mod arm;
 mod check;
 mod exit;
+mod figures;
 mod host;
 mod load;
 mod outcome;
 pub mod overhead;
 mod provenance;
+mod run;
 pub mod soak;
+mod status;
 mod system_load;
+mod verdict;
 
 pub use arm::Arm;
 pub use check::Check;
 pub use exit::Exit;
+pub use figures::{FigureRow, Figures};
 pub use host::{Host, Virtualisation, kernel_version};
 pub use load::{
     Errors, GeneratorLag, LatencyUs, Load, Pace, Rates, RequestError, Requests, Rung, Second,
 };
 pub use outcome::Outcome;
 pub use provenance::Provenance;
+pub use run::RunRecord;
+pub use status::{Measure, Policy, Severity, Status, Unit};
 pub use system_load::SystemLoad;
+pub use verdict::{
+    BaselineUsed, BudgetRow, DuetControl, DuetSetup, PairedRounds, RunCounts, Shift, Summary,
+    Verdict, VerdictRow,
+};
 
 use schemars::Schema;
 
-/// Every document by the name of its file, without `.json`, and its JSON Schema.
+/// Every document by its name, and its JSON Schema.
 pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
         ("host", schemars::schema_for!(Host)),
         ("load", schemars::schema_for!(Load)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
         ("soak", schemars::schema_for!(soak::SoakReport)),
+        ("figures", schemars::schema_for!(Figures)),
+        ("host", schemars::schema_for!(Host)),
+        ("run", schemars::schema_for!(RunRecord)),
+        ("verdict", schemars::schema_for!(Verdict)),
     ]
 }

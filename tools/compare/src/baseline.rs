@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
-use probecost::host::Host;
+use probecost::schema::{Host, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::input::{LONGEST_NS, Unit};
+use crate::input::LONGEST_NS;
 
 /// The format that this program writes, and the newest that it reads.
 const SCHEMA: u32 = 1;

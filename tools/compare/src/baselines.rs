@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use probecost::gate::Gate;
-use probecost::host::Host;
+use probecost::schema::Host;
 
 use crate::baseline::Baseline;
 use crate::failure::Failure;

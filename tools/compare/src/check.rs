@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use probecost::gate::Gate;
-use probecost::host::Host;
+use probecost::host::provenance;
+use probecost::schema::{BaselineUsed, Host, Policy, Status, Summary, Verdict, VerdictRow};
 use regex::Regex;
 
 use crate::baseline::Baseline;
@@ -17,8 +18,7 @@ use crate::input::{self, Run};
 use crate::report::OutputArgs;
 use crate::repository;
 use crate::rows::{Rules, rows};
-use crate::thresholds::Thresholds;
-use crate::verdict::{Against, Policy, Row, Status, Summary, Verdict};
+use crate::thresholds::{Thresholds, policy};
 
 /// Where `cargo bench` leaves its results.
 const CRITERION_HOME: &str = "target/criterion";
@@ -38,7 +38,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "REV")]
     pub against: Option<String>,
     /// How strictly to judge
-    #[arg(long, value_enum, default_value = "strict")]
+    #[arg(long, value_parser = policy(), default_value = "strict")]
     pub policy: Policy,
     /// Only benchmarks that match
     #[arg(long, value_name = "REGEX")]
@@ -94,17 +94,18 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     let summary = Summary::of(&rows);
     let changes: Vec<f64> = timed(&rows).filter_map(|r| r.change_pct).collect();
     Ok(Verdict {
-        schema: 1,
+        schema: Verdict::SCHEMA,
+        provenance: provenance(),
         policy: args.policy,
         host,
-        baseline: Against {
+        baseline: BaselineUsed {
             file: path.display().to_string(),
             commit,
             host: baseline.host.as_ref().map(Host::class),
             runs: baseline.runs(),
         },
         duet: None,
-        exit: summary.exit(&budgets, args.policy),
+        exit: Verdict::exit_of(&rows, &budgets, args.policy),
         summary,
         shift: shared_shift(&changes, thresholds.usual_threshold_pct()),
         notes,
@@ -136,12 +137,12 @@ fn load_baseline(
 }
 
 /// The rows that were decided by their times.
-fn timed(rows: &[Row]) -> impl Iterator<Item = &Row> {
+fn timed(rows: &[VerdictRow]) -> impl Iterator<Item = &VerdictRow> {
     rows.iter().filter(|r| r.ci_pct.is_some())
 }
 
 /// What a reader of the whole verdict should know.
-fn remarks(runs: &[Run], rows: &[Row], gate: &Gate) -> Vec<String> {
+fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
     let mut remarks = Vec::new();
     let disturbed: Vec<String> = runs
         .iter()

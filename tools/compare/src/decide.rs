@@ -1,9 +1,10 @@
 //! From figures to a decision: pure, and the same for `check` and for its self-test.
 
 use probecost::gate::{Severities, Times};
+use probecost::schema::{Severity, Shift, Status};
 use probecost::stats::{CONFIDENCE, Change, Interval, Reference, holm, median};
 
-use crate::verdict::{Severity, Shift, Status, percent};
+use crate::verdict::percent;
 
 /// The confidence with which a noise floor is stated: of changes that are none, one in
 /// twenty comes out above it.
@@ -86,7 +87,7 @@ pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decis
             let (status, more_runs, reason) = family.call(i, m);
             let change_pct = 100.0 * m.est.exp_m1();
             let severity = match status {
-                Status::Regressed => Severity::of(change_pct, names),
+                Status::Regressed => names.of(change_pct),
                 _ => Severity::Acceptable,
             };
             Decision {

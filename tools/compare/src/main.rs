@@ -14,7 +14,7 @@ use compare::refresh::{RefreshArgs, refresh};
 use compare::run::{RunArgs, run};
 use compare::selftest::{SelftestArgs, selftest};
 use compare::slo::{SloArgs, slo};
-use compare::verdict::Exit;
+use probecost::schema::Exit;
 
 /// Judges benchmark runs against a baseline.
 ///
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         eprintln!("error: {failure}");
         Exit::Broken
     });
-    ExitCode::from(u8::from(exit))
+    exit.into()
 }
 
 /// What was typed: cargo calls `cargo-compare` with the subcommand's name before it.

@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::gate::Gate;
-use probecost::host::Host;
+use probecost::schema::{Host, Policy, Status, Unit, VerdictRow};
 use probecost::stats::{Reference, median};
 
 use crate::baseline::{Baseline, History, Session};
@@ -15,12 +15,11 @@ use crate::baselines;
 use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
 use crate::file;
-use crate::input::{self, Reading, Run, Unit};
+use crate::input::{self, Reading, Run};
 use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
 use crate::thresholds::Thresholds;
-use crate::verdict::{Policy, Row, Status};
 
 /// Fewer runs show no spread worth the name.
 const FEWEST_RUNS: usize = 5;
@@ -122,7 +121,7 @@ fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Fai
                 dirty.map(|_| "when the runs were made".to_owned()),
             )
         }
-        // Runs that say nothing of where they come from are taken to be of this work tree.
+        // RunCounts that say nothing of where they come from are taken to be of this work tree.
         None => match repository::head(Path::new("."))? {
             None => (None, None),
             Some(head) => {
@@ -246,7 +245,7 @@ fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
         other_machine: None,
     };
     let rows = rows(old, runs, &rules)?;
-    let moved: Vec<&Row> = rows
+    let moved: Vec<&VerdictRow> = rows
         .iter()
         .filter(|r| !matches!(r.status, Status::Unchanged | Status::Filtered))
         .collect();

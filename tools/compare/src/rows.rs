@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probecost::gate::{Gate, nearest};
+use probecost::schema::{RunCounts, Severity, Status, Unit, VerdictRow};
 use probecost::stats::median;
 use regex::Regex;
 
 use crate::baseline::{Baseline, History};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
-use crate::input::{Reading, Run, Time, Unit};
+use crate::input::{Reading, Run, Time};
 use crate::thresholds::Thresholds;
-use crate::verdict::{Row, Runs, Severity, Status, sort};
+use crate::verdict::{sort, thousandths};
 
 /// What the rows are judged by.
 pub struct Rules<'a> {
@@ -25,15 +26,15 @@ pub struct Rules<'a> {
 
 /// A row, decided or to be decided together with the others.
 enum Draft {
-    Done(Row),
-    Open(Row, Evidence),
+    Done(VerdictRow),
+    Open(VerdictRow, Evidence),
 }
 
 /// A row for each benchmark of the baseline or the runs, what matters most first.
 ///
 /// # Errors
 /// gate.toml names a benchmark that neither side has.
-pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>, Failure> {
+pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<VerdictRow>, Failure> {
     let ids: BTreeSet<&str> = baseline
         .benchmarks
         .keys()
@@ -67,7 +68,7 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Row>
 }
 
 /// Decides about all open rows together.
-fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
+fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<VerdictRow> {
     let (mut rows, mut open, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for draft in drafts {
         match draft {
@@ -79,7 +80,7 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
         }
     }
     let decisions = decide(&evidence, &gate.times, &gate.severity);
-    rows.extend(open.into_iter().zip(decisions).map(|(row, d)| Row {
+    rows.extend(open.into_iter().zip(decisions).map(|(row, d)| VerdictRow {
         status: d.status,
         severity: d.severity,
         change_pct: Some(thousandths(d.change_pct)),
@@ -90,11 +91,6 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<Row> {
         ..row
     }));
     rows
-}
-
-/// More digits than that say nothing.
-pub fn thousandths(percent: f64) -> f64 {
-    (1000.0 * percent).round() / 1000.0
 }
 
 fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
@@ -113,11 +109,16 @@ fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
 }
 
 /// A row without figures of now.
-fn blank(id: &str, history: Option<&History>, status: Status, reason: impl Into<String>) -> Row {
+fn blank(
+    id: &str,
+    history: Option<&History>,
+    status: Status,
+    reason: impl Into<String>,
+) -> VerdictRow {
     let old = history.map(|h| h.medians().concat()).unwrap_or_default();
     let unit = history.map_or(Unit::Ns, |h| h.unit);
     let baseline = median(&old);
-    Row {
+    VerdictRow {
         id: id.to_owned(),
         status,
         severity: Severity::Acceptable,
@@ -129,7 +130,7 @@ fn blank(id: &str, history: Option<&History>, status: Status, reason: impl Into<
         change_pct: None,
         ci_pct: None,
         noise_floor_pct: None,
-        runs: Runs {
+        runs: RunCounts {
             baseline: old.len(),
             current: 0,
         },
@@ -139,13 +140,13 @@ fn blank(id: &str, history: Option<&History>, status: Status, reason: impl Into<
     }
 }
 
-fn with_current(row: Row, unit: Unit, values: &[f64]) -> Row {
+fn with_current(row: VerdictRow, unit: Unit, values: &[f64]) -> VerdictRow {
     let current = median(values);
-    Row {
+    VerdictRow {
         unit,
         current,
         current_ns: current.filter(|_| unit == Unit::Ns),
-        runs: Runs {
+        runs: RunCounts {
             current: values.len(),
             ..row.runs
         },
@@ -227,7 +228,7 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
     let row = blank(id, Some(history), Status::Unchanged, "");
     let row = with_current(row, Unit::Ns, &medians);
     if let Some(why) = rules.other_machine {
-        return Draft::Done(Row {
+        return Draft::Done(VerdictRow {
             status: Status::Incomparable,
             reason: format!("another machine, {why}"),
             ..row
@@ -237,7 +238,7 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
     if let Some((old, new)) = sides
         && let Some(reason) = rules.thresholds.too_short(old, new)
     {
-        return Draft::Done(Row {
+        return Draft::Done(VerdictRow {
             status: Status::Filtered,
             change_pct: Some(thousandths(100.0 * (new / old - 1.0))),
             reason,
@@ -256,7 +257,7 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
 
 /// A count is the same whenever the same program runs: any change beyond the threshold
 /// is one.
-fn judge_count(row: Row, gate: &Gate) -> Row {
+fn judge_count(row: VerdictRow, gate: &Gate) -> VerdictRow {
     let (Some(old), Some(new)) = (row.baseline, row.current) else {
         return row;
     };
@@ -283,10 +284,10 @@ fn judge_count(row: Row, gate: &Gate) -> Row {
     };
     let severity = match status {
         Status::Regressed if old == 0.0 => Severity::Critical,
-        Status::Regressed => Severity::of(change, &gate.severity),
+        Status::Regressed => gate.severity.of(change),
         _ => Severity::Acceptable,
     };
-    Row {
+    VerdictRow {
         status,
         severity,
         change_pct: change.is_finite().then(|| thousandths(change)),
@@ -345,10 +346,10 @@ fn ratios(baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -> BTreeMa
             continue;
         }
         let name = format!("{id} ÷ {over}");
-        let row = Row {
+        let row = VerdictRow {
             baseline: median(&old),
             baseline_ns: None,
-            runs: Runs {
+            runs: RunCounts {
                 baseline: old.len(),
                 current: 0,
             },

@@ -9,10 +9,11 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use probecost::host::{Host, Watch};
+use probecost::host::{Watch, provenance};
+use probecost::schema::{Host, RunRecord};
 
 use crate::failure::Failure;
-use crate::input::{self, Record};
+use crate::input;
 use crate::repository;
 
 /// How much of a failed command's output is shown, in bytes.
@@ -91,7 +92,7 @@ fn one(
     command: &[String],
     host: &Host,
     toolchain: Option<&str>,
-) -> Result<Record, Failure> {
+) -> Result<RunRecord, Failure> {
     let partial = out.join(format!("{k}.partial"));
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
@@ -127,7 +128,9 @@ fn one(
         ))
         .remedy(format!("less {}", log_path.display())));
     }
-    let record = Record {
+    let record = RunRecord {
+        schema: RunRecord::SCHEMA,
+        provenance: Some(provenance()),
         host: host.clone(),
         started,
         seconds: clock.elapsed().as_secs_f64(),
@@ -141,7 +144,7 @@ fn one(
         Failure::new(format!("run {k}: {program} ended well, but {e}"))
             .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
     })?;
-    record.write(&partial)?;
+    input::write_record(&record, &partial)?;
     let whole = out.join(k.to_string());
     fs::rename(&partial, &whole).map_err(|e| Failure::at(&whole, e))?;
     Ok(record)

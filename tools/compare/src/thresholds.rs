@@ -1,11 +1,12 @@
 //! Which times are judged, and from which change on: the same for `check` and for its
 //! self-test.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use probecost::gate::Gate;
+use probecost::schema::Policy;
 use regex::Regex;
 
 use crate::failure::Failure;
-use crate::verdict::Policy;
 
 /// What gate.toml says of each benchmark under a policy.
 pub struct Thresholds<'a> {
@@ -67,6 +68,19 @@ impl<'a> Thresholds<'a> {
             Policy::Advisory => self.gate.policy.advisory.change_pct,
         }
     }
+}
+
+/// Reads a policy from the command line.
+pub fn policy() -> impl TypedValueParser<Value = Policy> {
+    let words = [
+        PossibleValue::new("strict").help("For a machine of one's own"),
+        PossibleValue::new("advisory")
+            .help("For a machine that others share: a finding never fails"),
+    ];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
+        "advisory" => Policy::Advisory,
+        _ => Policy::Strict,
+    })
 }
 
 #[cfg(test)]

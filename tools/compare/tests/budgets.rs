@@ -40,7 +40,7 @@ fn row(id: &str, unit: &str, value: f64) -> Value {
 fn each_outcome_has_its_exit_code() {
     for (limit, strict, verdict) in [
         ("60", 0, "pass"),
-        ("55", 3, "cannot_decide"),
+        ("55", 3, "inconclusive"),
         ("50", 1, "fail"),
     ] {
         let place = place(&format!("\"core/1\" = {{ at_most_ns = {limit} }}"));
@@ -78,20 +78,20 @@ fn a_name_that_nothing_measured_is_an_error_where_its_group_was() {
     .unwrap();
     let ran = place.check(&suite(), &[]).exits(0);
     assert!(
-        ran.out.contains("Budgets not run: encode/json."),
+        ran.out.contains("Budgets skipped: encode/json."),
         "{}",
         ran.out
     );
 }
 
 #[test]
-fn a_benchmark_that_only_the_baseline_knows_was_not_run() {
+fn a_benchmark_that_only_the_baseline_knows_is_skipped() {
     let place = place("\"core/1\" = { at_most_ns = 60 }");
     let ran = place
         .check(&suite()[1..], &["--format", "json"])
         .exits(2)
         .json();
-    assert_eq!(ran["budgets"][0]["verdict"], "not_run");
+    assert_eq!(ran["budgets"][0]["verdict"], "skipped");
     let ran = place
         .check(&suite()[1..], &["--only", "sort", "--format", "json"])
         .exits(0)

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use probecost::schema::Policy;
 use regex::Regex;
 
 use super::{Question, What};
 use crate::failure::Failure;
 use crate::report::OutputArgs;
-use crate::verdict::Policy;
+use crate::thresholds::policy;
 
 /// `cargo compare duet`
 #[derive(Debug, Args)]
@@ -48,7 +49,7 @@ pub struct DuetArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// How strictly to judge
-    #[arg(long, value_enum, default_value = "strict")]
+    #[arg(long, value_parser = policy(), default_value = "strict")]
     pub policy: Policy,
     /// How and where the verdict is written.
     #[command(flatten)]

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::gate::{Duet as Numbers, Gate};
 use probecost::host::Host;
+use probecost::schema::{Policy, Verdict};
 use probecost::stats::median;
 use regex::Regex;
 
@@ -26,7 +27,6 @@ use crate::baselines;
 use crate::failure::Failure;
 use crate::repository;
 use crate::thresholds::Thresholds;
-use crate::verdict::{Policy, Verdict};
 pub use args::DuetArgs;
 pub use interrupt::Interrupt;
 

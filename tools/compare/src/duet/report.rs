@@ -1,7 +1,11 @@
 //! From what became of the benchmarks to the verdict.
 
 use probecost::gate::Gate;
-use probecost::host::Host;
+use probecost::host::{Host, provenance};
+use probecost::schema::{
+    BaselineUsed, DuetControl, DuetSetup, PairedRounds, Policy, RunCounts, Severity, Status,
+    Summary, Unit, Verdict, VerdictRow,
+};
 use probecost::stats::{Interval, median};
 
 use super::round::Round;
@@ -9,12 +13,7 @@ use super::sequential::{self, Settled};
 use super::subjects::{Gap, Name};
 use super::{BenchmarkRun, End, Suite, ratios};
 use crate::decide::shared_shift;
-use crate::input::Unit;
-use crate::rows::thousandths;
-use crate::verdict::{
-    Against, Control, Duet, Paired, Policy, Row, Runs, Severity, Status, Summary, Verdict, percent,
-    sort,
-};
+use crate::verdict::{percent, sort, thousandths};
 
 /// Everything that was found.
 pub struct Found<'a> {
@@ -39,7 +38,7 @@ pub struct Times {
 pub fn verdict(found: &Found) -> Verdict {
     let threshold = found.gate.duet.change_pct;
     let control = found.control.map(|suite| control(suite, found.gate));
-    let mut rows: Vec<Row> = (found.suite.runs.iter())
+    let mut rows: Vec<VerdictRow> = (found.suite.runs.iter())
         .map(|run| row(run, found.gate))
         .chain(found.suite.gaps.iter().map(gap))
         .collect();
@@ -56,20 +55,21 @@ pub fn verdict(found: &Found) -> Verdict {
     let [base, head] = found.names;
     let rounds = found.suite.runs.iter().map(|c| c.judged().len());
     Verdict {
-        schema: 1,
+        schema: Verdict::SCHEMA,
+        provenance: provenance(),
         policy: found.policy,
-        baseline: Against {
+        baseline: BaselineUsed {
             file: base.asked.clone(),
             commit: base.commit.clone(),
             host: Some(found.host.class()),
             runs: rounds.max().unwrap_or(0),
         },
         host: Some(found.host.clone()),
-        exit: summary.exit(&[], found.policy),
+        exit: Verdict::exit_of(&rows, &[], found.policy),
         summary,
         shift: shared_shift(&changes, threshold),
         notes: notes(found, control.as_ref()),
-        duet: Some(Duet {
+        duet: Some(DuetSetup {
             base: base.asked.clone(),
             base_commit: base.commit.clone(),
             head: head.asked.clone(),
@@ -94,17 +94,17 @@ impl BenchmarkRun {
     }
 }
 
-fn row(run: &BenchmarkRun, gate: &Gate) -> Row {
+fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
     let rounds = run.judged();
     let of = |side: fn(&Round) -> f64| median(&rounds.iter().map(side).collect::<Vec<f64>>());
     let (base, head) = (of(|r| r.base_ns), of(|r| r.head_ns));
     let change = sequential::estimate(&ratios(rounds)).map(percent);
     let (status, more, reason) = status(&run.end, change, run.subject.threshold_pct);
     let severity = match (status, change) {
-        (Status::Regressed, Some(change)) => Severity::of(change.est, &gate.severity),
+        (Status::Regressed, Some(change)) => gate.severity.of(change.est),
         _ => Severity::Acceptable,
     };
-    Row {
+    VerdictRow {
         id: run.subject.id.clone(),
         status,
         severity,
@@ -117,12 +117,12 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> Row {
         ci_pct: change.map(|c| [c.lo, c.hi].map(thousandths)),
         // A baseline's own runs have one; pairs have their interval.
         noise_floor_pct: None,
-        runs: Runs {
+        runs: RunCounts {
             baseline: rounds.len(),
             current: rounds.len(),
         },
         more_runs: more,
-        paired: Some(Paired {
+        paired: Some(PairedRounds {
             screen_rounds: run.screen.len(),
             rounds: run.fresh.len(),
             lockstep: run.subject.lockstep,
@@ -166,34 +166,15 @@ fn status(end: &End, change: Option<Interval>, threshold: f64) -> (Status, Optio
     }
 }
 
-fn gap(gap: &Gap) -> Row {
-    Row {
-        id: gap.id.clone(),
-        status: gap.status,
-        severity: Severity::Acceptable,
-        unit: Unit::Ns,
-        baseline: None,
-        current: None,
-        baseline_ns: None,
-        current_ns: None,
-        change_pct: None,
-        ci_pct: None,
-        noise_floor_pct: None,
-        runs: Runs {
-            baseline: 0,
-            current: 0,
-        },
-        more_runs: None,
-        paired: None,
-        reason: gap.reason.clone(),
-    }
+fn gap(gap: &Gap) -> VerdictRow {
+    VerdictRow::without_figures(&gap.id, Unit::Ns, gap.status, gap.reason.clone())
 }
 
-fn control(suite: &Suite, gate: &Gate) -> Control {
-    let mut rows: Vec<Row> = suite.runs.iter().map(|run| row(run, gate)).collect();
+fn control(suite: &Suite, gate: &Gate) -> DuetControl {
+    let mut rows: Vec<VerdictRow> = suite.runs.iter().map(|run| row(run, gate)).collect();
     sort(&mut rows);
     let sizes = rows.iter().filter_map(|r| r.change_pct.map(f64::abs));
-    Control {
+    DuetControl {
         largest_pct: sizes.reduce(f64::max),
         rows,
     }
@@ -201,7 +182,7 @@ fn control(suite: &Suite, gate: &Gate) -> Control {
 
 /// Notes beside a row what two builds of base differ by; a regression no larger than that
 /// may be the layout's doing.
-fn limit(row: &mut Row, control: &Control) {
+fn limit(row: &mut VerdictRow, control: &DuetControl) {
     let Some(layout) = control
         .rows
         .iter()
@@ -223,7 +204,7 @@ fn limit(row: &mut Row, control: &Control) {
 }
 
 /// What a reader of the whole should know.
-fn notes(found: &Found, control: Option<&Control>) -> Vec<String> {
+fn notes(found: &Found, control: Option<&DuetControl>) -> Vec<String> {
     let mut notes = Vec::new();
     let runs = &found.suite.runs;
     let screened = runs.iter().filter(|c| c.fresh.is_empty()).count();

@@ -5,6 +5,7 @@ use std::env;
 use std::path::Path;
 
 use probecost::gate::nearest;
+use probecost::schema::Status;
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -14,7 +15,6 @@ use super::process::RunError;
 use super::round::{Rounds, Subject};
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
-use crate::verdict::Status;
 
 /// The executables of both sides, by bench target.
 pub struct Sides {
@@ -296,8 +296,8 @@ fn gone(id: &str, base: &Catalogue, head: &Catalogue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Policy;
     use probecost::gate::Gate;
+    use probecost::schema::Policy;
 
     /// With everything as it is shipped.
     fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {

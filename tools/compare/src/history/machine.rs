@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use probecost::host::Host;
+use probecost::schema::Host;
 use serde_json::Value;
 
 /// Each trait that differs, as `kernel: 6.12.1 → 6.12.48`.

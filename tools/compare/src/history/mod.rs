@@ -16,16 +16,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use probecost::host::Host;
+use probecost::schema::{Host, Unit};
 use probecost::stats::median;
 use regex::Regex;
 use serde::Serialize;
 
 use crate::baselines;
 use crate::failure::Failure;
-use crate::input::Unit;
 use crate::repository;
-use crate::rows::thousandths;
+use crate::verdict::thousandths;
+
 use change_point::{FEWEST, change_points};
 use series::{Point, Refresh, Series};
 

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use probecost::host::Host;
+use probecost::schema::{Host, Unit};
 use probecost::stats::quantile;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::machine;
 use crate::baseline::{Baseline, Session};
-use crate::input::Unit;
 use crate::repository::Version;
 
 /// Runs that a commit brought into the baseline.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use probecost::schema::Unit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Reading, Unit};
+use super::Reading;
 
 /// The metrics that are judged: the tool's name for each, and what it counts.
 const METRICS: [(&str, Unit); 3] = [
@@ -110,19 +111,6 @@ fn metrics_of_7(profile: &Value) -> Vec<(&str, &Value)> {
         .flatten()
         .filter_map(|(name, metric)| Some((name.as_str(), metric.pointer("/values/new")?)))
         .collect()
-}
-
-impl Unit {
-    /// The unit in words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Unit::Ns => "ns",
-            Unit::Instructions => "instructions",
-            Unit::Bytes => "bytes",
-            Unit::Allocations => "allocations",
-            Unit::Ratio => "ratio",
-        }
-    }
 }
 
 #[cfg(test)]

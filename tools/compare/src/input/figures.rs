@@ -7,46 +7,23 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use probecost::schema::{FigureRow, Figures};
 use probecost::stats::Interval;
-use serde::Deserialize;
 
 use crate::failure::Failure;
 
 /// The directory's name, in a Criterion home.
 const NAME: &str = "figures";
 
-/// The format that this program reads.
-const SCHEMA: u32 = 1;
-
-/// A count, a rate, a share or a time, with the interval that its bench states.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Figure {
-    /// In which unit, as the bench calls it.
-    pub unit: String,
-    /// The figure.
-    pub value: Interval,
-}
-
-#[derive(Deserialize)]
-struct File {
-    schema: u32,
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    id: String,
-    unit: String,
-    #[serde(flatten)]
-    value: Interval,
-}
-
 /// All figures in the Criterion home, by id. Files from before `began` were left by an
 /// earlier run, and are passed over.
 ///
 /// # Errors
 /// A file that cannot be read, or is no file of figures.
-pub fn read(home: &Path, began: Option<SystemTime>) -> Result<BTreeMap<String, Figure>, Failure> {
+pub fn read(
+    home: &Path,
+    began: Option<SystemTime>,
+) -> Result<BTreeMap<String, FigureRow>, Failure> {
     let mut figures = BTreeMap::new();
     for path in files(&home.join(NAME))? {
         let written = fs::metadata(&path).and_then(|m| m.modified());
@@ -81,20 +58,20 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Figure>, String> {
-    let file: File =
+fn parse(bytes: &[u8]) -> Result<BTreeMap<String, FigureRow>, String> {
+    let file: Figures =
         serde_json::from_slice(bytes).map_err(|e| format!("not a file of figures: {e}"))?;
-    if file.schema != SCHEMA {
-        return Err(format!(
-            "schema {}; this program reads {SCHEMA}",
-            file.schema
-        ));
+    if file.schema != Figures::SCHEMA {
+        let (theirs, ours) = (file.schema, Figures::SCHEMA);
+        return Err(format!("schema {theirs}; this program reads {ours}"));
     }
     file.rows
         .into_iter()
-        .map(|Row { id, unit, value }| match value {
-            Interval { est, lo, hi } if lo <= est && est <= hi => Ok((id, Figure { unit, value })),
-            Interval { est, lo, hi } => Err(format!("`{id}` is {est}, between {lo} and {hi}")),
+        .map(|row| match (&row.id, row.value) {
+            (_, Interval { est, lo, hi }) if lo <= est && est <= hi => Ok((row.id.clone(), row)),
+            (id, Interval { est, lo, hi }) => {
+                Err(format!("`{id}` is {est}, between {lo} and {hi}"))
+            }
         })
         .collect()
 }

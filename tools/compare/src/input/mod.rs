@@ -12,15 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use probecost::host::Host;
+use probecost::schema::{FigureRow, Host, RunRecord, Unit};
 use probecost::stats::Interval;
 use rayon::prelude::*;
 
 use crate::failure::Failure;
 
 pub use criterion::Samples;
-pub use figures::Figure;
-pub use record::Record;
+pub use record::write as write_record;
 
 /// A time per operation above which something is wrong, in nanoseconds: eleven days.
 pub const LONGEST_NS: f64 = 1e15;
@@ -31,11 +30,11 @@ pub struct Run {
     /// Where it was read from.
     pub place: PathBuf,
     /// What `compare run` noted down, where it made the run.
-    pub record: Option<Record>,
+    pub record: Option<RunRecord>,
     /// What was read, by benchmark.
     pub readings: BTreeMap<String, Reading>,
     /// Figures that the benches wrote beside, by id: for budgets alone.
-    pub figures: BTreeMap<String, Figure>,
+    pub figures: BTreeMap<String, FigureRow>,
 }
 
 /// What one run says of one benchmark.
@@ -64,24 +63,6 @@ pub struct Time {
     pub mean_error: f64,
     /// The interval of the median over the samples, where they are enough for one.
     pub interval: Option<Interval>,
-}
-
-/// What a figure counts.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// Nanoseconds for one operation.
-    Ns,
-    /// Instructions executed.
-    Instructions,
-    /// Bytes allocated.
-    Bytes,
-    /// Blocks allocated.
-    Allocations,
-    /// One time over another of the same run.
-    Ratio,
 }
 
 /// All runs below the given places, in their order.

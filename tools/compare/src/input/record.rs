@@ -4,53 +4,28 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use probecost::host::{Host, SystemLoad};
-use serde::{Deserialize, Serialize};
+use probecost::schema::RunRecord;
 
 use crate::failure::Failure;
 
 /// The file's name, beside the benchmarks of a Criterion home.
 const NAME: &str = "host.json";
 
-/// Where, when and of what a run was made, and what else went on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The machine.
-    pub host: Host,
-    /// When the run began.
-    pub started: Timestamp,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-    /// What was run.
-    pub command: Vec<String>,
-    /// The commit of the work tree, where there is one.
-    pub commit: Option<String>,
-    /// Whether files that git follows differed from that commit.
-    pub dirty: bool,
-    /// What `rustc --version` says.
-    pub toolchain: Option<String>,
-    /// What else went on.
-    pub surroundings: SystemLoad,
-}
-
-impl Record {
-    /// Writes the record beside the results in `home`.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, home: &Path) -> Result<(), Failure> {
-        let path = home.join(NAME);
-        let json = serde_json::to_vec_pretty(self).map_err(|e| Failure::at(&path, e))?;
-        crate::file::replace(&path, &json)
-    }
+/// Writes the record beside the results in `home`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(record: &RunRecord, home: &Path) -> Result<(), Failure> {
+    let path = home.join(NAME);
+    let json = serde_json::to_vec_pretty(record).map_err(|e| Failure::at(&path, e))?;
+    crate::file::replace(&path, &json)
 }
 
 /// The record beside the results in `home`, if there is one.
 ///
 /// # Errors
 /// There is one, and it cannot be read.
-pub fn read(home: &Path) -> Result<Option<Record>, Failure> {
+pub fn read(home: &Path) -> Result<Option<RunRecord>, Failure> {
     let path = home.join(NAME);
     match fs::read(&path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),

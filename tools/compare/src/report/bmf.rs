@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use probecost::schema::{Unit, Verdict};
 use serde::Serialize;
-
-use crate::input::Unit;
-use crate::verdict::Verdict;
 
 /// A value and, where it has an interval, its ends.
 #[derive(Debug, Serialize)]

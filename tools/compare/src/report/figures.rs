@@ -1,10 +1,10 @@
 //! Numbers as people read them.
 
-use probecost::gate::Measure;
+use probecost::schema::{
+    BudgetRow, Exit, Measure, Outcome, Policy, Severity, Status, Unit, Verdict, VerdictRow,
+};
 
-use crate::budget::{self, Judged, Outcome};
-use crate::input::Unit;
-use crate::verdict::{Exit, Policy, Row, Severity, Status, Verdict};
+use crate::budget;
 
 /// Names that are listed where there may be many.
 const NAMED: usize = 3;
@@ -37,7 +37,7 @@ fn decimals(value: f64) -> usize {
 }
 
 /// A limit or a figure of a budget.
-fn amount(budget: &Judged, value: f64) -> String {
+fn amount(budget: &BudgetRow, value: f64) -> String {
     let number = match value.fract() == 0.0 {
         true => grouped(value),
         false => format!("{value:.*}", decimals(value)),
@@ -51,7 +51,7 @@ fn amount(budget: &Judged, value: f64) -> String {
 }
 
 /// The cells of a budget: limit, now, interval. A figure that is exact has no interval.
-pub fn budget_cells(budget: &Judged) -> [String; 3] {
+pub fn budget_cells(budget: &BudgetRow) -> [String; 3] {
     let sign = match budget.measure {
         Measure::Rate => "≥",
         Measure::Time | Measure::Count | Measure::Share => "≤",
@@ -68,7 +68,7 @@ pub fn budget_cells(budget: &Judged) -> [String; 3] {
 }
 
 /// `fail (critical)`, or just the word.
-pub fn outcome_of(budget: &Judged) -> String {
+pub fn outcome_of(budget: &BudgetRow) -> String {
     match budget.severity {
         Severity::Critical => format!("{} (critical)", budget.verdict.word()),
         _ => budget.verdict.word().to_owned(),
@@ -76,11 +76,11 @@ pub fn outcome_of(budget: &Judged) -> String {
 }
 
 /// The budgets that were judged, and in a sentence those that were not.
-pub fn judged(budgets: &[Judged]) -> (Vec<&Judged>, Option<String>) {
-    let (idle, judged): (Vec<&Judged>, Vec<&Judged>) =
-        budgets.iter().partition(|b| b.verdict == Outcome::NotRun);
+pub fn judged(budgets: &[BudgetRow]) -> (Vec<&BudgetRow>, Option<String>) {
+    let (idle, judged): (Vec<&BudgetRow>, Vec<&BudgetRow>) =
+        budgets.iter().partition(|b| b.verdict == Outcome::Skipped);
     let names: Vec<&str> = idle.iter().map(|b| b.id.as_str()).collect();
-    let sentence = (!names.is_empty()).then(|| format!("Budgets not run: {}.", named(&names)));
+    let sentence = (!names.is_empty()).then(|| format!("Budgets skipped: {}.", named(&names)));
     (judged, sentence)
 }
 
@@ -113,7 +113,7 @@ pub fn percent(value: f64) -> String {
 }
 
 /// The cells that every table of rows has: before, now, change, interval, noise floor.
-pub fn cells(row: &Row) -> [String; 5] {
+pub fn cells(row: &VerdictRow) -> [String; 5] {
     let some = |value: Option<f64>| value.map_or("–".to_owned(), |v| quantity(v, row.unit));
     [
         some(row.baseline),
@@ -127,7 +127,7 @@ pub fn cells(row: &Row) -> [String; 5] {
 }
 
 /// `regressed (minor)`, or just the status.
-pub fn status(row: &Row) -> String {
+pub fn status(row: &VerdictRow) -> String {
     match row.status {
         Status::Regressed if row.severity > Severity::Acceptable => {
             format!("{} ({})", row.status.word(), row.severity.word())
@@ -139,8 +139,7 @@ pub fn status(row: &Row) -> String {
 /// `1 regressed, 7 unchanged; budgets: 2 pass`.
 pub fn counts(verdict: &Verdict) -> String {
     let rows = Status::ALL.map(|status| (verdict.summary.count(status), status.word()));
-    let budgets =
-        Outcome::ALL.map(|outcome| (budget::count(&verdict.budgets, outcome), outcome.word()));
+    let budgets = budget::OUTCOMES.map(|outcome| (verdict.budgets_that(outcome), outcome.word()));
     let rows = tally(&rows).unwrap_or_else(|| "nothing compared".to_owned());
     match tally(&budgets) {
         Some(budgets) => format!("{rows}; budgets: {budgets}"),
@@ -160,9 +159,8 @@ fn tally(counts: &[(usize, &str)]) -> Option<String> {
 
 /// What the exit code means, in words.
 pub fn outcome(verdict: &Verdict) -> &'static str {
-    let over = budget::count(&verdict.budgets, Outcome::Fail);
-    let open =
-        verdict.summary.inconclusive + budget::count(&verdict.budgets, Outcome::CannotDecide);
+    let over = verdict.budgets_that(Outcome::Fail);
+    let open = verdict.summary.inconclusive + verdict.budgets_that(Outcome::Inconclusive);
     match (verdict.exit, verdict.policy) {
         (Exit::Passed, Policy::Advisory) if verdict.summary.regressed > 0 => {
             "passed: slower, but this policy only advises"
@@ -174,10 +172,10 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
             "passed: undecided, but this policy only advises"
         }
         (Exit::Passed, _) => "passed",
-        (Exit::Regressed, _) if verdict.summary.regressed == 0 => "failed: over budget",
-        (Exit::Regressed, _) if over > 0 => "failed: slower than the baseline, and over budget",
-        (Exit::Regressed, _) if verdict.duet.is_some() => "failed: slower than base",
-        (Exit::Regressed, _) => "failed: slower than the baseline",
+        (Exit::Failed, _) if verdict.summary.regressed == 0 => "failed: over budget",
+        (Exit::Failed, _) if over > 0 => "failed: slower than the baseline, and over budget",
+        (Exit::Failed, _) if verdict.duet.is_some() => "failed: slower than base",
+        (Exit::Failed, _) => "failed: slower than the baseline",
         (Exit::Broken, _) if verdict.summary.broken > 0 => "broken: results that cannot be read",
         (Exit::Broken, _) if verdict.summary.missing > 0 && verdict.duet.is_some() => {
             "broken: benchmarks of base were not measured to the end"

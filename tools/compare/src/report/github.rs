@@ -4,27 +4,27 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use probecost::schema::{BudgetRow, Exit, Outcome, Status, Verdict, VerdictRow};
+
 use super::{figures, markdown, text};
-use crate::budget::{Judged, Outcome};
 use crate::failure::Failure;
-use crate::verdict::{Exit, Row, Status, Verdict};
 
 /// Rows and budgets that the annotation names.
 const NAMED: usize = 5;
 
 /// One workflow command that rolls all rows up, and the table for the log.
 pub fn render(verdict: &Verdict) -> String {
-    let told: Vec<&Judged> = verdict
+    let told: Vec<&BudgetRow> = verdict
         .budgets
         .iter()
-        .filter(|b| b.verdict < Outcome::Pass)
+        .filter(|b| !matches!(b.verdict, Outcome::Pass | Outcome::Skipped))
         .collect();
     let findings = verdict.summary.regressed + verdict.summary.inconclusive + told.len();
     let level = match verdict.exit {
         Exit::Passed if findings > 0 => "warning",
         Exit::Passed => "notice",
         Exit::Undecided => "warning",
-        Exit::Regressed | Exit::Broken => "error",
+        Exit::Failed | Exit::Broken => "error",
     };
     let rows = verdict.rows.iter().filter(|r| r.status < Status::Improved);
     let worst: Vec<String> = rows
@@ -44,14 +44,14 @@ pub fn render(verdict: &Verdict) -> String {
     )
 }
 
-fn of_row(row: &Row) -> String {
+fn of_row(row: &VerdictRow) -> String {
     let change = row
         .change_pct
         .map_or(String::new(), |c| format!(" {}", figures::percent(c)));
     format!("{}: {}{change}", row.id, figures::status(row))
 }
 
-fn of_budget(budget: &Judged) -> String {
+fn of_budget(budget: &BudgetRow) -> String {
     let [limit, now, _] = figures::budget_cells(budget);
     format!(
         "{}: {}, {now}, {limit}",

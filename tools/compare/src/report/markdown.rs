@@ -1,8 +1,8 @@
 //! For the summary of a pull request.
 
+use probecost::schema::{BudgetRow, Outcome, Status, Verdict, VerdictRow};
+
 use super::figures;
-use crate::budget::{Judged, Outcome};
-use crate::verdict::{Row, Status, Verdict};
 
 /// GitHub cuts a step's summary off at 1 MiB; what is left is for the end of the report.
 const LIMIT: usize = (1 << 20) - 4096;
@@ -25,7 +25,7 @@ pub fn render(verdict: &Verdict) -> String {
         text += &format!(" · on `{}`", host.class());
     }
     text += "\n";
-    let (open, folded): (Vec<&Row>, Vec<&Row>) = verdict
+    let (open, folded): (Vec<&VerdictRow>, Vec<&VerdictRow>) = verdict
         .rows
         .iter()
         .partition(|r| !matches!(r.status, Status::Unchanged | Status::Filtered));
@@ -50,9 +50,9 @@ pub fn render(verdict: &Verdict) -> String {
 }
 
 /// The budgets, where there are any: what needs reading in the open, the rest folded.
-fn budgets(budgets: &[Judged], room: usize) -> String {
+fn budgets(budgets: &[BudgetRow], room: usize) -> String {
     let (judged, not_run) = figures::judged(budgets);
-    let (kept, open): (Vec<&Judged>, Vec<&Judged>) =
+    let (kept, open): (Vec<&BudgetRow>, Vec<&BudgetRow>) =
         judged.into_iter().partition(|b| b.verdict == Outcome::Pass);
     let mut text = String::new();
     if !open.is_empty() {
@@ -71,7 +71,7 @@ fn budgets(budgets: &[Judged], room: usize) -> String {
     text
 }
 
-fn budget_table(budgets: &[&Judged], room: usize) -> String {
+fn budget_table(budgets: &[&BudgetRow], room: usize) -> String {
     let head = "| budget | limit | now | interval | verdict | why |\n|:--|--:|--:|--:|:--|:--|\n";
     let lines = budgets.iter().map(|budget| {
         let verdict = match budget.verdict {
@@ -85,7 +85,7 @@ fn budget_table(budgets: &[&Judged], room: usize) -> String {
     fill(head, lines, room)
 }
 
-fn table(rows: &[&Row], room: usize) -> String {
+fn table(rows: &[&VerdictRow], room: usize) -> String {
     let head = "| benchmark | before | now | change | 99 % interval | noise floor | verdict | why |\n\
          |:--|--:|--:|--:|--:|--:|:--|:--|\n";
     let lines = rows.iter().map(|row| {

@@ -8,8 +8,9 @@ mod output;
 mod smaller;
 mod text;
 
+use probecost::schema::Verdict;
+
 use crate::failure::Failure;
-use crate::verdict::Verdict;
 
 pub use figures::{named, percent, quantity};
 pub use github::summarise;

@@ -4,11 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use probecost::schema::{Exit, Verdict};
 
 use super::{Format, render, summarise};
 use crate::destination::Destination;
 use crate::failure::Failure;
-use crate::verdict::{Exit, Verdict};
 
 /// How a verdict is written, and where.
 #[derive(Debug, Clone, Args)]

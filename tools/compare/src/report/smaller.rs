@@ -1,9 +1,9 @@
 //! What github-action-benchmark reads as `customSmallerIsBetter`.
 
+use probecost::schema::Verdict;
 use serde::Serialize;
 
 use super::figures;
-use crate::verdict::Verdict;
 
 /// One benchmark.
 #[derive(Debug, Serialize)]

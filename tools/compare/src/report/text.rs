@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, presets};
+use probecost::schema::{BudgetRow, Exit, Outcome, Status, Verdict, VerdictRow};
 
 use super::figures;
-use crate::budget::{Judged, Outcome};
-use crate::verdict::{Exit, Row, Status, Verdict};
 
 /// Rows of which nothing needs saying are listed up to this many.
 const PLAIN_ROWS: usize = 40;
@@ -25,7 +24,7 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
     if let Some(host) = &verdict.host {
         let _ = writeln!(text, "on {}", host.class());
     }
-    let (said, plain): (Vec<&Row>, Vec<&Row>) = verdict
+    let (said, plain): (Vec<&VerdictRow>, Vec<&VerdictRow>) = verdict
         .rows
         .iter()
         .partition(|r| !r.reason.is_empty() && r.status != Status::Filtered);
@@ -49,7 +48,7 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
         let _ = writeln!(text, "\n{note}");
     }
     let against_a_file = verdict.duet.is_none();
-    if against_a_file && verdict.exit == Exit::Regressed && verdict.summary.regressed > 0 {
+    if against_a_file && verdict.exit == Exit::Failed && verdict.summary.regressed > 0 {
         let _ = writeln!(
             text,
             "\nIf it is meant: cargo compare run --times 10 --out DIR -- COMMAND && cargo compare refresh --run DIR --why TEXT"
@@ -74,7 +73,7 @@ pub fn by_reason<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(Str
 }
 
 /// The budgets, where there are any.
-fn budgets(budgets: &[Judged], colour: bool) -> String {
+fn budgets(budgets: &[BudgetRow], colour: bool) -> String {
     let (judged, not_run) = figures::judged(budgets);
     let mut text = String::new();
     if !judged.is_empty() {
@@ -84,7 +83,7 @@ fn budgets(budgets: &[Judged], colour: bool) -> String {
             let outcome = Cell::new(figures::outcome_of(budget));
             cells.push(match budget.verdict {
                 Outcome::Fail if colour => outcome.fg(Color::Red),
-                Outcome::CannotDecide if colour => outcome.fg(Color::Yellow),
+                Outcome::Inconclusive if colour => outcome.fg(Color::Yellow),
                 _ => outcome,
             });
             cells
@@ -106,7 +105,7 @@ fn budgets(budgets: &[Judged], colour: bool) -> String {
     text
 }
 
-fn rows_table<'a>(rows: impl Iterator<Item = &'a Row>, colour: bool) -> String {
+fn rows_table<'a>(rows: impl Iterator<Item = &'a VerdictRow>, colour: bool) -> String {
     let head = [
         "benchmark",
         "before",

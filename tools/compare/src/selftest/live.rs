@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use probecost::schema::{Policy, Status, Verdict, VerdictRow};
 use probecost::stats::{Interval, median};
 use regex::Regex;
 use serde::Serialize;
@@ -16,7 +17,6 @@ use serde::Serialize;
 use super::{Format, rate};
 use crate::duet::{self, Interrupt, Plant, Question, What};
 use crate::failure::Failure;
-use crate::verdict::{Policy, Row, Status, Verdict};
 
 /// What is planted, in percent.
 const PERCENT: u32 = 5;
@@ -160,9 +160,9 @@ fn ids(verdict: &Verdict, executable: &Path) -> Result<Vec<String>, Failure> {
 }
 
 fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
-    let slower = |row: &Row| row.status == Status::Regressed;
+    let slower = |row: &VerdictRow| row.status == Status::Regressed;
     let of = |id: &str, verdict: &Verdict| verdict.rows.iter().find(|r| r.id == id).cloned();
-    let rows: Vec<Row> = (suites.planted.iter())
+    let rows: Vec<VerdictRow> = (suites.planted.iter())
         .filter_map(|(id, verdict)| of(id, verdict))
         .collect();
     let seen: Vec<f64> = rows.iter().filter_map(|r| r.change_pct).collect();

@@ -14,14 +14,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use probecost::schema::Policy;
 use probecost::stats::median;
 use regex::Regex;
 
 use crate::baselines;
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run, Time};
-use crate::thresholds::Thresholds;
-use crate::verdict::Policy;
+use crate::thresholds::{Thresholds, policy};
+
 use live::Live;
 use resample::{Bench, Collection, Kind, Sides};
 use study::Aside;
@@ -53,7 +54,7 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// How strictly to judge
-    #[arg(long, value_enum, default_value = "strict")]
+    #[arg(long, value_parser = policy(), default_value = "strict")]
     pub policy: Policy,
     /// What to write
     #[arg(long, value_enum, default_value = "text")]

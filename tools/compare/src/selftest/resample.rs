@@ -1,5 +1,6 @@
 //! Suites drawn from runs, and what each rule says of them.
 
+use probecost::schema::Status;
 use probecost::stats::{Interval, median};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,7 +10,6 @@ use super::rate::{Pool, rate, rate_in_order};
 use crate::decide::{Evidence, Family, Measured, measure};
 use crate::input::Time;
 use crate::thresholds::Thresholds;
-use crate::verdict::Status;
 
 /// Times of the same benchmarks by run, then by benchmark.
 pub struct Collection {
@@ -409,8 +409,8 @@ mod tests {
     use crate::decide::decide;
     use crate::selftest::other_tools;
     use crate::selftest::synthetic::{NoiseModel, collection};
-    use crate::verdict::Policy;
     use probecost::gate::Gate;
+    use probecost::schema::Policy;
 
     const TEN_AND_FIVE: Sides = Sides {
         baseline: 10,

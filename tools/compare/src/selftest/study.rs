@@ -1,5 +1,6 @@
 //! What the self-test finds: the one object that both its formats are rendered from.
 
+use probecost::schema::Policy;
 use probecost::stats::{Interval, mad, median};
 use serde::Serialize;
 
@@ -7,7 +8,6 @@ use super::other_tools;
 use super::rate::CONFIDENCE;
 use super::resample::{Collection, Drawn, Plan, Sides, Slowdown, in_order, resample};
 use crate::thresholds::Thresholds;
-use crate::verdict::Policy;
 
 /// Slowdowns that are multiplied into unchanged runs, in percent.
 const MULTIPLIED: [f64; 4] = [3.0, 5.0, 10.0, 20.0];

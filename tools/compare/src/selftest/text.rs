@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use probecost::schema::Policy;
 use probecost::stats::Interval;
 
 use super::resample::Sides;
 use super::study::{Found, Report, Without};
 use crate::report;
-use crate::verdict::Policy;
 
 /// Benchmarks that are listed, at most.
 const LISTED: usize = 40;

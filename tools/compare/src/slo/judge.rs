@@ -1,12 +1,12 @@
 //! The budgets of a strict run and what became of them.
 
 use probecost::gate::Gate;
+use probecost::schema::Exit;
 use probecost::stats::Interval;
 use serde::Serialize;
 
 use super::artifact::{Row as Workload, SoakVerdict};
 use super::contract::Evidence;
-use crate::verdict::Exit;
 
 /// The one SLO table.
 pub struct Table {
@@ -62,7 +62,7 @@ impl Table {
     pub fn exit(&self) -> Exit {
         let any = |wanted: &[Status]| self.rows.iter().any(|row| wanted.contains(&row.status));
         if any(&[Status::Fail]) {
-            Exit::Regressed
+            Exit::Failed
         } else if any(&[Status::Inconclusive, Status::Unenforceable]) {
             Exit::Undecided
         } else {

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use probecost::gate::Gate;
+use probecost::schema::Exit;
 
 use crate::failure::Failure;
 use crate::file;
-use crate::verdict::Exit;
 
 use contract::Evidence;
 use judge::Table;

@@ -1,128 +1,72 @@
 //! Budgets: what benchmarks may cost, held against what the runs say.
 
+mod measured;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use probecost::gate::{Budget, Measure, nearest};
-use probecost::stats::{CONFIDENCE, Interval, median, median_interval, runs_for_median_interval};
+use probecost::gate::{Budget, nearest};
+use probecost::schema::{BudgetRow, Measure, Outcome, Severity};
+use probecost::stats::{CONFIDENCE, runs_for_median_interval};
 use regex::Regex;
-use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::input::{Figure, Reading, Run};
-use crate::verdict::Severity;
+use crate::input::Run;
 
-/// A budget, and whether it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Judged {
-    /// The benchmark's id; where none was measured, the name in gate.toml.
-    pub id: String,
-    /// What is limited.
-    pub measure: Measure,
-    /// The limit.
-    pub limit: f64,
-    /// The limit beyond which an excess is critical.
-    pub critical: Option<f64>,
-    /// What the runs say: for a count its least and its greatest, else an interval.
-    pub measured: Option<Interval>,
-    /// The unit of all these.
-    pub unit: String,
-    /// Runs that measured it.
-    pub runs: usize,
-    /// Whether it is kept.
-    pub verdict: Outcome,
-    /// How bad it is, where it is not kept.
-    pub severity: Severity,
-    /// Why, in one sentence; empty where nothing needs saying.
-    pub reason: String,
-}
+use measured::{MeasuredById, Value, by_id, estimate};
 
-/// Whether a budget is kept. The order is that of the reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The whole interval lies beyond the limit.
-    Fail,
-    /// The limit lies inside the interval.
-    CannotDecide,
-    /// The whole interval keeps to the limit.
-    Pass,
-    /// No run measured it.
-    NotRun,
-}
+/// Outcomes in the order of the reports. A budget has no other.
+pub const OUTCOMES: [Outcome; 5] = [
+    Outcome::Fail,
+    Outcome::Broken,
+    Outcome::Inconclusive,
+    Outcome::Pass,
+    Outcome::Skipped,
+];
 
-impl Outcome {
-    /// All of them, in the order of the reports.
-    pub const ALL: [Outcome; 4] = [
-        Outcome::Fail,
-        Outcome::CannotDecide,
-        Outcome::Pass,
-        Outcome::NotRun,
-    ];
-
-    /// The words for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Outcome::Fail => "fail",
-            Outcome::CannotDecide => "cannot decide",
-            Outcome::Pass => "pass",
-            Outcome::NotRun => "not run",
-        }
-    }
-}
-
-/// How many budgets came out like this.
-pub fn count(budgets: &[Judged], outcome: Outcome) -> usize {
-    budgets.iter().filter(|b| b.verdict == outcome).count()
-}
-
-/// What one run says of one id.
-struct Value {
-    measure: Measure,
-    unit: String,
-    est: f64,
-    /// `None` where the run's samples are too few for one.
-    interval: Option<Interval>,
-}
-
-/// What all runs say, by id: a value or why there is none.
-type Said<'a> = BTreeMap<&'a str, Vec<Result<Value, &'a str>>>;
+/// A group is taken for another one misspelt from this likeness on (Jaro and Winkler):
+/// `cores` is as like `core`, and no two groups of this project are.
+const MISSPELT: f64 = 0.9;
 
 /// Holds the runs to each budget, what matters most first. `known` are the ids of the
 /// baseline; with `only`, the budgets of other ids are left out.
 ///
 /// # Errors
-/// A name whose group was measured, but that neither side knows, or a limit in a unit
+/// A name that is misspelt, as far as the ids of either side tell, or a limit in a unit
 /// that its benchmark is not measured in.
 pub fn judge(
     budgets: &BTreeMap<String, Budget>,
     known: &BTreeSet<&str>,
     runs: &[Run],
     only: Option<&Regex>,
-) -> Result<Vec<Judged>, Failure> {
-    let said = said(runs);
+) -> Result<Vec<BudgetRow>, Failure> {
+    let measured = by_id(runs);
     let wanted = |id: &str| only.is_none_or(|only| only.is_match(id));
-    let mut judged = Vec::new();
+    let mut rows = Vec::new();
     for (name, budget) in budgets {
         let fits = pattern(name)?;
-        let mut measured = said.iter().filter(|(id, _)| fits.is_match(id)).peekable();
-        if measured.peek().is_none() {
-            let reason = not_run(name, &fits, known, &said)?;
-            judged.extend(wanted(name).then(|| blank(name, budget, reason)));
+        let mut fitting = measured
+            .iter()
+            .filter(|(id, _)| fits.is_match(id))
+            .peekable();
+        if fitting.peek().is_none() {
+            let reason = why_unmeasured(name, &fits, known, &measured)?;
+            rows.extend(wanted(name).then(|| row(name, budget, Outcome::Skipped, reason)));
         }
-        for (id, values) in measured.filter(|(id, _)| wanted(id)) {
-            judged.push(judge_one(id, budget, values)?);
+        for (id, values) in fitting.filter(|(id, _)| wanted(id)) {
+            rows.push(judge_id(id, budget, values)?);
         }
     }
-    judged.sort_by(|a, b| {
-        (a.verdict.cmp(&b.verdict))
+    let rank = |row: &BudgetRow| OUTCOMES.iter().position(|o| *o == row.verdict);
+    rows.sort_by(|a, b| {
+        (rank(a).cmp(&rank(b)))
             .then(b.severity.cmp(&a.severity))
             .then(a.id.cmp(&b.id))
     });
-    Ok(judged)
+    Ok(rows)
 }
 
 /// How the intervals came about, where the runs are too few to give one of their own.
-pub fn remark(budgets: &[Judged]) -> Option<String> {
+pub fn remark(budgets: &[BudgetRow]) -> Option<String> {
     let enough = runs_for_median_interval(CONFIDENCE);
     let runs = budgets
         .iter()
@@ -143,67 +87,6 @@ pub fn remark(budgets: &[Judged]) -> Option<String> {
     }
 }
 
-fn said(runs: &[Run]) -> Said<'_> {
-    let mut said = Said::new();
-    for run in runs {
-        for (id, reading) in &run.readings {
-            if let Some(value) = of_reading(reading) {
-                said.entry(id).or_default().push(value);
-            }
-        }
-        for (id, figure) in &run.figures {
-            said.entry(id).or_default().push(Ok(of_figure(figure)));
-        }
-    }
-    said
-}
-
-/// What an earlier run left behind says nothing.
-fn of_reading(reading: &Reading) -> Option<Result<Value, &str>> {
-    match reading {
-        Reading::Time(time) => Some(Ok(Value {
-            measure: Measure::Time,
-            unit: "ns".into(),
-            est: time.median,
-            interval: time.interval,
-        })),
-        Reading::Count(count, unit) => Some(Ok(Value {
-            measure: Measure::Count,
-            unit: unit.name().into(),
-            est: *count,
-            interval: Some(exactly(*count)),
-        })),
-        Reading::Broken(cause) => Some(Err(cause)),
-        Reading::Stale(_) => None,
-    }
-}
-
-fn of_figure(figure: &Figure) -> Value {
-    let Figure { unit, value } = figure;
-    let (measure, unit, factor) = match unit.as_str() {
-        "ns" => (Measure::Time, "ns", 1.0),
-        "us" => (Measure::Time, "ns", 1e3),
-        "percent" => (Measure::Share, "percent", 1.0),
-        unit if unit.ends_with("/s") => (Measure::Rate, unit, 1.0),
-        unit => (Measure::Count, unit, 1.0),
-    };
-    let value = value.map(|v| v * factor);
-    Value {
-        measure,
-        unit: unit.to_owned(),
-        est: value.est,
-        interval: Some(value),
-    }
-}
-
-fn exactly(value: f64) -> Interval {
-    Interval {
-        est: value,
-        lo: value,
-        hi: value,
-    }
-}
-
 /// The ids that a name of gate.toml means.
 fn pattern(name: &str) -> Result<Regex, Failure> {
     let any = regex::escape(name).replace(r"\*", ".*");
@@ -214,27 +97,37 @@ fn pattern(name: &str) -> Result<Regex, Failure> {
 /// Why nothing measured is called this.
 ///
 /// # Errors
-/// Others of its group were measured, and the baseline does not know it either: it is
-/// misspelt, or its benchmark is gone.
-fn not_run(
+/// It is misspelt, or its benchmark is gone: the baseline does not know it either, and
+/// others of its group were measured, or its like of a group with nearly the same name.
+fn why_unmeasured(
     name: &str,
     fits: &Regex,
     known: &BTreeSet<&str>,
-    said: &Said,
+    measured: &MeasuredById,
 ) -> Result<String, Failure> {
     if known.iter().any(|id| fits.is_match(id)) {
         return Ok("the baseline has it, and no run measured it".into());
     }
-    if !said.keys().any(|id| group(id) == group(name)) {
-        return Ok("no run measured any benchmark of its group".into());
-    }
-    let hint = match nearest(name, said.keys().chain(known).copied()) {
-        Some(known) => format!("; did you mean `{known}`?"),
-        None => String::new(),
+    let ids = || measured.keys().chain(known).copied();
+    let meant = match measured.keys().any(|id| group(id) == group(name)) {
+        true => nearest(name, ids()),
+        false => match ids().find(|id| group_misspelt(name, id)) {
+            Some(id) => Some(id),
+            None => return Ok("no run measured any benchmark of its group".into()),
+        },
     };
+    let hint = meant.map_or(String::new(), |id| format!("; did you mean `{id}`?"));
     Err(Failure::new(format!(
         "gate.toml: [budgets] names `{name}`, which neither side measured{hint}"
     )))
+}
+
+/// Whether `name` is `id` but for the spelling of its group.
+fn group_misspelt(name: &str, id: &str) -> bool {
+    let (ours, theirs) = (group(name), group(id));
+    ours != theirs
+        && strsim::jaro_winkler(ours, theirs) > MISSPELT
+        && pattern(&name.replacen(ours, theirs, 1)).is_ok_and(|fits| fits.is_match(id))
 }
 
 /// What benchmarks share that one `cargo bench` measures together: Criterion's group, or
@@ -245,14 +138,15 @@ fn group(id: &str) -> &str {
         .map_or("", |(group, _)| group)
 }
 
-fn blank(id: &str, budget: &Budget, reason: String) -> Judged {
+/// A row without a measurement.
+fn row(id: &str, budget: &Budget, verdict: Outcome, reason: impl Into<String>) -> BudgetRow {
     let unit = match budget.measure() {
         Measure::Time => "ns",
         Measure::Count => "count",
         Measure::Rate => "/s",
         Measure::Share => "percent",
     };
-    Judged {
+    BudgetRow {
         id: id.to_owned(),
         measure: budget.measure(),
         limit: budget.limit(),
@@ -260,25 +154,27 @@ fn blank(id: &str, budget: &Budget, reason: String) -> Judged {
         measured: None,
         unit: unit.into(),
         runs: 0,
-        verdict: Outcome::NotRun,
+        verdict,
         severity: Severity::Acceptable,
-        reason,
+        reason: reason.into(),
     }
 }
 
-fn judge_one(id: &str, budget: &Budget, said: &[Result<Value, &str>]) -> Result<Judged, Failure> {
-    let open = |reason: &str| Judged {
-        runs: said.len(),
-        verdict: Outcome::CannotDecide,
-        ..blank(id, budget, reason.to_owned())
+/// What all runs say of one id, held to its budget.
+fn judge_id(
+    id: &str,
+    budget: &Budget,
+    measured: &[Result<Value, &str>],
+) -> Result<BudgetRow, Failure> {
+    let runs = measured.len();
+    let without = |verdict, reason: &str| BudgetRow {
+        runs,
+        ..row(id, budget, verdict, reason)
     };
-    let mut values = Vec::new();
-    for one in said {
-        match one {
-            Ok(value) => values.push(value),
-            Err(cause) => return Ok(open(cause)),
-        }
-    }
+    let values: Vec<&Value> = match measured.iter().map(Result::as_ref).collect() {
+        Ok(values) => values,
+        Err(cause) => return Ok(without(Outcome::Broken, cause)),
+    };
     if let Some(other) = values.iter().find(|v| v.measure != budget.measure()) {
         let key = budget.measure().keys()[0];
         let (limited, unit, right) = (budget.measure(), &other.unit, other.measure.keys()[0]);
@@ -287,57 +183,17 @@ fn judge_one(id: &str, budget: &Budget, said: &[Result<Value, &str>]) -> Result<
              {right} would fit"
         )));
     }
-    let Some((first, measured)) = values.first().zip(estimate(budget.measure(), &values)) else {
-        return Ok(open(
-            "its samples are too few for an interval of their median",
-        ));
+    let Some((first, interval)) = values.first().zip(estimate(budget.measure(), &values)) else {
+        let reason = "its samples are too few for an interval of their median";
+        return Ok(without(Outcome::Inconclusive, reason));
     };
-    let (verdict, severity) = hold(budget, measured);
-    Ok(Judged {
-        measured: Some(measured),
+    let (verdict, severity) = budget.judge(interval);
+    Ok(BudgetRow {
+        measured: Some(interval),
         unit: first.unit.clone(),
-        verdict,
         severity,
-        reason: reason(budget, verdict, severity, said.len()),
-        ..open("")
+        ..without(verdict, &reason(budget, verdict, severity, runs))
     })
-}
-
-/// The interval of the median over the runs. Where they are too few for one, and of
-/// counts, which must keep to the limit in every run: all that the runs' own intervals
-/// cover.
-fn estimate(measure: Measure, values: &[&Value]) -> Option<Interval> {
-    let points: Vec<f64> = values.iter().map(|v| v.est).collect();
-    let over_runs = match measure {
-        Measure::Count => None,
-        _ => median_interval(&points, CONFIDENCE),
-    };
-    over_runs.or_else(|| {
-        let own: Vec<Interval> = values.iter().map(|v| v.interval).collect::<Option<_>>()?;
-        Some(Interval {
-            est: median(&points)?,
-            lo: own.iter().map(|i| i.lo).fold(f64::INFINITY, f64::min),
-            hi: own.iter().map(|i| i.hi).fold(f64::NEG_INFINITY, f64::max),
-        })
-    })
-}
-
-fn hold(budget: &Budget, measured: Interval) -> (Outcome, Severity) {
-    let measure = budget.measure();
-    let (best, worst) = match measure {
-        Measure::Time | Measure::Share => (measured.lo, measured.hi),
-        Measure::Rate => (measured.hi, measured.lo),
-        Measure::Count => (measured.hi, measured.hi),
-    };
-    if measure.within(worst, budget.limit()) {
-        (Outcome::Pass, Severity::Acceptable)
-    } else if measure.within(best, budget.limit()) {
-        (Outcome::CannotDecide, Severity::Acceptable)
-    } else if budget.critical().is_some_and(|c| !measure.within(best, c)) {
-        (Outcome::Fail, Severity::Critical)
-    } else {
-        (Outcome::Fail, Severity::Warning)
-    }
 }
 
 fn reason(budget: &Budget, verdict: Outcome, severity: Severity, runs: usize) -> String {
@@ -348,38 +204,23 @@ fn reason(budget: &Budget, verdict: Outcome, severity: Severity, runs: usize) ->
             "counted, not timed: more than the limit".into()
         }
         (Outcome::Fail, _) => "the whole interval is beyond the limit".into(),
-        (Outcome::CannotDecide, _) if runs < enough => {
+        (Outcome::Inconclusive, _) if runs < enough => {
             format!("the limit lies inside the interval; from {enough} runs on it is narrower")
         }
-        (Outcome::CannotDecide, _) => {
+        (Outcome::Inconclusive, _) => {
             "the limit lies inside the interval; more runs make it narrower".into()
         }
-        (Outcome::Pass | Outcome::NotRun, _) => String::new(),
-    }
-}
-
-/// A budget that came out like this.
-#[cfg(test)]
-pub fn example(id: &str, verdict: Outcome) -> Judged {
-    Judged {
-        id: id.into(),
-        measure: Measure::Time,
-        limit: 60.0,
-        critical: None,
-        measured: None,
-        unit: "ns".into(),
-        runs: 1,
-        verdict,
-        severity: Severity::Acceptable,
-        reason: String::new(),
+        _ => String::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{Time, Unit};
+    use crate::input::{Reading, Time};
     use probecost::gate::Gate;
+    use probecost::schema::{FigureRow, Unit};
+    use probecost::stats::Interval;
     use std::path::PathBuf;
 
     fn budgets(text: &str) -> BTreeMap<String, Budget> {
@@ -413,9 +254,10 @@ mod tests {
     }
 
     fn figure(id: &str, unit: &str, value: f64) -> Run {
-        let figure = Figure {
+        let figure = FigureRow {
+            id: id.into(),
             unit: unit.into(),
-            value: exactly(value),
+            value: Interval::exact(value),
         };
         Run {
             readings: BTreeMap::new(),
@@ -424,7 +266,7 @@ mod tests {
         }
     }
 
-    fn judge_all(text: &str, runs: &[Run]) -> Result<Vec<Judged>, Failure> {
+    fn judge_all(text: &str, runs: &[Run]) -> Result<Vec<BudgetRow>, Failure> {
         judge(&budgets(text), &BTreeSet::new(), runs, None)
     }
 
@@ -435,7 +277,7 @@ mod tests {
     }
 
     const KEPT: (Outcome, Severity) = (Outcome::Pass, Severity::Acceptable);
-    const OPEN: (Outcome, Severity) = (Outcome::CannotDecide, Severity::Acceptable);
+    const OPEN: (Outcome, Severity) = (Outcome::Inconclusive, Severity::Acceptable);
     const OVER: (Outcome, Severity) = (Outcome::Fail, Severity::Warning);
 
     #[test]
@@ -503,14 +345,35 @@ mod tests {
             "{error}"
         );
         let elsewhere = [run("open_close/off", time(5.0))];
-        assert_eq!(one(limit, &elsewhere).0, Outcome::NotRun);
+        assert_eq!(one(limit, &elsewhere).0, Outcome::Skipped);
         let known = BTreeSet::from(["core/2"]);
         let judged = judge(&budgets(limit), &known, &[run("core/1", time(5.0))], None).unwrap();
-        assert_eq!(judged[0].verdict, Outcome::NotRun);
+        assert_eq!(judged[0].verdict, Outcome::Skipped);
         let counted = r#""a::steps::decod known" = { at_most = 0 }"#;
         let count = Reading::Count(0.0, Unit::Allocations);
         let error = judge_all(counted, &[run("a::steps::decode known", count)]).unwrap_err();
         assert!(error.to_string().contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_misspelt_where_its_like_was_measured() {
+        let runs = [run("core/1", time(5.0))];
+        let error = judge_all(r#""cores/1" = { at_most_ns = 60 }"#, &runs).unwrap_err();
+        assert!(
+            error.to_string().contains("did you mean `core/1`?"),
+            "{error}"
+        );
+        let known = BTreeSet::from(["ring/single"]);
+        let limit = budgets(r#""rings/single" = { at_most_ns = 60 }"#);
+        assert!(judge(&limit, &known, &runs, None).is_err());
+        let star = [run("ring_ladder/20/lost", time(5.0))];
+        assert!(judge_all(r#""ring_laddr/*/lost" = { at_most_ns = 60 }"#, &star).is_err());
+        // Others of the same kind are groups of their own.
+        for other in ["create/1", "core/2", "encore/1", "use/first"] {
+            let limit = format!(r#""{other}" = {{ at_most_ns = 60 }}"#);
+            let elsewhere = [run("register/1", time(5.0)), run("cord/1", time(5.0))];
+            assert_eq!(one(&limit, &elsewhere).0, Outcome::Skipped, "{other}");
+        }
     }
 
     #[test]
@@ -524,14 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_cannot_be_decided() {
+    fn what_cannot_be_read_is_broken() {
         let limit = r#""a/b" = { at_most_ns = 60 }"#;
         let broken = Reading::Broken("x.json: empty".into());
         let judged = judge_all(limit, &[run("a/b", time(5.0)), run("a/b", broken)]).unwrap();
-        assert_eq!(judged[0].verdict, Outcome::CannotDecide);
+        assert_eq!(judged[0].verdict, Outcome::Broken);
         assert_eq!(judged[0].reason, "x.json: empty");
         let stale = Reading::Stale("old".into());
-        assert_eq!(one(limit, &[run("a/b", stale)]).0, Outcome::NotRun);
+        assert_eq!(one(limit, &[run("a/b", stale)]).0, Outcome::Skipped);
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! `host.json`: what `cargo compare run` notes beside the results of a run.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Host, Provenance, SystemLoad};
+
+/// Where, when and of what a run was made, and what else went on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecord {
+    /// The format of this object.
+    #[serde(default = "first")]
+    pub schema: u32,
+    /// What noted it; none in the first ones.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+    /// The machine.
+    pub host: Host,
+    /// When the run began.
+    #[schemars(with = "String")]
+    pub started: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What was run.
+    pub command: Vec<String>,
+    /// The commit of the work tree, where there is one.
+    pub commit: Option<String>,
+    /// Whether files that git follows differed from that commit.
+    pub dirty: bool,
+    /// What `rustc --version` says.
+    pub toolchain: Option<String>,
+    /// What else went on.
+    pub surroundings: SystemLoad,
+}
+
+impl RunRecord {
+    /// The format that this program writes.
+    pub const SCHEMA: u32 = 1;
+}
+
+/// The first records did not name their format.
+fn first() -> u32 {
+    1
+}
