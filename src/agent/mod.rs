@@ -15,9 +15,11 @@
 //! # Ok::<(), probecost::host::Obstacle>(())
 //! ```
 
+pub mod calls;
 mod climb;
 pub(crate) mod consumer;
 mod counters;
+mod family;
 pub(crate) mod ladder;
 pub(crate) mod maps;
 pub(crate) mod object;
@@ -42,6 +44,7 @@ use settings::Settings;
 pub use climb::{Hook, Hooks, Tried};
 pub use consumer::{Sink, pin_this_thread};
 pub use counters::{Counters, RunTime, Stats};
+pub use family::Relatives;
 pub use ladder::{Operation, Rung};
 pub use others::others;
 pub use rule::Rule;

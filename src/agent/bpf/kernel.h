@@ -29,12 +29,17 @@ enum ring_flags { RB_NO_WAKEUP = 1, RB_FORCE_WAKEUP = 2 };
 enum ring_query { RB_AVAIL_DATA = 0 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value,
+				   u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
 static u64 (*bpf_get_current_uid_gid)(void) = (void *)15;
 static long (*bpf_get_current_comm)(void *buf, u32 size) = (void *)16;
+static u64 (*bpf_get_current_task)(void) = (void *)35;
 static u64 (*bpf_get_current_cgroup_id)(void) = (void *)80;
+static long (*bpf_send_signal)(u32 signal) = (void *)109;
 static long (*bpf_probe_read_user)(void *dst, u32 size, const void *src) = (void *)112;
 static long (*bpf_probe_read_kernel)(void *dst, u32 size, const void *src) = (void *)113;
 static long (*bpf_probe_read_user_str)(void *dst, u32 size, const void *src) = (void *)114;
@@ -51,6 +56,8 @@ struct pt_regs {
 	u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
 	u64 orig_ax, ip, cs, flags, sp, ss;
 };
+
+enum { NR_execve = 59, NR_getppid = 110, NR_execveat = 322, SIGKILL = 9 };
 
 /* The context of a classic syscalls/sys_enter_* tracepoint. */
 struct sys_enter_args {
@@ -79,11 +86,25 @@ struct cred {
 	kuid_t uid;
 } RELOCATED;
 
+struct thread_info {
+	u32 status;
+} RELOCATED;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live; /* threads */
+} RELOCATED;
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid, tgid;
 	char comm[16];
 	struct css_set *cgroups;
 	const struct cred *cred;
+	struct signal_struct *signal;
 } RELOCATED;
 
 struct super_block {

@@ -3,7 +3,7 @@
  * records, 64 bytes each, as fast as the ring takes them. */
 #include "agent.h"
 
-enum { NR_getppid = 110, MOST_RECORDS = 64 };
+enum { MOST_RECORDS = 64 };
 
 struct {
 	__uint(type, MAP_ARRAY);

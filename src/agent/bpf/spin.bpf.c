@@ -2,7 +2,7 @@
 /* A program whose cost is known: it spins for a stated time in getppid. */
 #include "kernel.h"
 
-enum { NR_getppid = 110, MOST_TURNS = 4096 };
+enum { MOST_TURNS = 4096 };
 
 struct spin {
 	u32 tgid;

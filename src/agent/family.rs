@@ -1,0 +1,144 @@
+//! The processes that a program watches (bpf/follow.h): those named, and all that
+//! descend from them.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData};
+use aya::programs::{Program, ProgramError};
+
+use super::ladder::{self, Link};
+use super::maps::map_failed;
+use super::object;
+use crate::host::Obstacle;
+
+/// The watched processes of one object.
+pub(crate) struct Family {
+    processes: HashMap<MapData, u32, u32>,
+    orders: Array<MapData, Orders>,
+    relatives: Array<MapData, Relatives>,
+    token: u64,
+    limit: u64,
+}
+
+/// `struct orders`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct Orders {
+    token: u64,
+    limit: u64,
+    stopping: u64,
+}
+
+/// How many processes were watched (`struct family`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Relatives {
+    /// That run at this moment.
+    pub alive: u64,
+    /// In all.
+    pub born: u64,
+    /// Children that the table had no room for.
+    pub unwatched: u64,
+    /// Not 0 where there were more at once than allowed; all were stopped.
+    crowded: u64,
+}
+
+// SAFETY: integers only, and no padding between them.
+unsafe impl aya::Pod for Orders {}
+// SAFETY: integers only, and no padding between them.
+unsafe impl aya::Pod for Relatives {}
+
+impl Relatives {
+    /// Whether there were more at once than allowed; all were stopped then.
+    pub fn crowded(&self) -> bool {
+        self.crowded != 0
+    }
+}
+
+impl Family {
+    /// Takes the maps. Where more than `limit` processes live at once, all are
+    /// stopped.
+    pub(crate) fn take(ebpf: &mut Ebpf, limit: u64) -> Result<Self, Obstacle> {
+        let mut take = |name| object::take_map(ebpf, name);
+        let mut family = Self {
+            processes: take("PROCESSES")?.try_into().map_err(map_failed)?,
+            orders: take("ORDERS")?.try_into().map_err(map_failed)?,
+            relatives: take("FAMILY")?.try_into().map_err(map_failed)?,
+            token: fastrand::u64(1..),
+            limit,
+        };
+        family.order(false)?;
+        Ok(family)
+    }
+
+    /// Loads and hooks what follows births and deaths.
+    pub(crate) fn attach(ebpf: &mut Ebpf) -> Result<Vec<Link>, String> {
+        [
+            ("born", "sched_process_fork"),
+            ("gone", "sched_process_exit"),
+        ]
+        .into_iter()
+        .map(|(program, tracepoint)| attach_raw(ebpf, program, tracepoint))
+        .collect()
+    }
+
+    /// Lets `command` be watched from its `execve` on, that call included. The
+    /// programs must be attached when it is spawned.
+    pub(crate) fn enlist(&self, command: &mut Command) {
+        let token = self.token;
+        // SAFETY: one system call that takes no pointer and cannot fail; it
+        // allocates nothing and takes no lock.
+        unsafe {
+            command.pre_exec(move || {
+                libc::syscall(libc::SYS_getppid, token);
+                Ok(())
+            });
+        }
+    }
+
+    pub(crate) fn relatives(&self) -> Result<Relatives, Obstacle> {
+        self.relatives.get(&0, 0).map_err(map_failed)
+    }
+
+    /// Kills every process that is watched: those that call the kernel by the
+    /// program at their next call, so that none escapes by having children, and
+    /// those that do not by a signal.
+    pub(crate) fn kill(&mut self) -> Result<(), Obstacle> {
+        self.order(true)?;
+        self.signal(rustix::process::Signal::KILL);
+        Ok(())
+    }
+
+    /// Sends every watched process a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        for pid in self.processes.keys().filter_map(Result::ok) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+                // It may have ended since.
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    }
+
+    fn order(&mut self, stopping: bool) -> Result<(), Obstacle> {
+        let orders = Orders {
+            token: self.token,
+            limit: self.limit,
+            stopping: stopping.into(),
+        };
+        self.orders.set(0, orders, 0).map_err(map_failed)
+    }
+}
+
+/// Loads and hooks a raw tracepoint.
+pub(crate) fn attach_raw(ebpf: &mut Ebpf, program: &str, tracepoint: &str) -> Result<Link, String> {
+    let name = tracepoint;
+    let failed = |error: ProgramError| format!("raw_tp/{name}: {}", ladder::brief(&error));
+    let Program::RawTracePoint(p) = ladder::program(ebpf, program)? else {
+        return Err(format!("{program} is no raw tracepoint"));
+    };
+    p.load().map_err(failed)?;
+    let id = p.attach(tracepoint).map_err(failed)?;
+    Ok(Box::new(p.take_link(id).map_err(failed)?))
+}
