@@ -5,6 +5,7 @@
 //! * [`load`]: requests at a rate: open loop, latencies from the intended start.
 //! * [`report`]: tables and pictures, rendered from `schema` alone.
 //! * [`experiment`]: how arms are paired: blocks in one process, interleaved; controls.
+//! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
@@ -32,5 +33,7 @@ pub mod pipeline;
 pub mod report;
 pub mod schema;
 pub mod stats;
+#[cfg(feature = "agent")]
+pub mod stream;
 #[cfg(feature = "agent")]
 pub mod workload;

@@ -1,5 +1,7 @@
 //! Tables and pictures, rendered from [`crate::schema`] alone.
 
+pub mod coverage;
 pub mod overhead;
+pub mod seccomp;
 pub mod soak;
 pub mod soak_picture;

@@ -7,6 +7,7 @@
 
 mod arm;
 mod check;
+pub mod coverage;
 mod exit;
 mod figures;
 mod host;
@@ -15,6 +16,7 @@ mod outcome;
 pub mod overhead;
 mod provenance;
 mod run;
+pub mod seccomp;
 pub mod soak;
 mod status;
 mod system_load;
@@ -43,9 +45,13 @@ use schemars::Schema;
 /// Every document by its name, and its JSON Schema.
 pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
+        ("coverage", schemars::schema_for!(coverage::Coverage)),
         ("host", schemars::schema_for!(Host)),
         ("load", schemars::schema_for!(Load)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
+        ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),
+        ("seccomp-learnt", schemars::schema_for!(seccomp::Learnt)),
+        ("seccomp-run", schemars::schema_for!(seccomp::Replay)),
         ("soak", schemars::schema_for!(soak::SoakReport)),
         ("figures", schemars::schema_for!(Figures)),
         ("host", schemars::schema_for!(Host)),

@@ -1,9 +1,13 @@
 //! What does an agent cost? One command, a subcommand a question.
 
+mod command;
+mod coverage;
+mod format;
 mod host;
 mod overhead;
 mod repeatability;
 mod rungs;
+mod seccomp;
 mod soak;
 
 use std::error::Error;
@@ -35,6 +39,12 @@ enum Command {
     Overhead(OverheadArgs),
     /// Hold a load of events for long: what is lost, and what grows
     Soak(SoakArgs),
+    /// How much of what a command calls is seen, beside strace
+    Coverage(coverage::CoverageArgs),
+    /// Profiles of system calls: learnt from a command, put into force
+    Seccomp(seccomp::SeccompArgs),
+    #[command(hide = true)]
+    KnownCalls(coverage::KnownCallsArgs),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -45,6 +55,9 @@ fn main() -> ExitCode {
     let done: Result<Exit, Box<dyn Error>> = match &Cli::parse().command {
         Command::Overhead(args) => overhead::run(args),
         Command::Soak(args) => soak::run(args),
+        Command::Coverage(args) => coverage::run(args),
+        Command::Seccomp(args) => seccomp::run(args),
+        Command::KnownCalls(args) => coverage::make_known(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

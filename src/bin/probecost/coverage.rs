@@ -1,0 +1,97 @@
+//! How much of what a command calls is seen.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+use probecost::file;
+use probecost::host::Obstacle;
+use probecost::report;
+use probecost::schema::Exit;
+use probecost::stream::Bounds;
+use probecost::stream::coverage::{OWN_COUNTS, coverage, make_known_calls};
+
+use crate::command::BoundsArgs;
+use crate::format::Format;
+
+/// The share of calls below which a command is not covered.
+const LEAST_SHARE: f64 = 0.95;
+
+/// `probecost coverage`
+#[derive(Args)]
+pub struct CoverageArgs {
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Also leave coverage.json in this directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Do not count a second time by strace
+    #[arg(long)]
+    without_strace: bool,
+    #[command(flatten)]
+    bounds: BoundsArgs,
+    /// In place of a command: a program that makes so many calls of 20 kinds in 4
+    /// threads, and knows it
+    #[arg(long, value_name = "CALLS", conflicts_with = "command")]
+    known: Option<u64>,
+    /// The command; what it prints goes to standard error. A program that knows its own
+    /// calls writes them, a line `name count` each, into the file $PROBECOST_OWN_CALLS
+    #[arg(last = true, required_unless_present = "known")]
+    command: Vec<String>,
+}
+
+/// `probecost known-calls`: the program that `--known` runs.
+#[derive(Args)]
+pub struct KnownCallsArgs {
+    calls: u64,
+}
+
+/// Makes the calls.
+///
+/// # Errors
+/// There is no file to write them down in.
+pub fn make_known(args: &KnownCallsArgs) -> Result<Exit, Box<dyn Error>> {
+    let list = std::env::var_os(OWN_COUNTS).ok_or_else(|| {
+        Obstacle::new(
+            format!("${OWN_COUNTS} names no file"),
+            "start this by: probecost coverage --known CALLS",
+        )
+    })?;
+    make_known_calls(args.calls, 4, list.as_ref())?;
+    Ok(Exit::Passed)
+}
+
+/// Counts and prints.
+///
+/// # Errors
+/// The command cannot be started or counted.
+pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
+    if let Some(directory) = &args.out {
+        file::make_directory(directory)?;
+    }
+    let bounds: Bounds = args.bounds.into();
+    let command = match args.known {
+        Some(calls) => {
+            let program = std::env::current_exe()?.display().to_string();
+            vec![program, "known-calls".into(), calls.to_string()]
+        }
+        None => args.command.clone(),
+    };
+    let strace = args.known.is_none() && !args.without_strace && is_installed("strace");
+    let coverage = coverage(&command, strace, bounds)?;
+    if let Some(directory) = &args.out {
+        file::write_json(&directory.join("coverage.json"), &coverage)?;
+    }
+    args.format.print(&coverage, report::coverage::render);
+    Ok(match coverage.share {
+        Some(share) if share < LEAST_SHARE => Exit::Failed,
+        Some(_) => Exit::Passed,
+        None => Exit::Undecided,
+    })
+}
+
+fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
+}

@@ -1,0 +1,29 @@
+//! In which form a result is printed.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// The form of a result on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+impl Format {
+    /// Prints a document. A reader that has seen enough (`| head`) is no error.
+    pub fn print<T: Serialize>(self, document: &T, render: impl FnOnce(&T) -> String) {
+        let text = match self {
+            Self::Table => render(document),
+            Self::Json => {
+                serde_json::to_string_pretty(document).expect("documents are plain data") + "\n"
+            }
+        };
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+}

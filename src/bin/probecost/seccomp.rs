@@ -1,0 +1,109 @@
+//! Profiles of system calls: learnt, put into force, compared.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use probecost::file;
+use probecost::report;
+use probecost::schema::{self, Exit};
+use probecost::stream::seccomp::{self, Profile};
+
+use crate::command::BoundsArgs;
+use crate::format::Format;
+
+/// `probecost seccomp`
+#[derive(Args)]
+pub struct SeccompArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command and write the profile of what it calls
+    Learn(LearnArgs),
+    /// Run a command under a profile and count what it is denied
+    Run(RunArgs),
+}
+
+#[derive(Args)]
+struct LearnArgs {
+    /// The profile, an OCI linux.seccomp object; what it was learnt from is written
+    /// beside it, to FILE.learnt.json
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How often the command is run; the profile holds what any run called
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    bounds: BoundsArgs,
+    /// The command; what it prints goes to standard error
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The profile
+    #[arg(long, value_name = "FILE")]
+    profile: PathBuf,
+    /// What a call outside the profile meets
+    #[arg(long, value_enum, default_value_t = Mode::Log)]
+    mode: Mode,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    bounds: BoundsArgs,
+    /// The command; what it prints goes to standard error
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    /// It is carried out, logged and counted
+    Log,
+    /// The kernel kills the process
+    Kill,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// The command cannot be started or counted, or the profile not be read.
+pub fn run(args: &SeccompArgs) -> Result<Exit, Box<dyn Error>> {
+    match &args.command {
+        Command::Learn(args) => learn(args),
+        Command::Run(args) => replay(args),
+    }
+}
+
+fn learn(args: &LearnArgs) -> Result<Exit, Box<dyn Error>> {
+    let directory = args
+        .out
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty());
+    file::make_directory(directory.unwrap_or(Path::new(".")))?;
+    let (profile, learnt) = seccomp::learn(&args.command, args.runs, args.bounds.into())?;
+    file::replace(&args.out, &profile.json())?;
+    let mut beside = args.out.clone().into_os_string();
+    beside.push(".learnt.json");
+    file::write_json(Path::new(&beside), &learnt)?;
+    let text = |learnt: &_| report::seccomp::learnt(learnt, &args.out);
+    args.format.print(&learnt, text);
+    Ok(Exit::Passed)
+}
+
+fn replay(args: &RunArgs) -> Result<Exit, Box<dyn Error>> {
+    let profile = Profile::read(&args.profile)?;
+    let mode = match args.mode {
+        Mode::Log => schema::seccomp::Mode::Log,
+        Mode::Kill => schema::seccomp::Mode::Kill,
+    };
+    let run = seccomp::run(&args.command, &profile, mode, args.bounds.into())?;
+    args.format.print(&run, report::seccomp::replay);
+    Ok(Exit::of([run.verdict]))
+}

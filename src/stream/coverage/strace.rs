@@ -1,0 +1,155 @@
+//! `strace -c -f` beside us, on the same processes.
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Expected;
+use super::spawn;
+use crate::host::Obstacle;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running strace.
+pub(super) struct Strace {
+    child: Child,
+    summary: PathBuf,
+}
+
+/// Starts `command` with strace attached before its `execve`.
+pub(super) fn spawn_under(
+    command: &mut Command,
+    scratch: &Path,
+) -> Result<(Child, Strace), Obstacle> {
+    let failed = |error: std::io::Error| {
+        Obstacle::new(
+            format!("strace cannot be attached: {error}"),
+            "install it, or go without: --without-strace",
+        )
+    };
+    let (mut told, tell) = std::io::pipe().map_err(failed)?;
+    let (wait, go) = std::io::pipe().map_err(failed)?;
+    // Held by the child as long as it waits; the ends go with its `execve`.
+    // SAFETY: a few system calls on what was there before; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            (&tell).write_all(&std::process::id().to_ne_bytes())?;
+            (&wait).read_exact(&mut [0])
+        });
+    }
+    let summary = scratch.join("strace");
+    // Spawning returns when the child has become the command, so strace is attached
+    // meanwhile.
+    std::thread::scope(|scope| {
+        let spawned = scope.spawn(|| spawn(command));
+        let mut pid = [0; 4];
+        let strace = told
+            .read_exact(&mut pid)
+            .and_then(|()| Strace::attach(u32::from_ne_bytes(pid), &summary));
+        // The child goes on in any case, so that it can be waited for.
+        let released = (&go).write_all(&[1]);
+        let child = spawned.join().expect("spawning does not panic")?;
+        released.map_err(failed)?;
+        Ok((child, strace.map_err(failed)?))
+    })
+}
+
+impl Strace {
+    fn attach(pid: u32, summary: &Path) -> std::io::Result<Self> {
+        let child = Command::new("strace")
+            .args(["-q", "-c", "-f", "-o"])
+            .arg(summary)
+            .args(["-p", &pid.to_string()])
+            .stdin(Stdio::null())
+            .spawn()?;
+        let mut strace = Self {
+            child,
+            summary: summary.to_owned(),
+        };
+        let start = Instant::now();
+        while !is_traced(pid) {
+            if strace.child.try_wait()?.is_some() || start.elapsed() > PATIENCE {
+                // It may have ended by itself.
+                let _ = strace.child.kill();
+                return Err(std::io::Error::other("it does not attach"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(strace)
+    }
+
+    /// What it has counted, once all that it watched has ended.
+    pub(super) fn counts(mut self) -> Result<Expected, Obstacle> {
+        let start = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(_)) => break,
+                Ok(None) if start.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                _ => {
+                    let _ = self.child.kill();
+                    break;
+                }
+            }
+        }
+        let text = std::fs::read_to_string(&self.summary).unwrap_or_default();
+        let mut counts = read(&text);
+        if counts.is_empty() {
+            return Err(Obstacle::new(
+                "strace left no summary",
+                "go without: --without-strace",
+            ));
+        }
+        // The read in which the command waited for it.
+        if let Some(reads) = counts.get_mut("read") {
+            *reads -= 1;
+        }
+        counts.retain(|_, times| *times > 0);
+        Ok(counts)
+    }
+}
+
+fn is_traced(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
+/// The table of `strace -c`: the fourth column is the count, the last the name.
+fn read(text: &str) -> Expected {
+    text.lines()
+        .filter_map(|line| {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let (calls, name) = (columns.get(3)?, columns.last()?);
+            let row = columns[0].parse::<f64>().is_ok() && *name != "total";
+            row.then_some(((*name).to_owned(), calls.parse().ok()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_is_read() {
+        let text = "\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 70.39    0.001355         225         6         3 wait4
+  8.36    0.000161          40         4           execve
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.001925          12       157         7 total
+";
+        let counts = read(text);
+        assert_eq!(counts["wait4"], 6);
+        assert_eq!(counts["execve"], 4);
+        assert_eq!(counts.len(), 2);
+        assert!(read("").is_empty());
+    }
+}

@@ -1,0 +1,233 @@
+//! Counting system calls and learning profiles from them, through the real binary in
+//! the real kernel.
+
+#![cfg(feature = "agent")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Where no agent is loaded, the test says so and ends; where one must be, it fails.
+macro_rules! with_an_agent {
+    () => {
+        if let Err(why) = probecost::agent::calls::Calls::start(1) {
+            assert!(!probecost::agent::is_required(), "{why}");
+            eprintln!("skipped: {why}");
+            return;
+        }
+    };
+}
+
+fn probecost(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn learn(profile: &Path, more: &[&str], command: &[&str]) -> Output {
+    let mut arguments = vec!["seccomp", "learn", "--format", "json", "--out"];
+    arguments.push(profile.to_str().unwrap());
+    arguments.extend(more);
+    arguments.push("--");
+    arguments.extend(command);
+    let output = probecost(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+fn replay(profile: &Path, mode: &str, command: &[&str]) -> Output {
+    let profile = profile.to_str().unwrap();
+    let mut arguments = vec!["seccomp", "run", "--format", "json", "--profile", profile];
+    arguments.extend(["--mode", mode, "--"]);
+    arguments.extend(command);
+    probecost(&arguments)
+}
+
+#[test]
+fn every_call_of_a_program_that_knows_its_own_is_seen() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().to_str().unwrap();
+    let output = probecost(&["coverage", "--known", "1000000", "--out", out]);
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read(directory.path().join("coverage.json")).unwrap();
+    let coverage: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(coverage["share"], 1.0);
+    let known: Vec<_> = coverage["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|call| !call["expected"].is_null())
+        .collect();
+    assert_eq!(known.len(), 20);
+    let seen = known.iter().map(|call| call["seen"].as_u64().unwrap());
+    assert_eq!(seen.sum::<u64>(), 1_000_000);
+    assert_eq!(coverage["kernel"]["runs"], coverage["kernel"]["counted"]);
+}
+
+#[test]
+fn children_are_counted_as_strace_counts_them() {
+    with_an_agent!();
+    let script = "for i in 1 2 3; do /bin/true; done; (ls / | wc -l) &";
+    let output = probecost(&["coverage", "--format", "json", "--", "sh", "-c", script]);
+    let coverage = json(&output);
+    if coverage["expected_by"].is_null() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    for call in coverage["calls"].as_array().unwrap() {
+        // It does not count calls that never return.
+        if !call["expected"].is_null() {
+            assert_eq!(call["seen"], call["expected"], "{call}");
+        }
+    }
+    assert_eq!(coverage["share"], 1.0);
+    assert!(coverage["processes"].as_u64().unwrap() >= 7);
+}
+
+#[test]
+fn a_program_s_claim_that_is_not_seen_is_missed() {
+    with_an_agent!();
+    let script = "echo 'reboot 100' > $PROBECOST_OWN_CALLS";
+    let output = probecost(&["coverage", "--format", "json", "--", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(json(&output)["share"], 0.0);
+}
+
+#[test]
+fn a_learnt_profile_denies_nothing_and_is_the_same_each_time() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let command = ["sh", "-c", "ls -l / | grep -c root"];
+    let first = directory.path().join("first.json");
+    let learnt = json(&learn(&first, &["--runs", "2"], &command));
+    assert_eq!(learnt["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(learnt["runs"][0]["processes"], 3);
+    let beside = fs::read(directory.path().join("first.json.learnt.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&beside).unwrap(), learnt);
+    for _ in 0..4 {
+        let again = directory.path().join("again.json");
+        learn(&again, &[], &command);
+        assert_eq!(fs::read(&again).unwrap(), fs::read(&first).unwrap());
+    }
+    for mode in ["log", "kill"] {
+        let run = replay(&first, mode, &command);
+        assert!(run.status.success(), "{run:?}");
+        assert_eq!(json(&run)["denied"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn a_call_that_was_not_learnt_is_denied_and_named() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    let script = |more: &str| format!("cat /etc/hosts; {more} true");
+    learn(&profile, &[], &["sh", "-c", &script("")]);
+    let command = ["sh", "-c", &script("mkdir /tmp;")];
+    let logged = replay(&profile, "log", &command);
+    assert_eq!(logged.status.code(), Some(1), "{logged:?}");
+    let denied = json(&logged)["denied"].clone();
+    let named = |name: &str| {
+        denied
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|call| call["name"] == name)
+    };
+    assert!(named("mkdir"), "{denied}");
+    let killed = json(&replay(&profile, "kill", &command));
+    assert_eq!(killed["verdict"], "fail");
+    assert_eq!(killed["denied"].as_array().unwrap().len(), 1, "{killed}");
+}
+
+#[test]
+fn what_came_late_says_so() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    let mark = directory.path().join("mark");
+    let mark = mark.to_str().unwrap();
+    // The second run takes a path that the first did not.
+    let script = format!("test -e {mark} && ln -s x {mark}.link; true > {mark}");
+    let learnt = json(&learn(&profile, &["--runs", "2"], &["sh", "-c", &script]));
+    let calls = learnt["calls"].as_array().unwrap();
+    let late = calls.iter().find(|call| call["name"] == "symlinkat");
+    let late = late.or_else(|| calls.iter().find(|call| call["name"] == "symlink"));
+    assert_eq!(late.unwrap()["run"], 2);
+    assert!(learnt["runs"][1]["new"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn one_that_forks_for_ever_is_stopped() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    let script = "f() { f | f & }; f";
+    let out = profile.to_str().unwrap();
+    let output = probecost(&[
+        "seccomp",
+        "learn",
+        "--out",
+        out,
+        "--processes",
+        "50",
+        "--seconds",
+        "20",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("more than 50 processes at once"), "{said}");
+    assert!(!profile.exists());
+}
+
+#[test]
+fn a_service_is_ended_when_its_time_is_over() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    let learnt = json(&learn(&profile, &["--seconds", "1"], &["sleep", "1000"]));
+    assert_eq!(learnt["runs"][0]["ending"], "ended when its time was over");
+}
+
+#[test]
+fn bad_input_is_one_sentence() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    fs::write(&profile, "no json").unwrap();
+    let path = profile.to_str().unwrap();
+    for (arguments, said) in [
+        (
+            vec!["coverage", "--", "/no/such/command"],
+            "/no/such/command cannot be started",
+        ),
+        (
+            vec!["seccomp", "run", "--profile", path, "--", "true"],
+            "is no OCI seccomp profile",
+        ),
+        (
+            vec!["seccomp", "learn", "--out", "/proc/x/y", "--", "true"],
+            "cannot be written",
+        ),
+    ] {
+        let output = probecost(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            stderr.contains(said) && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    }
+}
