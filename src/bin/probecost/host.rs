@@ -15,6 +15,9 @@ pub struct HostArgs {
     /// Try every rung of the agent's ladder by itself
     #[arg(long)]
     rungs: bool,
+    /// Only the host class, as baselines and results are named by it
+    #[arg(long, conflicts_with = "rungs")]
+    class: bool,
 }
 
 /// Prints it.
@@ -26,6 +29,10 @@ pub fn run(args: &HostArgs) -> Result<Exit, Box<dyn Error>> {
         return Ok(rungs::print());
     }
     let host = Host::read()?;
+    if args.class {
+        println!("{}", host.class());
+        return Ok(Exit::Passed);
+    }
     print_machine(&host);
     print_mitigations(&host);
     let capabilities = capabilities();
