@@ -66,7 +66,7 @@ pub struct Policies {
     pub advisory: Threshold,
 }
 
-/// The smallest change that is called.
+/// A change beyond this is called.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
@@ -92,7 +92,7 @@ pub struct Times {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Duet {
-    /// The smallest change that is called, in percent of base.
+    /// A change beyond this is called, in percent of base.
     pub change_pct: f64,
     /// The chance that a suite without change raises any alarm, 0..1.
     pub family_error: f64,
@@ -118,7 +118,7 @@ pub struct Severities {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// The smallest change that is called, in percent.
+    /// A change beyond this is called, in percent.
     pub change_pct: f64,
 }
 

@@ -20,9 +20,6 @@ use crate::repository;
 use crate::rows::{Rules, rows};
 use crate::thresholds::{Thresholds, policy};
 
-/// Where `cargo bench` leaves its results.
-const CRITERION_HOME: &str = "target/criterion";
-
 /// `cargo compare check`
 #[derive(Debug, Args)]
 #[command(after_help = crate::EXIT_CODES)]
@@ -31,7 +28,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Criterion homes, directories of runs, or files from `critcmp --export`
-    /// [default: target/criterion]
+    /// [default: where `cargo bench` leaves them]
     #[arg(long = "run", value_name = "DIR", num_args = 1..)]
     pub runs: Vec<PathBuf>,
     /// Take the baseline's file from this commit
@@ -116,7 +113,7 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
 
 fn load(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
     match places {
-        [] => input::load_all(&[PathBuf::from(CRITERION_HOME)]),
+        [] => input::load_all(&[input::criterion_home()]),
         places => input::load_all(places),
     }
 }

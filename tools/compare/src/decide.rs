@@ -21,7 +21,7 @@ pub struct Evidence {
     pub new: Vec<f64>,
     /// Their 10 % quantiles.
     pub new_p10: Vec<f64>,
-    /// The smallest change that is called, in percent.
+    /// A change beyond this is called, in percent.
     pub threshold_pct: f64,
 }
 

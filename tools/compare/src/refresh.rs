@@ -266,7 +266,7 @@ fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
     Ok(format!("\n{}\n", report::table(&head, body, false)))
 }
 
-/// From which size on a change of each benchmark can be seen, where that is not the
+/// Above which size a change of each benchmark can be seen, where that is not the
 /// threshold.
 fn sight(baseline: &Baseline, gate: &Gate) -> String {
     let threshold = gate.policy.strict.change_pct;
@@ -293,7 +293,7 @@ fn sight(baseline: &Baseline, gate: &Gate) -> String {
         })
         .collect();
     if noisy.is_empty() {
-        return format!("\nEvery benchmark shows changes from {threshold} % on.\n");
+        return format!("\nEvery benchmark shows changes above {threshold} %.\n");
     }
     noisy.sort_by(|a, b| b.0.total_cmp(&a.0));
     let body = noisy.iter().map(|(floor, id, ns)| {
@@ -308,12 +308,12 @@ fn sight(baseline: &Baseline, gate: &Gate) -> String {
         ]
     });
     let table = report::table(
-        &["too noisy for the threshold", "time", "seen from"],
+        &["too noisy for the threshold", "time", "seen above"],
         body,
         false,
     );
     format!(
-        "\n{table}\nAll others show changes from {threshold} % on. More runs and more sessions (--append) see more.\n"
+        "\n{table}\nAll others show changes above {threshold} %. More runs and more sessions (--append) see more.\n"
     )
 }
 

@@ -1,4 +1,4 @@
-//! Which times are judged, and from which change on: the same for `check` and for its
+//! Which times are judged, and beyond which change: the same for `check` and for its
 //! self-test.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -60,7 +60,7 @@ impl<'a> Thresholds<'a> {
         }
     }
 
-    /// The smallest change that is called of a benchmark without a threshold of its own,
+    /// A change beyond this is called, of a benchmark without a threshold of its own,
     /// in percent.
     pub fn usual_threshold_pct(&self) -> f64 {
         match self.policy {

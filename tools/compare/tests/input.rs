@@ -255,3 +255,51 @@ fn a_hundred_thousand_benchmarks() {
     let ran = place.compare(&[&check[..], &["text"]].concat()).exits(0);
     assert!(ran.out.contains("and 99960 more"), "{}", ran.out);
 }
+
+#[test]
+fn estimates_that_cannot_be_beside_a_good_sample_are_named() {
+    let whole = |median: &str| {
+        let estimate = |v: &str| format!(r#"{{"point_estimate":{v},"standard_error":1.0}}"#);
+        format!(
+            r#"{{"mean":{},"median":{}}}"#,
+            estimate("1000.0"),
+            estimate(median)
+        )
+    };
+    let place = place();
+    let path = place.path("now/3/one/new/estimates.json");
+    fs::write(&path, whole("1000.0")).unwrap();
+    check(&place).exits(0);
+    for (text, cause) in [
+        (whole("1000.0")[..40].to_owned(), "EOF while parsing"),
+        (String::new(), "the file is empty"),
+        (whole("NaN"), "expected value"),
+        (whole("null"), "invalid type: null"),
+        (whole("-1.0"), "the median takes -1.0 ns"),
+    ] {
+        fs::write(&path, text).unwrap();
+        check(&place).breaks("now/3/one/new/estimates.json", cause);
+    }
+}
+
+#[test]
+fn without_a_place_the_results_are_where_criterion_leaves_them() {
+    let place = Place::new();
+    place.baseline(&suite());
+    for (variable, home) in [
+        ("CRITERION_HOME", "mine"),
+        ("CARGO_TARGET_DIR", "other/criterion"),
+    ] {
+        for bench in suite() {
+            bench.write(&place.path(home), 1);
+        }
+        let mut command = place.command(&["check", "--baseline", "b.json"]);
+        for name in ["CRITERION_HOME", "CARGO_TARGET_DIR"] {
+            command.env_remove(name);
+        }
+        command.env(variable, home.split('/').next().unwrap());
+        let ran = Ran::of(command);
+        assert!(ran.out.contains("2 incomparable"), "{}{}", ran.out, ran.err);
+        fs::remove_dir_all(place.path(home)).unwrap();
+    }
+}

@@ -110,7 +110,10 @@ fn written(place: &Path) -> SystemTime {
 fn estimate(place: &Path) -> Result<Time, String> {
     let path = place.join("sample.json");
     match parse::<Sample>(&path) {
-        Ok(sample) => from_sample(&sample).map_err(|cause| format!("{}: {cause}", path.display())),
+        Ok(sample) => {
+            estimates_hold(place)?;
+            from_sample(&sample).map_err(|cause| format!("{}: {cause}", path.display()))
+        }
         Err((_, true)) => {
             let path = place.join("estimates.json");
             let estimates = parse::<Estimates>(&path).map_err(|(cause, _)| cause)?;
@@ -118,6 +121,19 @@ fn estimate(place: &Path) -> Result<Time, String> {
                 .time()
                 .map_err(|cause| format!("{}: {cause}", path.display()))
         }
+        Err((cause, false)) => Err(cause),
+    }
+}
+
+/// Whether the estimates beside a sample, where there are any, are whole: whoever cut them
+/// short may have cut the sample as well.
+fn estimates_hold(place: &Path) -> Result<(), String> {
+    let path = place.join("estimates.json");
+    match parse::<Estimates>(&path) {
+        Ok(estimates) => {
+            (estimates.time().map(drop)).map_err(|cause| format!("{}: {cause}", path.display()))
+        }
+        Err((_, true)) => Ok(()),
         Err((cause, false)) => Err(cause),
     }
 }

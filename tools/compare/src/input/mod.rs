@@ -4,6 +4,7 @@ mod counts;
 mod critcmp;
 mod criterion;
 mod figures;
+mod home;
 mod record;
 mod walk;
 
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 use crate::failure::Failure;
 
 pub use criterion::Samples;
+pub use home::criterion_home;
 pub use record::write as write_record;
 
 /// A time per operation above which something is wrong, in nanoseconds: eleven days.

@@ -1,9 +1,8 @@
-//! Finds results below a directory, on all cores.
+//! Finds results below a directory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
+use walkdir::WalkDir;
 
 use crate::failure::Failure;
 
@@ -23,35 +22,18 @@ pub struct Found {
 /// directory it lies in.
 pub fn walk(dir: &Path) -> Result<Found, Failure> {
     let mut found = Found::default();
-    let mut below = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|e| Failure::at(dir, e))? {
-        let entry = entry.map_err(|e| Failure::at(dir, e))?;
-        let path = entry.path();
-        let mut kind = entry.file_type().map_err(|e| Failure::at(&path, e))?;
-        if kind.is_symlink() {
-            refuse_loop(dir, &path)?;
-            kind = fs::metadata(&path)
-                .map_err(|e| Failure::at(&path, e))?
-                .file_type();
-        }
+    let mut entries = WalkDir::new(dir).follow_links(true).into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(|e| unlistable(dir, e))?;
         let name = entry.file_name();
-        if kind.is_dir() {
-            if name == "new" && is_result(&path) {
-                found.criterion.push(path);
-            } else {
-                below.push(path);
+        if entry.depth() > 0 && entry.file_type().is_dir() {
+            if name == "new" && is_result(entry.path()) {
+                found.criterion.push(entry.into_path());
+                entries.skip_current_dir();
             }
         } else if name == "summary.json" {
-            found.summaries.push(path);
+            found.summaries.push(entry.into_path());
         }
-    }
-    let deeper: Vec<Found> = below
-        .par_iter()
-        .map(|d| walk(d))
-        .collect::<Result<_, _>>()?;
-    for mut found_below in deeper {
-        found.criterion.append(&mut found_below.criterion);
-        found.summaries.append(&mut found_below.summaries);
     }
     Ok(found)
 }
@@ -63,14 +45,14 @@ fn is_result(dir: &Path) -> bool {
         .any(|file| dir.join(file).exists())
 }
 
-fn refuse_loop(dir: &Path, link: &Path) -> Result<(), Failure> {
-    let target = link.canonicalize().map_err(|e| Failure::at(link, e))?;
-    let here = dir.canonicalize().map_err(|e| Failure::at(dir, e))?;
-    if here.starts_with(&target) {
-        return Err(
-            Failure::at(link, "a symbolic link that leads back to where it lies")
-                .remedy(format!("rm {}", link.display())),
-        );
+fn unlistable(dir: &Path, error: walkdir::Error) -> Failure {
+    let place = error.path().unwrap_or(dir).to_owned();
+    if error.loop_ancestor().is_some() {
+        return Failure::at(&place, "a symbolic link that leads back to where it lies")
+            .remedy(format!("rm {}", place.display()));
     }
-    Ok(())
+    match error.into_io_error() {
+        Some(cause) => Failure::at(&place, cause),
+        None => Failure::at(&place, "cannot be listed"),
+    }
 }

@@ -34,7 +34,7 @@ pub struct Kind {
 pub struct Bench {
     /// Its id.
     pub id: String,
-    /// The smallest change that is called, in percent.
+    /// A change beyond this is called, in percent.
     pub threshold_pct: f64,
 }
 

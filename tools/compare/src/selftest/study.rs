@@ -47,7 +47,7 @@ pub struct Report {
     pub gate: Option<String>,
     /// How strictly it was judged.
     pub policy: Policy,
-    /// The smallest change that is called of a benchmark without a threshold of its own,
+    /// A change beyond this is called, of a benchmark without a threshold of its own,
     /// in percent.
     pub threshold_pct: f64,
     /// Runs of the unchanged program.
@@ -104,7 +104,7 @@ pub struct ByRule {
 pub struct ByBench {
     /// Its id.
     pub id: String,
-    /// The smallest change that is called, in percent.
+    /// A change beyond this is called, in percent.
     pub threshold_pct: f64,
     /// Robust relative standard deviation of the unchanged runs, in percent.
     pub spread_pct: f64,
