@@ -12,6 +12,7 @@
 //! * [`workload`]: what is measured: one file a workload, set-up apart from the operation.
 //! * [`gate`]: every number that decides a verdict, and the one rule that does.
 //! * [`file`](mod@file): files that are whole or not there.
+//! * [`results`]: a directory for each run.
 //! * [`host`]: which machine this is and what it can do, with the reason where it cannot.
 //! * [`schema`]: what is said between processes and to the world.
 //! * [`stats`]: pure functions on numbers: medians, intervals, paired ratios.
@@ -31,6 +32,7 @@ pub mod load;
 pub mod pipeline;
 #[cfg(feature = "agent")]
 pub mod report;
+pub mod results;
 pub mod schema;
 pub mod stats;
 #[cfg(feature = "agent")]

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::http::{Messages, Response};
-use crate::schema::RequestError as Error;
+use crate::schema::load::RequestError as Error;
 
 /// A connection, open or not.
 #[derive(Debug, Default)]

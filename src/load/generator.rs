@@ -13,7 +13,7 @@ use rustix::fd::OwnedFd;
 use super::connection::Connection;
 use super::tally::Record;
 use super::{Plan, Regime};
-use crate::schema::RequestError as Error;
+use crate::schema::load::RequestError as Error;
 
 /// How often records are handed over and late requests given up.
 const TICK: u64 = 10_000_000;

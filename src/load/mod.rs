@@ -26,6 +26,8 @@
 mod connection;
 mod generator;
 pub mod http;
+pub mod ladder;
+mod report;
 mod running;
 mod scenario;
 mod server;
@@ -34,6 +36,7 @@ mod target;
 
 use std::time::Duration;
 
+pub use report::{Whole, whole};
 pub use running::Running;
 pub use scenario::Scenario;
 pub use server::{Behaviour, Server, Stall};

@@ -184,7 +184,7 @@ mod tests {
 
     use super::super::{Behaviour, Regime, Server, Stall, Target};
     use super::*;
-    use crate::schema::RequestError;
+    use crate::schema::load::RequestError;
 
     fn plan(target: Target, regime: Regime, ms: u64) -> Plan {
         Plan {

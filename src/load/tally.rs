@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::schema::RequestError as Error;
+use crate::schema::load::RequestError as Error;
 
 /// One request, in nanoseconds since the load's start.
 #[derive(Debug, Clone, Copy)]

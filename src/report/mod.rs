@@ -1,6 +1,7 @@
 //! Tables and pictures, rendered from [`crate::schema`] alone.
 
 pub mod coverage;
+pub mod load;
 pub mod overhead;
 pub mod seccomp;
 pub mod soak;

@@ -11,7 +11,7 @@ pub mod coverage;
 mod exit;
 mod figures;
 mod host;
-mod load;
+pub mod load;
 mod outcome;
 pub mod overhead;
 mod provenance;
@@ -27,9 +27,6 @@ pub use check::Check;
 pub use exit::Exit;
 pub use figures::{FigureRow, Figures};
 pub use host::{Host, Virtualisation, kernel_version};
-pub use load::{
-    Errors, GeneratorLag, LatencyUs, Load, Pace, Rates, RequestError, Requests, Rung, Second,
-};
 pub use outcome::Outcome;
 pub use provenance::Provenance;
 pub use run::RunRecord;
@@ -47,14 +44,13 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
         ("coverage", schemars::schema_for!(coverage::Coverage)),
         ("host", schemars::schema_for!(Host)),
-        ("load", schemars::schema_for!(Load)),
+        ("load", schemars::schema_for!(load::Load)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
         ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),
         ("seccomp-learnt", schemars::schema_for!(seccomp::Learnt)),
         ("seccomp-run", schemars::schema_for!(seccomp::Replay)),
         ("soak", schemars::schema_for!(soak::SoakReport)),
         ("figures", schemars::schema_for!(Figures)),
-        ("host", schemars::schema_for!(Host)),
         ("run", schemars::schema_for!(RunRecord)),
         ("verdict", schemars::schema_for!(Verdict)),
     ]

@@ -4,6 +4,7 @@ mod command;
 mod coverage;
 mod format;
 mod host;
+mod load;
 mod overhead;
 mod repeatability;
 mod rungs;
@@ -45,6 +46,8 @@ enum Command {
     Seccomp(seccomp::SeccompArgs),
     #[command(hide = true)]
     KnownCalls(coverage::KnownCallsArgs),
+    /// Send requests to a server at a rate, whatever it answers
+    Load(load::LoadArgs),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(args),
         Command::Seccomp(args) => seccomp::run(args),
         Command::KnownCalls(args) => coverage::make_known(args),
+        Command::Load(args) => load::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

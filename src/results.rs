@@ -1,0 +1,115 @@
+//! A directory for each run, so that no run writes over another.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::file;
+use crate::host::{Host, Obstacle};
+
+/// The link beside the directories of runs, to the one that was made last.
+const LATEST: &str = "latest";
+
+/// The directory of one run, named by the time of its start in UTC, with `host.json`,
+/// the machine, in it.
+#[derive(Debug)]
+pub struct Results {
+    path: PathBuf,
+}
+
+impl Results {
+    /// Makes it below `out`, and turns the link `latest` to it.
+    ///
+    /// # Errors
+    /// Nothing can be written there, or this machine cannot be described.
+    pub fn create(out: &Path) -> Result<Self, Obstacle> {
+        file::make_directory(out)?;
+        let host =
+            Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
+        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let (name, path) = fresh(out, &time)?;
+        let results = Self { path };
+        let json = serde_json::to_vec_pretty(&host).expect("a host is JSON");
+        results.write("host.json", &json)?;
+        point(out, &name)?;
+        Ok(results)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file of this name, whole.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Obstacle> {
+        file::replace(&self.path.join(name), bytes)
+    }
+}
+
+/// A directory of this name that was not there before; with a number where it was.
+fn fresh(out: &Path, time: &str) -> Result<(String, PathBuf), Obstacle> {
+    let mut name = time.to_owned();
+    for number in 2.. {
+        let path = out.join(&name);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok((name, path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                name = format!("{time}-{number}");
+            }
+            Err(error) => return Err(unwritable(&path, &error)),
+        }
+    }
+    unreachable!("there is always another number")
+}
+
+/// Turns the link in one step: there is never a moment without one.
+fn point(out: &Path, name: &str) -> Result<(), Obstacle> {
+    let link = out.join(LATEST);
+    let turn = || {
+        let aside = tempfile::Builder::new().make_in(out, |path| symlink(name, path))?;
+        aside.into_temp_path().persist(&link)?;
+        Ok(())
+    };
+    turn().map_err(|error: std::io::Error| unwritable(&link, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("{}: cannot be written: {error}", path.display()),
+        "name another place with --out",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_run_writes_over_another_and_the_link_goes_to_the_last() {
+        let out = tempfile::tempdir().unwrap();
+        let one = Results::create(out.path()).unwrap();
+        one.write("a", b"1").unwrap();
+        let two = Results::create(out.path()).unwrap();
+        assert_ne!(one.path(), two.path());
+        let latest = out.path().join(LATEST);
+        assert_eq!(
+            fs::canonicalize(&latest).unwrap(),
+            fs::canonicalize(two.path()).unwrap()
+        );
+        assert!(!latest.join("a").exists());
+        let host: Host =
+            serde_json::from_slice(&fs::read(latest.join("host.json")).unwrap()).unwrap();
+        assert!(host.cores > 0);
+    }
+
+    #[test]
+    fn a_directory_that_stands_in_the_way_of_the_link_is_named() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join(LATEST)).unwrap();
+        let obstacle = Results::create(out.path()).unwrap_err();
+        assert!(obstacle.why.contains("latest"), "{obstacle}");
+    }
+}

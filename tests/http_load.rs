@@ -1,0 +1,180 @@
+//! The load, through its executable.
+
+#![cfg(feature = "agent")]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use probecost::schema::Outcome;
+use probecost::schema::load::{Load, RequestError};
+
+fn load(out: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .arg("load")
+        .arg("--out")
+        .arg(out)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs it, and reads what it left; its exit code beside.
+fn loaded(arguments: &[&str]) -> (Load, Option<i32>) {
+    let out = tempfile::tempdir().unwrap();
+    let output = load(out.path(), &[arguments, &["--format", "json"]].concat());
+    let said: Load = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
+    let left = std::fs::read(out.path().join("latest/load.json")).unwrap();
+    let left: Load = serde_json::from_slice(&left).unwrap();
+    assert_eq!(left, said);
+    assert!(out.path().join("latest/host.json").exists());
+    (said, output.status.code())
+}
+
+/// A server that answers each request with `answer` after `pause`.
+fn server(answer: &'static str, pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                    std::thread::sleep(pause);
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_load_sends_what_was_asked_and_says_how_much_to_believe() {
+    let (load, code) = loaded(&["--rate", "200", "--seconds", "1", "--connections", "4"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        (load.schema, load.connections, load.requests.due),
+        (1, 4, 200)
+    );
+    assert_eq!((load.requests.sent, load.requests.answered), (200, 200));
+    assert_eq!(load.rate.asked, Some(200.0));
+    let us = load.latency_us.unwrap();
+    assert!(us.min <= us.p50 && us.p50 <= us.p95 && us.p95 <= us.p99 && us.p99 <= us.max * 1.001);
+    assert_eq!(load.by_second.iter().map(|s| s.due).sum::<u64>(), 200);
+    let few = load.notes.iter().find(|note| note.contains("too few"));
+    assert!(
+        few.is_some_and(|note| note.contains("leave 2 beyond the p99")),
+        "{:?}",
+        load.notes
+    );
+}
+
+#[test]
+fn a_ladder_has_a_knee_or_says_why_not() {
+    let (load, _) = loaded(&["--ladder", "--seconds", "0.2", "--connections", "2"]);
+    assert_eq!(load.ladder.len(), 11);
+    let up = load.ladder.iter().take_while(|rung| rung.kept_up).last();
+    assert_eq!(load.knee, up.and_then(|rung| rung.rate.asked));
+    let asked = load.ladder.iter().map(|rung| rung.rate.asked.unwrap());
+    assert!(asked.is_sorted());
+}
+
+#[test]
+fn a_rate_that_cannot_be_reached_is_said() {
+    let url = server(
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        Duration::from_millis(40),
+    );
+    let arguments = [
+        "--url",
+        &url,
+        "--rate",
+        "100",
+        "--seconds",
+        "0.6",
+        "--connections",
+        "2",
+    ];
+    let (load, code) = loaded(&arguments);
+    assert_eq!((code, load.outcome), (Some(3), Outcome::Inconclusive));
+    assert!(load.rate.reached < 60.0, "{:?}", load.rate);
+    assert!(
+        load.notes[0].contains("of 100 requests a second"),
+        "{:?}",
+        load.notes
+    );
+}
+
+#[test]
+fn failed_requests_fail_the_load() {
+    let url = server(
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        Duration::ZERO,
+    );
+    let (load, code) = loaded(&["--url", &url, "--rate", "100", "--seconds", "0.3"]);
+    assert_eq!(load.requests.errors.get(&RequestError::Status), Some(&30));
+    // Nothing that counts was answered.
+    assert_eq!((code, load.latency_us), (Some(2), None));
+}
+
+#[test]
+fn the_server_may_be_a_process_of_its_own() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let mut serving = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["load", "--serve", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    let stdout = serving.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut url).unwrap();
+    let url = format!("{}item/{{id}}", url.trim());
+    let (load, code) = loaded(&["--url", &url, "--rate", "100", "--seconds", "0.2"]);
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    assert_eq!((code, load.requests.answered), (Some(0), 20));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let out = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    for (arguments, said) in [
+        (&["--url", gone.as_str()][..], "nobody answers"),
+        (&["--url", "http://192.0.2.1/"], "--remote"),
+        (&["--url", "https://127.0.0.1/"], "TLS"),
+        (&["--url", "http://127.0.0.1:x/"], "names no server"),
+        (&["--rate", "0"], "from 0.1 to 1e6"),
+        (&["--rate", "-1"], "from 0.1 to 1e6"),
+        (&["--rate", "NaN"], "from 0.1 to 1e6"),
+        (&["--seconds", "0"], "from 0.1 to 86400"),
+        (&["--connections", "0"], "1..=10000"),
+        (&["--scenario", "enormous"], "light, medium, heavy, stress"),
+        (
+            &["--scenario", "light", "--rate", "5"],
+            "cannot be used with",
+        ),
+        (&["--out", "/proc/no"], "cannot be written"),
+    ] {
+        let output = match arguments[0] {
+            "--out" => load(Path::new(arguments[1]), &[]),
+            _ => load(out.path(), arguments),
+        };
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+        assert!(!text.contains("panicked"), "{arguments:?}: {text}");
+    }
+}
