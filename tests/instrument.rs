@@ -335,3 +335,31 @@ fn a_filter_for_other_benches_measures_nothing() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(output.stdout.is_empty());
 }
+
+/// On a machine without cargo there is no ./baselines: the shipped budgets hold.
+#[test]
+fn without_a_gate_toml_the_shipped_budgets_hold() {
+    let _alone = alone();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .current_dir(elsewhere.path())
+        .args(["overhead", "--workload", "open_close", "--seconds", "0.1"])
+        .args(["--out", "results", "--format", "json"])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("no JSON: {}", stderr(&output)));
+    let event = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["arm"] == "event")
+        .unwrap();
+    if event["verdict"] == "skipped" {
+        assert!(!required(), "{event}");
+    } else {
+        let shipped = probecost::gate::Gate::here().unwrap().overhead.p95_ratio["open_close"];
+        assert_eq!(event["budget"], shipped, "{event}");
+    }
+    assert!(elsewhere.path().join("results/overhead.json").exists());
+}

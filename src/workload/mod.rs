@@ -69,58 +69,55 @@ pub struct Calls {
     pub connects: u64,
 }
 
-/// The workloads by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Name {
-    /// Open a file, read one byte, close it.
-    OpenClose,
-    /// Open a UDP socket, connect it to a port of this host, close it.
-    UdpConnect,
-    /// Open a file of 4 KiB, read it to its end, close it.
-    FullRead,
-    /// The same with 64 KiB.
-    FullRead64k,
-    /// The same with 1 MiB.
-    FullRead1m,
-    /// Walk a tree of 400 files and stat each.
-    StatWalk,
+/// Declares [`Name`]: a line a workload, with its name in every result and how it is set
+/// up from the file that [`OpenClose`] opens.
+macro_rules! workloads {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal: $set_up:expr;)*) => {
+        /// The workloads by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Name {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in every result.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Sets the workload up. `file` is what [`OpenClose`] opens.
+            ///
+            /// # Errors
+            /// What it works on cannot be made or read.
+            pub fn set_up(self, file: &Path) -> Result<Box<dyn Workload>, Obstacle> {
+                type SetUp = fn(&Path) -> Result<Box<dyn Workload>, Obstacle>;
+                let set_up: SetUp = match self {
+                    $(Self::$variant => $set_up,)*
+                };
+                set_up(file)
+            }
+        }
+    };
 }
 
-impl Name {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::OpenClose,
-        Self::UdpConnect,
-        Self::FullRead,
-        Self::FullRead64k,
-        Self::FullRead1m,
-        Self::StatWalk,
-    ];
-
-    /// The name in every result.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenClose => "open_close",
-            Self::UdpConnect => "udp_connect",
-            Self::FullRead => "full_read",
-            Self::FullRead64k => "full_read_64k",
-            Self::FullRead1m => "full_read_1m",
-            Self::StatWalk => "stat_walk",
-        }
-    }
-
-    /// Sets the workload up. `file` is what [`OpenClose`] opens.
-    pub fn set_up(self, file: &Path) -> Result<Box<dyn Workload>, Obstacle> {
-        Ok(match self {
-            Self::OpenClose => Box::new(OpenClose::new(file)?),
-            Self::UdpConnect => Box::new(UdpConnect::new()?),
-            Self::FullRead => Box::new(FullRead::new(4 << 10)?),
-            Self::FullRead64k => Box::new(FullRead::new(64 << 10)?),
-            Self::FullRead1m => Box::new(FullRead::new(1 << 20)?),
-            Self::StatWalk => Box::new(StatWalk::new()?),
-        })
-    }
+workloads! {
+    /// Open a file, read one byte, close it.
+    OpenClose = "open_close": |file| Ok(Box::new(OpenClose::new(file)?));
+    /// Open a UDP socket, connect it to a port of this host, close it.
+    UdpConnect = "udp_connect": |_| Ok(Box::new(UdpConnect::new()?));
+    /// Open a file of 4 KiB, read it to its end, close it.
+    FullRead = "full_read": |_| Ok(Box::new(FullRead::new(4 << 10)?));
+    /// The same with 64 KiB.
+    FullRead64k = "full_read_64k": |_| Ok(Box::new(FullRead::new(64 << 10)?));
+    /// The same with 1 MiB.
+    FullRead1m = "full_read_1m": |_| Ok(Box::new(FullRead::new(1 << 20)?));
+    /// Walk a tree of 400 files and stat each.
+    StatWalk = "stat_walk": |_| Ok(Box::new(StatWalk::new()?));
 }
 
 impl std::fmt::Display for Name {
@@ -134,10 +131,12 @@ impl std::str::FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|name| name.as_str() == text)
             .ok_or_else(|| {
-                let names = Self::ALL.map(Self::as_str).join(", ");
+                let names: Vec<&str> = Self::ALL.iter().map(|name| name.as_str()).collect();
+                let names = names.join(", ");
                 format!("no workload is called so; there are {names}")
             })
     }
@@ -162,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_workload_does_what_it_says() {
-        for name in Name::ALL {
+        for &name in Name::ALL {
             let mut workload = name.set_up(&default_file()).unwrap();
             workload.check().unwrap();
         }
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for name in Name::ALL {
+        for &name in Name::ALL {
             assert_eq!(name.as_str().parse(), Ok(name));
         }
         let error = "open_clsoe".parse::<Name>().unwrap_err();
