@@ -8,8 +8,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use probecost::experiment::Failure;
 use probecost::experiment::overhead::{OverheadArgs, run, run_task};
-use probecost::report;
+use probecost::report::{self, Format};
 use probecost::schema::Exit;
 
 #[derive(Parser)]
@@ -17,26 +18,27 @@ use probecost::schema::Exit;
 struct Arguments {
     #[command(flatten)]
     overhead: OverheadArgs,
+    /// What to print
+    #[arg(long, default_value = "table")]
+    format: Format,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse().overhead;
-    let done = match &arguments.worker {
-        Some(task) => run_task(task).map(|()| false),
-        None => run(&arguments, None).map_err(Into::into).map(|measured| {
-            measured.is_some_and(|measured| {
-                report::overhead::print(&measured, arguments.format);
-                measured.broken()
-            })
-        }),
-    };
-    let exit = match done {
-        Ok(broken) if !broken => Exit::Passed,
-        Ok(_) => Exit::Broken,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            Exit::Broken
-        }
-    };
+    let exit = measure(&Arguments::parse()).unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        Exit::Broken
+    });
     exit.into()
+}
+
+fn measure(arguments: &Arguments) -> Result<Exit, Failure> {
+    if let Some(task) = &arguments.overhead.worker {
+        run_task(task)?;
+    } else if let Some(measured) = run(&arguments.overhead, None)? {
+        arguments.format.print(&measured, report::overhead::render);
+        if measured.broken() {
+            return Ok(Exit::Broken);
+        }
+    }
+    Ok(Exit::Passed)
 }

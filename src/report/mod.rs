@@ -1,8 +1,11 @@
 //! Tables and pictures, rendered from [`crate::schema`] alone.
 
 pub mod coverage;
+mod format;
 pub mod load;
 pub mod overhead;
 pub mod seccomp;
 pub mod soak;
 pub mod soak_picture;
+
+pub use format::Format;

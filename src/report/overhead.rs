@@ -1,23 +1,12 @@
 //! A report as a person reads it.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::experiment::overhead::OverheadFormat;
 use crate::schema::overhead::{HookReport, OverheadReport, OverheadRow};
 use crate::schema::{Arm, Outcome};
 use crate::stats::Interval;
-
-/// Prints it. A reader that has seen enough (`| head`) is no error.
-pub fn print(report: &OverheadReport, format: OverheadFormat) {
-    let text = match format {
-        OverheadFormat::Table => render(report),
-        OverheadFormat::Json => serde_json::to_string(report).expect("documents are plain data"),
-    };
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
 
 /// The whole report as text.
 pub fn render(report: &OverheadReport) -> String {

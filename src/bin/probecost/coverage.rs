@@ -12,7 +12,7 @@ use probecost::stream::Bounds;
 use probecost::stream::coverage::{OWN_COUNTS, coverage, make_known_calls};
 
 use crate::command::BoundsArgs;
-use crate::format::Format;
+use probecost::report::Format;
 
 /// The share of calls below which a command is not covered.
 const LEAST_SHARE: f64 = 0.95;

@@ -15,7 +15,7 @@ use probecost::report;
 use probecost::results::Results;
 use probecost::schema::Exit;
 
-use crate::format::Format;
+use probecost::report::Format;
 
 /// How long each step of a ladder is held where nothing else is said.
 const STEP_SECONDS: f64 = 3.0;

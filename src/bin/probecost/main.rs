@@ -2,7 +2,6 @@
 
 mod command;
 mod coverage;
-mod format;
 mod host;
 mod load;
 mod overhead;
@@ -15,7 +14,6 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use probecost::experiment::overhead::OverheadArgs;
 use probecost::experiment::soak::SoakArgs;
 use probecost::schema::Exit;
 
@@ -37,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// What the calls of a program cost under our agent
-    Overhead(OverheadArgs),
+    Overhead(overhead::OverheadCommand),
     /// Hold a load of events for long: what is lost, and what grows
     Soak(SoakArgs),
     /// How much of what a command calls is seen, beside strace

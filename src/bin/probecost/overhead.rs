@@ -2,15 +2,27 @@
 
 use std::error::Error;
 
+use clap::Args;
 use probecost::experiment::overhead::{self, OverheadArgs, run_task};
-use probecost::report;
+use probecost::report::{self, Format};
 use probecost::schema::Exit;
+
+/// `probecost overhead`
+#[derive(Args)]
+pub struct OverheadCommand {
+    #[command(flatten)]
+    overhead: OverheadArgs,
+    /// What to print
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
 
 /// Measures, prints and judges.
 ///
 /// # Errors
 /// Nothing could be measured.
-pub fn run(args: &OverheadArgs) -> Result<Exit, Box<dyn Error>> {
+pub fn run(command: &OverheadCommand) -> Result<Exit, Box<dyn Error>> {
+    let args = &command.overhead;
     if let Some(task) = &args.worker {
         run_task(task)?;
         return Ok(Exit::Passed);
@@ -18,6 +30,6 @@ pub fn run(args: &OverheadArgs) -> Result<Exit, Box<dyn Error>> {
     let Some(measured) = overhead::run(args, Some("overhead"))? else {
         return Ok(Exit::Passed);
     };
-    report::overhead::print(&measured, args.format);
+    command.format.print(&measured, report::overhead::render);
     Ok(Exit::of(measured.rows.iter().map(|row| row.verdict)))
 }

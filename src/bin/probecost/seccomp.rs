@@ -10,7 +10,7 @@ use probecost::schema::{self, Exit};
 use probecost::stream::seccomp::{self, Profile};
 
 use crate::command::BoundsArgs;
-use crate::format::Format;
+use probecost::report::Format;
 
 /// `probecost seccomp`
 #[derive(Args)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Request;
 use crate::agent::{self, Rung, Wakeup};
@@ -28,9 +28,6 @@ pub struct OverheadArgs {
     /// How long to measure each workload
     #[arg(long, default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     seconds: Duration,
-    /// What to print
-    #[arg(long, default_value = "table")]
-    pub format: OverheadFormat,
     /// Where to leave overhead.json
     #[arg(long, default_value = DIRECTORY)]
     pub out: PathBuf,
@@ -78,15 +75,6 @@ pub struct OverheadArgs {
     /// Given to the processes of a measurement
     #[arg(long, hide = true)]
     pub worker: Option<String>,
-}
-
-/// What is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OverheadFormat {
-    /// For people.
-    Table,
-    /// `overhead.json`, on one line.
-    Json,
 }
 
 impl OverheadArgs {

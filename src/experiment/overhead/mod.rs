@@ -8,7 +8,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub use args::{OverheadArgs, OverheadFormat};
+pub use args::OverheadArgs;
 pub use judging::Budget;
 use process::Processes;
 pub use process::run_task;
