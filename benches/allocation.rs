@@ -3,23 +3,7 @@
 //!
 //! The allocator counts, so this target stands apart from those that time events.
 
-#[path = "support/blocks.rs"]
-mod blocks;
-#[path = "support/crew.rs"]
-mod crew;
-#[path = "support/figures.rs"]
-mod figures;
-#[path = "support/heap.rs"]
-mod heap;
-#[path = "support/required.rs"]
-mod required;
-#[path = "support/scenario.rs"]
-mod scenario;
-#[path = "support/turns.rs"]
-mod turns;
-
 use std::hint::black_box;
-use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
 use probecost::agent::record::Record;
@@ -27,11 +11,12 @@ use probecost::pipeline::{
     Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Hashing, Json, Pattern, Pipeline,
     Policy, Pool, Processes, Registry, Sample, Writer,
 };
-
-use blocks::Blocks;
-use figures::Figures;
-use heap::Cost;
-use turns::Turns;
+use probecost_bench::arguments::all_asked_for;
+use probecost_bench::blocks::{BLOCK, Blocks};
+use probecost_bench::figures::Figures;
+use probecost_bench::heap::{self, Cost};
+use probecost_bench::turns::Turns;
+use probecost_bench::{fail, scenario, threads};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
@@ -39,21 +24,16 @@ static HEAP: heap::Counting = heap::Counting;
 const SIZES: [usize; 5] = [10, 50, 100, 500, 1000];
 
 fn main() {
-    let mut criterion = turns::criterion(
-        Criterion::default()
-            .warm_up_time(Duration::from_millis(200))
-            .measurement_time(Duration::from_millis(500))
-            .sample_size(20)
-            .nresamples(20_000)
-            .without_plots(),
-    );
+    let mut criterion = probecost_bench::criterion();
     registries(&mut criterion);
     criterion.final_summary();
-    if figures::all_asked_for() {
-        let mut figures = Figures::new();
+    if all_asked_for() {
+        let mut figures = Figures::default();
         steps(&mut figures);
         growth(&mut figures);
-        figures.write("allocation");
+        if let Err(obstacle) = figures.write("allocation") {
+            fail(&obstacle);
+        }
     }
 }
 
@@ -284,12 +264,12 @@ fn registries(criterion: &mut Criterion<Turns>) {
     for tasks in [5, 10, 25, 50] {
         let registry = Registry::new(scenario::policy(scenario::RULES));
         let rule = Pattern::Path((*b"/opt/service-0/etc/service.conf").into());
-        let mut blocks = Blocks::plain(Duration::from_millis(5));
+        let mut blocks = Blocks::plain(BLOCK);
         group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
             b.iter_custom(|times| {
                 blocks.block(times, |(), times| {
                     let access = std::sync::atomic::AtomicU64::new(0);
-                    crew::together(tasks, times, || {
+                    threads::together(tasks, times, || {
                         let access = access.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                         if access % 100 == 99 {
                             registry.register([rule.clone()]);

@@ -1,9 +1,8 @@
 //! Read a file to its end, three sizes: without an agent, hooked, and audited.
 
-mod arms;
-
 use criterion::Throughput;
 use probecost::workload::Name;
+use probecost_bench::arms;
 
 fn main() {
     arms::bench(&[

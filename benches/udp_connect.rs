@@ -1,9 +1,8 @@
 //! Connect a UDP socket over loopback: without an agent, hooked, and audited.
 
-mod arms;
-
 use criterion::Throughput;
 use probecost::workload::Name;
+use probecost_bench::arms;
 
 fn main() {
     arms::bench(&[(Name::UdpConnect, Some(Throughput::Elements(1)))]);

@@ -20,6 +20,7 @@ pub mod seccomp;
 pub mod soak;
 mod status;
 mod system_load;
+pub mod turns;
 mod verdict;
 
 pub use arm::Arm;

@@ -1,7 +1,6 @@
 //! A load held for long: what is lost, what grows, and what the agent takes
 //! meanwhile.
 
-mod age;
 mod args;
 mod judging;
 mod sample;
@@ -17,12 +16,11 @@ use crate::agent::{Agent, Options};
 use crate::file;
 use crate::gate::{AgentBudgets, Gate};
 use crate::host::{self, Obstacle, Watch};
-use crate::instrument::RecordLoad;
+use crate::instrument::{Aged, Ages, RecordLoad};
 use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
 use crate::schema::Host;
 use crate::schema::soak::{SCHEMA, SoakReport, SoakSettings, SoakTotals};
 
-use age::{Aged, Ages};
 pub use args::SoakArgs;
 use sample::Sampler;
 

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::age::Ages;
 use crate::agent::Stats;
 use crate::experiment::usage::{context_switches, descriptors, footprint_of_this_process};
 use crate::host::Obstacle;
-use crate::instrument::RecordLoad;
+use crate::instrument::{Ages, RecordLoad};
 use crate::schema::soak::SoakSample;
 
 const BLANK: SoakSample = SoakSample {
@@ -44,7 +43,7 @@ impl Sampler {
         // Written once, so that filling it later is no growth of the process.
         let mut samples = vec![BLANK; room + 1];
         samples.clear();
-        ages.take();
+        ages.take([0.5, 0.99]);
         let last = Totals::read(load)?;
         Ok(Self {
             begin: last.at,
@@ -64,7 +63,7 @@ impl Sampler {
         let seconds = (now.at - self.last.at).as_secs_f64();
         let counts = now.stats.open - self.last.stats.open;
         let footprint = footprint_of_this_process().map_err(unread)?;
-        let [p50, p99] = ages.take();
+        let [p50, p99] = ages.take([0.5, 0.99]);
         self.samples.push(SoakSample {
             at_s: (now.at - self.begin).as_secs_f64(),
             rate: counts.seen as f64 / seconds,

@@ -1,16 +1,17 @@
 //! Blocks of operations that time themselves, under a hook or under none.
 
-#![allow(dead_code, reason = "each target takes what it needs")]
-
 use std::time::Duration;
 
 use probecost::agent::Agent;
 use probecost::host::Obstacle;
 use probecost::instrument::RecordLoad;
-use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::required::fail;
-use super::turns::{self, Ns, Turn};
+use crate::fail::fail;
+use crate::turns::{self, Ns, Turn};
+
+/// The shortest block of a turn, unless a target says otherwise: settling and attaching
+/// take as long.
+pub const BLOCK: Duration = Duration::from_millis(5);
 
 /// What every process on the machine pays for while it is in place.
 pub trait Hook {
@@ -111,7 +112,6 @@ impl<H: Hook> Blocks<H> {
         if !turns::are_taken() {
             return Ok(turn.took(time(&mut self.hook, times)));
         }
-        settle();
         self.hook.attach()?;
         let mut made = self.enough.max(times);
         let took = loop {
@@ -125,12 +125,4 @@ impl<H: Hook> Blocks<H> {
         self.hook.detach()?;
         Ok(turn.took(took).scaled(times as f64 / made as f64))
     }
-}
-
-/// Waits until the kernel has done what it put off in the blocks before: it frees files
-/// and sockets some milliseconds late, which would otherwise be paid in somebody else's
-/// block.
-fn settle() {
-    // A kernel without it frees as it likes, and blocks are noisier.
-    let _ = membarrier(MembarrierCommand::Global);
 }

@@ -11,11 +11,6 @@ fn main() {
 }
 
 #[cfg(feature = "valgrind")]
-#[path = "support/scenario.rs"]
-mod scenario;
-
-#[cfg(feature = "valgrind")]
-#[path = "support/counted.rs"]
 mod counted;
 
 #[cfg(feature = "valgrind")]

@@ -1,26 +1,18 @@
 //! From a real ring to a sink: rates, ages, and where losses begin.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Criterion, Throughput};
-use hdrhistogram::Histogram;
-use probecost::agent::record::Record;
 use probecost::agent::{self, Agent, Options, Sink, Wakeup, pin_this_thread};
 use probecost::host::{Obstacle, allowed_cpus};
-use probecost::instrument::RecordLoad;
+use probecost::instrument::{Aged, Ages, RecordLoad};
 use probecost::pipeline::{Binary, Cgroups, Encode, Json, Pattern, Pipeline, Registry, Writer};
-use rustix::time::{ClockId, clock_gettime};
+use probecost_bench::arguments::{all_asked_for, may_ask_for};
+use probecost_bench::blocks::Blocks;
+use probecost_bench::figures::Figures;
+use probecost_bench::turns::Turns;
+use probecost_bench::{fail, scenario};
 
-use crate::blocks::Blocks;
-use crate::figures::{self, Figures};
-use crate::required::fail;
-use crate::scenario;
-use crate::turns::{self, Turns};
-
-/// Of so many records the age of one is taken: a look at the clock costs as much
-/// as the rest of the event.
-const AGE_SAMPLE: u64 = 64;
 /// The shortest block of a turn: the consumer ends it up to a millisecond late.
 const BLOCK: Duration = Duration::from_millis(40);
 /// What a record of 64 bytes takes up in the ring.
@@ -43,11 +35,11 @@ fn try_bench(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
         cpus: allowed_cpus(),
     };
     ring.rates(criterion)?;
-    if figures::all_asked_for() {
-        let mut figures = Figures::new();
+    if all_asked_for() {
+        let mut figures = Figures::default();
         ring.ladder(&mut figures)?;
         ring.ages(&mut figures)?;
-        figures.write("event_processing");
+        figures.write("event_processing")?;
     }
     Ok(())
 }
@@ -121,7 +113,7 @@ impl Ring {
         options: &Options,
         per_call: u32,
     ) -> Result<(), Obstacle> {
-        if !turns::may_ask_for(id) {
+        if !may_ask_for(id) {
             return Ok(());
         }
         let name = id.rsplit('/').next().unwrap_or(id);
@@ -200,12 +192,12 @@ impl Ring {
                 println!(
                     "{name:<10} {:>16} {:>8.0} {:>8.0}",
                     drain_every.as_millis(),
-                    step.age_us(0.5),
-                    step.age_us(0.99)
+                    step.age_us[0],
+                    step.age_us[1]
                 );
-                for (quantile, q) in [("p50", 0.5), ("p99", 0.99)] {
+                for (quantile, age_us) in ["p50", "p99"].iter().zip(step.age_us) {
                     let id = format!("ring_age/{name}/{}ms/{quantile}", drain_every.as_millis());
-                    figures.count(id, "us", step.age_us(q));
+                    figures.count(id, "us", age_us);
                 }
             }
         }
@@ -221,15 +213,8 @@ impl Ring {
         rate: f64,
         duration: Duration,
     ) -> Result<Step, Obstacle> {
-        let ages = Arc::new(Mutex::new(
-            Histogram::new_with_max(60_000_000_000, 3).expect("a minute"),
-        ));
-        let sink = Aged {
-            pipeline: sink,
-            ages: Arc::clone(&ages),
-            seen: 0,
-        };
-        let mut load = self.load(options, sink)?;
+        let ages = Ages::default();
+        let mut load = self.load(options, Aged::new(sink, &ages))?;
         load.set_per_call(per_call)?;
         let calls_per_ns = rate * 1e-3 / f64::from(per_call);
         let start = Instant::now();
@@ -250,7 +235,6 @@ impl Ring {
         };
         let stats = load.drain()?;
         drop(load);
-        let ages = ages.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let events = calls * u64::from(per_call);
         Ok(Step {
             per_call,
@@ -259,7 +243,7 @@ impl Ring {
             events,
             lost: stats.open.failed,
             miscounted: events.abs_diff(stats.received + stats.open.failed),
-            ages,
+            age_us: ages.take([0.5, 0.99]).map(|ns| ns / 1000.0),
         })
     }
 }
@@ -276,7 +260,7 @@ fn pipeline<E: Encode>(encode: E) -> Pipeline<Writer<E, std::io::Sink>> {
     let registry = Registry::new(scenario::policy(scenario::RULES));
     registry.register([Pattern::Below((*b"/load").into())]);
     let output = Writer::new(encode, std::io::sink(), 1 << 16);
-    Pipeline::new(registry, Cgroups::new(None), turns::hashing(), output)
+    Pipeline::new(registry, Cgroups::new(None), scenario::hashing(), output)
 }
 
 /// Nanoseconds per event, as fast as they come without a loss: whoever makes them
@@ -315,35 +299,6 @@ fn sustained(
     Ok(())
 }
 
-/// A pipeline that also notes how old some of its records are.
-struct Aged<S> {
-    pipeline: S,
-    ages: Arc<Mutex<Histogram<u64>>>,
-    seen: u64,
-}
-
-impl<S: Sink> Sink for Aged<S> {
-    fn take(&mut self, record: &[u8]) {
-        self.pipeline.take(record);
-        self.seen += 1;
-        if self.seen.is_multiple_of(AGE_SAMPLE)
-            && let Ok(record) = Record::decode(record)
-        {
-            let now = clock_gettime(ClockId::Monotonic);
-            let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-            let age = now.saturating_sub(record.time_ns());
-            self.ages
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .saturating_record(age);
-        }
-    }
-
-    fn flush(&mut self) {
-        self.pipeline.flush();
-    }
-}
-
 struct Step {
     per_call: u32,
     rate: f64,
@@ -352,7 +307,8 @@ struct Step {
     lost: u64,
     /// By how many the events received and those counted as lost miss those made.
     miscounted: u64,
-    ages: Histogram<u64>,
+    /// The median age of an event when it is read, and the 99th percentile.
+    age_us: [f64; 2],
 }
 
 impl Step {
@@ -363,10 +319,6 @@ impl Step {
     /// In millions of events a second.
     fn made(&self) -> f64 {
         self.events as f64 / self.elapsed.as_nanos() as f64 * 1e3
-    }
-
-    fn age_us(&self, quantile: f64) -> f64 {
-        self.ages.value_at_quantile(quantile) as f64 / 1000.0
     }
 }
 
@@ -388,8 +340,8 @@ impl std::fmt::Display for Step {
             self.events,
             self.lost,
             self.lost_percent(),
-            self.age_us(0.5),
-            self.age_us(0.99),
+            self.age_us[0],
+            self.age_us[1],
         )
     }
 }

@@ -1,10 +1,10 @@
 //! The events and rules that all of these benches work on: a machine with a few
 //! busy processes and a policy of a thousand rules.
 
-#![allow(dead_code, reason = "each target takes what it needs")]
-
-use probecost::agent::record::Record;
+use probecost::agent::record::{FileId, Record};
 use probecost::pipeline::{Batch, Cgroups, Hashing, Pattern, Policy, Processes, Sample};
+
+use crate::turns;
 
 /// How many rules the policy holds unless a bench says otherwise.
 pub const RULES: usize = 1000;
@@ -24,6 +24,16 @@ const DIRECTORIES: [&str; 8] = [
     "/srv/app/releases/current",
 ];
 
+/// The hash of what is measured: seeded anew in each run, but where turns are taken the
+/// same on both sides, for tables of other seeds have other collisions.
+pub fn hashing() -> Hashing {
+    if turns::are_taken() {
+        Hashing::fixed()
+    } else {
+        Hashing::random()
+    }
+}
+
 /// So many rules: half of them paths, a quarter directories, an eighth files, an
 /// eighth trusted cgroups. Half of the scenario's events match.
 pub fn rules(count: usize) -> impl Iterator<Item = Pattern> {
@@ -33,7 +43,7 @@ pub fn rules(count: usize) -> impl Iterator<Item = Pattern> {
     let others = (0..).map(|i: usize| match i % 8 {
         0..4 => Pattern::Path(bytes(&format!("/opt/service-{i}/etc/service.conf"))),
         4..6 => Pattern::Below(bytes(&format!("/var/lib/service-{i}"))),
-        6 => Pattern::File(probecost::agent::record::FileId::new(i as u64, 1)),
+        6 => Pattern::File(FileId::new(i as u64, 1)),
         _ => Pattern::TrustedCgroup(1_000_000 + i as u64),
     });
     watched.chain(others).take(count)

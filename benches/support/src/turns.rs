@@ -1,14 +1,7 @@
-//! Turns: two builds of a target alive on one CPU, and one block of one at a time.
+//! Turns: one block of this build, and one of another (see [`probecost::schema::turns`]).
 //!
-//! What the machine does to a block of one build it does to the next block of the
-//! other, so that their ratio holds although the machine does not hold still. A driver
-//! asks for it with `PROBECOST_TURNS=<read>,<write>`, two pipes that the executable is
-//! started with. The executable writes `turns 1` and a new line as soon as it has read
-//! its arguments; before each block it writes `r`, and waits for a `g`. A block is over,
-//! and this side quiet, when its next `r` comes, or the end of the file. Where the
-//! driver is gone, the executable ends. Without the variable nobody waits.
-
-#![allow(dead_code, reason = "each target takes what it needs")]
+//! What the machine does to a block of one build it does to the next block of the other,
+//! so that their ratio holds although the machine does not hold still.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,43 +10,21 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use criterion::Criterion;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use probecost::pipeline::Hashing;
+use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::required::{self, fail};
+use crate::fail::fail;
 
-/// The Criterion of every target: these settings, changed by the arguments, and blocks
-/// by turns.
-pub fn criterion(settings: Criterion) -> Criterion<Turns> {
-    // Starts the executable once more, perhaps, so the driver is met afterwards.
-    required::take_from_arguments();
+/// Greets the driver, where there is one.
+pub fn meet_driver() {
     LazyLock::force(&DRIVER);
-    settings.with_measurement(Turns).configure_from_args()
 }
 
 /// Whether a driver deals out turns.
 pub fn are_taken() -> bool {
     DRIVER.is_some()
-}
-
-/// Whether a benchmark whose id starts like this may be asked for. A driver asks for
-/// one at a time (`--exact`), and what only others need would be in its way.
-pub fn may_ask_for(start: &str) -> bool {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let exact = are_taken() && arguments.iter().any(|argument| argument == "--exact");
-    !exact || arguments.iter().any(|argument| argument.starts_with(start))
-}
-
-/// The hash of what is measured: seeded anew in each run, but where turns are taken the
-/// same on both sides, for tables of other seeds have other collisions.
-pub fn hashing() -> Hashing {
-    if are_taken() {
-        Hashing::fixed()
-    } else {
-        Hashing::random()
-    }
 }
 
 /// A block's time in nanoseconds. Only a [`Turn`] gives one: no block without a turn.
@@ -137,8 +108,6 @@ impl Measurement for Turns {
     }
 }
 
-const VARIABLE: &str = "PROBECOST_TURNS";
-
 static DRIVER: LazyLock<Option<Driver>> = LazyLock::new(|| {
     let pipes = std::env::var(VARIABLE).ok()?;
     let met = Driver::meet(&pipes);
@@ -163,21 +132,31 @@ impl Driver {
             say: inherited(say)?,
             held: AtomicBool::new(false),
         };
-        (&driver.say).write_all(b"turns 1\n")?;
+        (&driver.say).write_all(GREETING)?;
         Ok(driver)
     }
 
+    /// Waits for this side's turn, and for a kernel that has nothing left to do from
+    /// the other's.
     fn wait(&self) {
         let mut word = [0];
         let heard = (&self.say)
-            .write_all(b"r")
+            .write_all(&[READY])
             .and_then(|()| (&self.hear).read_exact(&mut word));
         match heard {
-            Ok(()) if word == *b"g" => {}
+            Ok(()) if word == [GO] => settle(),
             Ok(()) => fail(&format!("{VARIABLE}: {word:?} is no word for a turn")),
             Err(error) => fail(&format!("{VARIABLE}: the driver is gone: {error}")),
         }
     }
+}
+
+/// Waits until the kernel has done what it put off in the blocks before: it frees files
+/// and sockets some milliseconds late, which would otherwise be paid in somebody else's
+/// block.
+fn settle() {
+    // A kernel without it frees as it likes, and blocks are noisier.
+    let _ = membarrier(MembarrierCommand::Global);
 }
 
 /// A pipe that this process was started with. Processes that it starts do not get it.

@@ -8,8 +8,7 @@ use probecost::pipeline::{
     Aggregate, Batch, Binary, Cgroups, Encode, Event, Hashing, Json, Pipeline, Policy, Processes,
     Registry, Writer,
 };
-
-use crate::scenario;
+use probecost_bench::scenario;
 
 type Whole = Pipeline<Writer<Json, std::io::Sink>>;
 

@@ -2,39 +2,47 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::agent::Sink;
 use crate::agent::record::Record;
-use crate::experiment::Latency;
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
 /// as the rest of the event.
 const ONE_OF: u64 = 64;
 
-/// The ages since they were last taken, in nanoseconds.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ages(Arc<Mutex<Latency>>);
+/// The ages since they were last taken.
+#[derive(Debug, Clone)]
+pub struct Ages(Arc<Mutex<Histogram<u64>>>);
 
 impl Ages {
-    /// The median and the 99th percentile, in nanoseconds; begins anew.
-    pub(super) fn take(&self) -> [f64; 2] {
+    /// These quantiles, in nanoseconds; begins anew.
+    pub fn take<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
         let mut ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quantiles = [0.5, 0.99].map(|q| ages.quantile(q));
+        let taken = quantiles.map(|q| ages.value_at_quantile(q) as f64);
         ages.clear();
-        quantiles
+        taken
+    }
+}
+
+impl Default for Ages {
+    fn default() -> Self {
+        let minute = Histogram::new_with_bounds(1, 60_000_000_000, 3);
+        Self(Arc::new(Mutex::new(minute.expect("valid bounds"))))
     }
 }
 
 /// A sink that also notes how old some of its records are.
-pub(super) struct Aged<S> {
+pub struct Aged<S> {
     sink: S,
     ages: Ages,
     taken: u64,
 }
 
 impl<S: Sink> Aged<S> {
-    pub(super) fn new(sink: S, ages: &Ages) -> Self {
+    /// Around `sink`.
+    pub fn new(sink: S, ages: &Ages) -> Self {
         Self {
             sink,
             ages: ages.clone(),
@@ -54,7 +62,7 @@ impl<S: Sink> Sink for Aged<S> {
             let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
             let age = now.saturating_sub(record.time_ns());
             let mut ages = self.ages.0.lock().unwrap_or_else(PoisonError::into_inner);
-            ages.record(age as f64);
+            ages.saturating_record(age);
         }
     }
 

@@ -4,18 +4,7 @@
 //! the whole from a real ring: how many events a second, how old they are when
 //! they are read, and from which rate on some are lost.
 
-#[path = "support/blocks.rs"]
-mod blocks;
-#[path = "support/figures.rs"]
-mod figures;
-#[path = "support/required.rs"]
-mod required;
-#[path = "support/ring.rs"]
 mod ring;
-#[path = "support/scenario.rs"]
-mod scenario;
-#[path = "support/turns.rs"]
-mod turns;
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
@@ -28,26 +17,20 @@ use probecost::pipeline::{
     Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Json, Output, Pipeline, Pool,
     Processes, Registry, Workers, Writer,
 };
-
-use blocks::Blocks;
-use turns::Turns;
+use probecost_bench::arguments::may_ask_for;
+use probecost_bench::blocks::{BLOCK, Blocks};
+use probecost_bench::scenario;
+use probecost_bench::turns::Turns;
 
 const MOST_ROWS: usize = 65_536;
 
 fn main() {
-    let mut criterion = turns::criterion(
-        Criterion::default()
-            .warm_up_time(Duration::from_millis(300))
-            .measurement_time(Duration::from_millis(800))
-            .sample_size(40)
-            .nresamples(20_000)
-            .without_plots(),
-    );
+    let mut criterion = probecost_bench::criterion();
     steps(&mut criterion);
     whole(&mut criterion);
     before_and_after(&mut criterion);
     workers(&mut criterion);
-    if turns::may_ask_for("ring") {
+    if may_ask_for("ring") {
         ring::bench(&mut criterion);
     }
     criterion.final_summary();
@@ -71,7 +54,7 @@ fn decoded(batch: &Batch) -> Vec<Record<'_>> {
 
 /// A table that knows every row of the scenario.
 fn full_aggregate(records: &[Record]) -> Aggregate {
-    let mut aggregate = Aggregate::new(MOST_ROWS, turns::hashing());
+    let mut aggregate = Aggregate::new(MOST_ROWS, scenario::hashing());
     records.iter().for_each(|record| aggregate.add(record));
     aggregate
 }
@@ -172,7 +155,7 @@ fn whole(criterion: &mut Criterion<Turns>) {
 fn pipeline<W: std::io::Write>(to: W) -> Pipeline<Writer<Binary, W>> {
     let registry = Registry::new(scenario::policy(scenario::RULES));
     let output = Writer::new(Binary, to, 1 << 16);
-    Pipeline::new(registry, Cgroups::new(None), turns::hashing(), output)
+    Pipeline::new(registry, Cgroups::new(None), scenario::hashing(), output)
 }
 
 /// Pairs that show what a measure is worth; `encode` is the fourth.
@@ -228,7 +211,7 @@ fn before_and_after(criterion: &mut Criterion<Turns>) {
     let mut group = criterion.benchmark_group("preallocate");
     group.throughput(Throughput::Elements(records.len() as u64));
     for (name, rows) in [("off", 0), ("on", records.len())] {
-        let hashing = turns::hashing();
+        let hashing = scenario::hashing();
         group.bench_function(name, |b| {
             b.iter_batched(
                 || Aggregate::with_capacity(rows, MOST_ROWS, hashing.clone()),
@@ -250,7 +233,7 @@ fn workers(criterion: &mut Criterion<Turns>) {
     let mut group = criterion.benchmark_group("workers");
     group.throughput(Throughput::Elements(1));
     for threads in [1, 2, 5, 10] {
-        let mut blocks = Blocks::plain(Duration::from_millis(5));
+        let mut blocks = Blocks::plain(BLOCK);
         group.bench_function(BenchmarkId::from_parameter(threads), |b| {
             b.iter_custom(|events| {
                 blocks.block(events, |(), events| {

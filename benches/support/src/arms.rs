@@ -1,11 +1,4 @@
-//! What the Criterion targets share: one workload under all its arms.
-
-#[path = "../support/blocks.rs"]
-mod blocks;
-#[path = "../support/required.rs"]
-mod required;
-#[path = "../support/turns.rs"]
-mod turns;
+//! One workload under all its arms.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,27 +8,18 @@ use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
 use probecost::workload::{Calls, Name, Workload, default_file};
 
-use blocks::Blocks;
-use required::fail;
-use turns::{Ns, Turns};
-
-/// The shortest block of a turn: settling and attaching take as long.
-const BLOCK: Duration = Duration::from_millis(5);
+use crate::arguments::may_ask_for;
+use crate::blocks::{BLOCK, Blocks};
+use crate::fail::fail;
+use crate::settings;
+use crate::turns::{Ns, Turns};
 
 /// The body of a target: benches `names`, each under all arms, with what one
 /// operation moves.
-///
-/// `--require-agent` is taken out of the arguments, which are otherwise
-/// Criterion's.
 pub fn bench(names: &[(Name, Option<Throughput>)]) {
-    let mut criterion = turns::criterion(
-        Criterion::default()
-            .warm_up_time(Duration::from_millis(300))
-            .measurement_time(Duration::from_secs(1))
-            .sample_size(50),
-    );
+    let mut criterion = settings::criterion();
     for (name, throughput) in names {
-        if !turns::may_ask_for(&format!("{name}/")) {
+        if !may_ask_for(&format!("{name}/")) {
             continue;
         }
         if let Err(obstacle) = arms(&mut criterion, *name, throughput.clone()) {
@@ -58,7 +42,7 @@ fn arms(
     if let Some(throughput) = throughput {
         group.throughput(throughput);
     }
-    let wanted = |arm: &str| turns::may_ask_for(&format!("{name}/{arm}"));
+    let wanted = |arm: &str| may_ask_for(&format!("{name}/{arm}"));
     let agent = (wanted("hook") || wanted("event")).then(|| start(workload.calls(), &cpus));
     // After the agent, whose consumer would otherwise inherit this CPU.
     if let Some(&cpu) = cpus.first() {

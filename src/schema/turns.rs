@@ -1,0 +1,17 @@
+//! The protocol of turns: two builds of a bench target alive on one CPU, and one block
+//! of one at a time.
+//!
+//! A driver starts the executable with two pipes, named by [`VARIABLE`] as
+//! `<read>,<write>`. The executable writes [`GREETING`] as soon as it has read its
+//! arguments; before each block it writes [`READY`] and waits for [`GO`]. A block is over,
+//! and this side quiet, when its next [`READY`] comes, or the end of the pipe. Where the
+//! driver is gone, the executable ends; without the variable nobody waits.
+
+/// The environment variable that names the pipes.
+pub const VARIABLE: &str = "PROBECOST_TURNS";
+/// The first line of an executable that knows turns.
+pub const GREETING: &[u8] = b"turns 1\n";
+/// The executable is quiet, and ready for its next block.
+pub const READY: u8 = b'r';
+/// The block may begin.
+pub const GO: u8 = b'g';
