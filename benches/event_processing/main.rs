@@ -8,7 +8,7 @@ mod ring;
 
 use std::fs::OpenOptions;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use probecost::agent::Sink;

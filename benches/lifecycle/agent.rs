@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{Bencher, BenchmarkId, Criterion};
 use probecost::agent::{Agent, Options, Rule};
