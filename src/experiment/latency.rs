@@ -21,11 +21,6 @@ impl Latency {
         }
     }
 
-    /// Forgets all operations, and keeps the room for more.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// The `q`-quantile in nanoseconds, `q` in 0..=1; 0 where nothing was counted.
     pub fn quantile(&self, q: f64) -> f64 {
         self.0.value_at_quantile(q) as f64
