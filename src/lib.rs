@@ -5,11 +5,13 @@
 //! * [`load`]: requests at a rate: open loop, latencies from the intended start.
 //! * [`report`]: tables and pictures, rendered from `schema` alone.
 //! * [`experiment`]: how arms are paired: blocks in one process, interleaved; controls.
+//! * [`arm`]: what is switched: nothing, our agent, any command, with its proof.
 //! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
 //! * [`workload`]: what is measured: one file a workload, set-up apart from the operation.
+//! * [`process`]: processes that we start, and that are gone when we are.
 //! * [`gate`]: every number that decides a verdict, and the one rule that does.
 //! * [`file`](mod@file): files that are whole or not there.
 //! * [`results`]: a directory for each run.
@@ -19,6 +21,8 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "agent")]
+pub mod arm;
 #[cfg(feature = "agent")]
 pub mod experiment;
 pub mod file;
@@ -30,6 +34,8 @@ pub mod instrument;
 pub mod load;
 #[cfg(feature = "agent")]
 pub mod pipeline;
+#[cfg(feature = "agent")]
+pub mod process;
 #[cfg(feature = "agent")]
 pub mod report;
 pub mod results;

@@ -142,7 +142,7 @@ const HOOK: usize = 2;
 const EVENT: usize = 3;
 
 /// The places 0..`arms` shuffled, and then in reverse.
-fn mirrored(rng: &mut Rng, arms: usize) -> Vec<usize> {
+pub(super) fn mirrored(rng: &mut Rng, arms: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..arms).collect();
     rng.shuffle(&mut order);
     let mirror: Vec<usize> = order.iter().rev().copied().collect();

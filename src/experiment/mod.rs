@@ -4,6 +4,7 @@ mod assignment;
 mod block;
 mod calibration;
 mod failure;
+pub mod impact;
 mod interleave;
 mod kernel_time;
 mod latency;

@@ -1,6 +1,7 @@
 //! `gate.toml`: every number that decides a verdict, and every budget, in one place.
 
 mod budget;
+mod impact;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 pub use budget::Budget;
+pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
 
 use crate::schema::Severity;
@@ -52,6 +54,8 @@ pub struct Gate {
     pub budgets: BTreeMap<String, Budget>,
     /// Budgets of the overhead instrument.
     pub overhead: Overhead,
+    /// What an agent may cost a real program.
+    pub impact: ImpactLimits,
     /// Budgets of the agent itself.
     pub agent: AgentBudgets,
 }
@@ -274,6 +278,10 @@ impl Gate {
                     .iter()
                     .map(|(workload, ratio)| (format!("overhead.{table}.{workload}"), *ratio)),
             );
+        }
+        positive.extend(self.impact.numbers());
+        if let Some(key) = self.impact.falling() {
+            return Err(format!("impact.{key} must rise: pass <= fail"));
         }
         for (key, value) in positive {
             if !(value.is_finite() && value > 0.0) {

@@ -2,6 +2,7 @@
 
 pub mod coverage;
 mod format;
+pub mod impact;
 pub mod load;
 pub mod overhead;
 pub mod seccomp;

@@ -11,6 +11,7 @@ pub mod coverage;
 mod exit;
 mod figures;
 mod host;
+pub mod impact;
 pub mod load;
 mod outcome;
 pub mod overhead;
@@ -54,5 +55,6 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("figures", schemars::schema_for!(Figures)),
         ("run", schemars::schema_for!(RunRecord)),
         ("verdict", schemars::schema_for!(Verdict)),
+        ("impact", schemars::schema_for!(impact::Impact)),
     ]
 }

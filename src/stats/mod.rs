@@ -3,11 +3,13 @@
 //! Units are the caller's: an interval around nanoseconds is in nanoseconds.
 
 mod change;
+mod fisher;
 mod interval;
 mod line;
 mod order;
 
 pub use change::{Change, Reference, holm};
+pub use fisher::fisher;
 pub use interval::{Interval, median_interval, runs_for_median_interval};
 pub use line::slope;
 pub use order::{mad, median, quantile};

@@ -5,9 +5,12 @@
 
 mod full_read;
 mod getppid;
+mod job;
 mod open_close;
+mod program;
 mod stat_walk;
 mod udp_connect;
+mod zlib;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +21,7 @@ use crate::host::Obstacle;
 
 pub use full_read::FullRead;
 pub use getppid::Getppid;
+pub use job::{Awk, Build, Container, Grep, Job, OwnCommand};
 pub use open_close::OpenClose;
 pub use stat_walk::StatWalk;
 pub use udp_connect::UdpConnect;

@@ -3,6 +3,7 @@
 mod command;
 mod coverage;
 mod host;
+mod impact;
 mod load;
 mod overhead;
 mod repeatability;
@@ -36,6 +37,14 @@ struct Cli {
 enum Command {
     /// What the calls of a program cost under our agent
     Overhead(overhead::OverheadCommand),
+    /// What any agent costs a real program
+    Impact(impact::ImpactArgs),
+    /// Our own agent, for the process that started this one
+    #[command(hide = true)]
+    ServeAgent {
+        /// Its settings
+        settings: String,
+    },
     /// Hold a load of events for long: what is lost, and what grows
     Soak(SoakArgs),
     /// How much of what a command calls is seen, beside strace
@@ -60,6 +69,8 @@ fn main() -> ExitCode {
         Command::Seccomp(args) => seccomp::run(args),
         Command::KnownCalls(args) => coverage::make_known(args),
         Command::Load(args) => load::run(args),
+        Command::Impact(args) => impact::run(args),
+        Command::ServeAgent { settings } => impact::serve_agent(settings),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

@@ -1,0 +1,275 @@
+//! An agent that runs: started, proven, switched, stopped.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStdin, Command};
+use std::time::{Duration, Instant};
+
+use super::proof::{map_memory, resident};
+use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
+use crate::host::Obstacle;
+use crate::process::{Child, Place, interrupted};
+
+/// How long an agent's programs and its use of the CPU must stay as they are.
+const CALM: Duration = Duration::from_millis(60);
+
+/// How long an agent that attaches nothing must be quiet to count as ready.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// The share of a CPU below which an agent is calm.
+const CALM_SHARE: f64 = 0.2;
+
+/// How long an agent may take to answer a signal, a line, or a command.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// An agent whose process runs.
+pub struct Agent {
+    spec: Spec,
+    place: Place,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    baseline: Baseline,
+    evidence: Evidence,
+}
+
+/// What an agent leaves when it has been stopped.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// What it printed.
+    pub printed: String,
+    /// What was unusual about its end, if anything was.
+    pub note: Option<String>,
+}
+
+impl Agent {
+    /// Starts an agent in `place` and waits until it is ready. `program` are the processes
+    /// it may want to know.
+    pub fn start(spec: &Spec, place: Place, program: &[u32]) -> Result<Self, Obstacle> {
+        let baseline = Baseline::now();
+        let words = spec.filled(program);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).envs(&spec.environment);
+        if let Some(directory) = &spec.directory {
+            command.current_dir(directory);
+        }
+        let (child, stdin) = match spec.switch {
+            Some(Switch::Lines { .. }) => {
+                let mut child = place.start_piped(command, &[])?;
+                let stdin = child.stdin();
+                (child, stdin)
+            }
+            _ => (place.start(command, &[])?, None),
+        };
+        let mut agent = Self {
+            spec: spec.clone(),
+            place,
+            child,
+            stdin,
+            baseline,
+            evidence: Evidence::default(),
+        };
+        agent.become_ready(program)?;
+        Ok(agent)
+    }
+
+    fn become_ready(&mut self, program: &[u32]) -> Result<(), Obstacle> {
+        let begin = Instant::now();
+        loop {
+            self.alive()?;
+            let ready = match &self.spec.ready {
+                Ready::Settled => self.settled(program)?,
+                Ready::Line(line) => self.child.output.text().lines().any(|l| line.is_match(l)),
+                Ready::Socket(path) => UnixStream::connect(path).is_ok(),
+            };
+            if ready {
+                return Ok(());
+            }
+            if interrupted() {
+                return Err(Obstacle::new("interrupted", "start it again"));
+            }
+            if begin.elapsed() > self.spec.patience {
+                let seconds = self.spec.patience.as_secs_f64();
+                return Err(self.obstacle(
+                    &format!("is not ready after {seconds} s"),
+                    "say in an --agent-file how one sees that it is ready, or give it longer",
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether what it has attached, and its use of the CPU, stay as they are.
+    fn settled(&mut self, program: &[u32]) -> Result<bool, Obstacle> {
+        let (begin, before, cpu) = (Instant::now(), Baseline::now(), self.cpu());
+        let new = before != self.baseline || self.spec.wants_pids();
+        let window = if new { CALM } else { QUIET };
+        while begin.elapsed() < window {
+            std::thread::sleep(Duration::from_millis(5));
+            self.alive()?;
+            if !new && Baseline::now().ids() != before.ids() {
+                return Ok(false);
+            }
+        }
+        let calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64();
+        if !calm || Baseline::now().ids() != before.ids() {
+            return Ok(false);
+        }
+        if self.spec.wants_pids() && begin.elapsed() < QUIET {
+            // It attaches to processes, which no id shows.
+            return Ok(!self.baseline.evidence(&self.place, program).is_empty());
+        }
+        Ok(true)
+    }
+
+    fn cpu(&self) -> f64 {
+        self.place.cpu_seconds().unwrap_or(0.0)
+    }
+
+    /// Turns it on or off, where it has a switch; without one it is on as long as it runs.
+    pub fn switch(&mut self, on: bool) -> Result<(), Obstacle> {
+        match self.spec.switch.clone() {
+            None => Ok(()),
+            Some(Switch::Lines { on: yes, off: no }) => {
+                self.ask(if on { &yes } else { &no }).map(drop)
+            }
+            Some(Switch::Commands { on: yes, off: no }) => {
+                let commands = if on { yes } else { no };
+                commands.iter().try_for_each(|words| self.command(words))
+            }
+        }
+    }
+
+    /// Sends a line and gives the line that answers it.
+    pub fn ask(&mut self, line: &str) -> Result<String, Obstacle> {
+        let before = self.child.output.lines();
+        let sent = match &mut self.stdin {
+            Some(stdin) => writeln!(stdin, "{line}").is_ok(),
+            None => false,
+        };
+        let begin = Instant::now();
+        while sent && begin.elapsed() < ANSWER {
+            if self.child.output.lines() > before {
+                return Ok(self.child.output.last_line().unwrap_or_default());
+            }
+            self.alive()?;
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Err(self.obstacle(
+            &format!("does not answer {line:?}"),
+            "start it by hand and see",
+        ))
+    }
+
+    /// Runs one of its commands to its end.
+    fn command(&self, words: &[String]) -> Result<(), Obstacle> {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).envs(&self.spec.environment);
+        let mut child = self.place.start(command, &[])?;
+        match child.wait(self.spec.patience) {
+            Some(status) if status.success() => Ok(()),
+            status => {
+                child.output.settle(Duration::from_millis(50));
+                let how = status.map_or("does not end".into(), |status| status.to_string());
+                let said = child.output.last_line().unwrap_or_default();
+                Err(self.obstacle(
+                    &format!(
+                        "cannot be switched: {} gives {how} ({said})",
+                        words.join(" ")
+                    ),
+                    "run that command by hand",
+                ))
+            }
+        }
+    }
+
+    /// Looks again at what it has attached since it started.
+    pub fn prove(&mut self, program: &[u32]) -> &Evidence {
+        self.evidence = self.baseline.evidence(&self.place, program);
+        &self.evidence
+    }
+
+    /// What it was seen to have when last looked at.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Fails where its process has ended.
+    pub fn alive(&mut self) -> Result<(), Obstacle> {
+        let Some(status) = self.child.status() else {
+            return Ok(());
+        };
+        self.child.output.settle(Duration::from_millis(50));
+        Err(self.obstacle(
+            &format!("ended by itself ({status})"),
+            "run its command by hand; it may need root, tracefs, or another option",
+        ))
+    }
+
+    /// What it takes now.
+    pub fn taken(&self) -> Taken {
+        let pids = self.pids();
+        Taken {
+            memory: resident(&pids) + map_memory(&pids),
+            cpu: self.place.cpu_seconds(),
+        }
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let pids = self.place.pids();
+        if pids.is_empty() {
+            vec![self.child.pid()]
+        } else {
+            pids
+        }
+    }
+
+    /// Whether it is our own, which answers questions.
+    pub fn is_ours(&self) -> bool {
+        self.spec.is_ours()
+    }
+
+    /// Ends it, and waits until what it attached is gone. Fails where that stays.
+    pub fn stop(mut self) -> Result<Ended, Obstacle> {
+        if let Some(words) = self.spec.stop.clone() {
+            self.command(&words)?;
+            self.child.wait(ANSWER);
+        }
+        // One that reads lines ends where they do.
+        self.stdin = None;
+        let mut note = None;
+        if self.child.status().is_none() {
+            let took = self.child.stop(&self.spec.signals, ANSWER);
+            if self.spec.signals.first() != Some(&took) {
+                note = Some(format!("it took {took} to end it"));
+            }
+        }
+        self.place.kill();
+        let begin = Instant::now();
+        let mut left = self.evidence.left();
+        while !left.is_empty() && begin.elapsed() < ANSWER {
+            std::thread::sleep(Duration::from_millis(2));
+            left = self.evidence.left();
+        }
+        if !left.is_empty() {
+            let (programs, links) = (left.programs.len(), left.links.len());
+            return Err(self.obstacle(
+                &format!("left {programs} eBPF programs and {links} links behind when it ended"),
+                "see `bpftool prog` and remove what it pinned below /sys/fs/bpf",
+            ));
+        }
+        self.child.output.settle(Duration::from_millis(50));
+        Ok(Ended {
+            printed: self.child.output.text(),
+            note,
+        })
+    }
+
+    /// What went wrong, with the last it said.
+    fn obstacle(&self, what: &str, remedy: &str) -> Obstacle {
+        let said = match self.child.output.last_line() {
+            Some(line) => format!(", and its last words were: {line}"),
+            None => String::new(),
+        };
+        Obstacle::new(format!("the agent {} {what}{said}", self.spec.name), remedy)
+    }
+}

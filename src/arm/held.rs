@@ -1,0 +1,119 @@
+//! An arm that is on, from the switch to its end.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use super::{Agent, Answer, Arm, Evidence, Probe, Taken};
+use crate::host::Obstacle;
+use crate::process::Ward;
+use crate::schema::impact::Proof;
+
+/// An arm that is on.
+pub enum Held {
+    /// Nothing is attached.
+    Off,
+    /// The kernel counts until this is dropped.
+    Stats(OwnedFd),
+    /// An agent runs.
+    Agent(Box<Agent>),
+}
+
+/// What was seen of an arm while it was on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// What the proof rests on.
+    pub proof: Proof,
+    /// How many eBPF programs it had.
+    pub programs: usize,
+    /// How often they ran while that was counted; `None` where it could not be.
+    pub runs: Option<u64>,
+}
+
+impl Held {
+    /// Turns the arm on. `program` are the processes that the agent may want to know.
+    pub fn on(arm: &Arm, ward: &Ward, program: &[u32]) -> Result<Self, Obstacle> {
+        match arm {
+            Arm::Off => Ok(Self::Off),
+            Arm::Stats => aya::sys::enable_stats(aya::sys::Stats::RunTime)
+                .map(Self::Stats)
+                .map_err(|error| {
+                    Obstacle::new(
+                        format!("the kernel does not count run times: {error}"),
+                        "run as root, or with CAP_SYS_ADMIN",
+                    )
+                }),
+            Arm::Agent(spec) => {
+                let place = ward.place(&format!("agent-{}", spec.name));
+                let mut agent = Agent::start(spec, place, program)?;
+                agent.switch(true)?;
+                Ok(Self::Agent(Box::new(agent)))
+            }
+        }
+    }
+
+    /// Looks at what is attached, and counts whether it runs when `stir` makes calls.
+    pub fn prove(&mut self, program: &[u32], stir: impl FnOnce()) -> Seen {
+        let mut seen = Seen {
+            proof: Proof::None,
+            programs: 0,
+            runs: None,
+        };
+        let Self::Agent(agent) = self else {
+            return seen;
+        };
+        let evidence: Evidence = agent.prove(program).clone();
+        seen.proof = evidence.proof();
+        seen.programs = evidence.programs.len();
+        if seen.proof == Proof::Bpf
+            && let Some(probe) = Probe::start()
+        {
+            stir();
+            seen.runs = Some(probe.runs(&evidence));
+        }
+        seen
+    }
+
+    /// What its agent takes now.
+    pub fn taken(&self) -> Taken {
+        match self {
+            Self::Agent(agent) => agent.taken(),
+            Self::Off | Self::Stats(_) => Taken::default(),
+        }
+    }
+
+    /// What our own agent has counted; `None` for any other.
+    pub fn counted(&mut self) -> Option<Answer> {
+        match self {
+            Self::Agent(agent) if agent.is_ours() => {
+                serde_json::from_str(&agent.ask("count").ok()?).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Fails where its agent has ended by itself.
+    pub fn alive(&mut self) -> Result<(), Obstacle> {
+        match self {
+            Self::Agent(agent) => agent.alive(),
+            Self::Off | Self::Stats(_) => Ok(()),
+        }
+    }
+
+    /// Turns the arm off and sees that it is: what its agent printed, and what was unusual.
+    pub fn off(self) -> Result<super::Ended, Obstacle> {
+        match self {
+            Self::Off | Self::Stats(_) => Ok(super::Ended::default()),
+            Self::Agent(agent) => agent.stop(),
+        }
+    }
+}
+
+/// Does `action` and says how long it took, in milliseconds.
+pub fn timed<T>(action: impl FnOnce() -> T) -> (T, f64) {
+    let begin = Instant::now();
+    let done = action();
+    (done, begin.elapsed().as_secs_f64() * 1e3)
+}
+
+/// The pause after a switch, in which caches and the kernel's own work settle.
+pub const SETTLE: Duration = Duration::from_millis(20);

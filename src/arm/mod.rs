@@ -1,0 +1,46 @@
+//! What is switched: nothing, our own agent, the kernel's statistics, or any command as
+//! an agent, each with the proof that it was there.
+
+mod command;
+mod file;
+mod held;
+mod own;
+mod proof;
+mod spec;
+
+pub use command::{Agent, Ended};
+pub use held::{Held, SETTLE, Seen, timed};
+pub use own::{Answer, Knobs, Mode, serve};
+pub use proof::{Baseline, Evidence, Probe, stir};
+pub use spec::{Ready, Spec, Switch};
+
+/// A condition under which a program runs.
+#[derive(Debug, Clone)]
+pub enum Arm {
+    /// No agent.
+    Off,
+    /// Nothing but the kernel's own count of every program's runs.
+    Stats,
+    /// An agent.
+    Agent(Box<Spec>),
+}
+
+impl Arm {
+    /// Its name in every row.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Off => "off",
+            Self::Stats => "stats",
+            Self::Agent(spec) => &spec.name,
+        }
+    }
+}
+
+/// What an agent takes while it is on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Taken {
+    /// Resident memory of its processes and kernel memory of its maps, in bytes.
+    pub memory: u64,
+    /// CPU time of its processes so far, in seconds, where they are counted.
+    pub cpu: Option<f64>,
+}

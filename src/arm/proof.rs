@@ -1,0 +1,240 @@
+//! The proof that an agent was there: what it attached, and that it fires.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::UdpSocket;
+use std::process::Command;
+
+use aya::programs::{loaded_links, loaded_programs};
+
+use crate::process::Place;
+use crate::schema::impact::Proof;
+
+/// The eBPF programs and links of the machine at one time, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Baseline {
+    programs: BTreeMap<u32, u64>,
+    links: BTreeSet<u32>,
+}
+
+/// What an agent was seen to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Programs that were not there before.
+    pub programs: BTreeSet<u32>,
+    /// Links that were not there before.
+    pub links: BTreeSet<u32>,
+    /// Whether it traces a process of the program.
+    pub traces: bool,
+    /// Whether the kernel audits, by rules, for a daemon in the agent's place.
+    pub audits: bool,
+}
+
+impl Baseline {
+    /// What is loaded now, with how often each program ran; nothing where this process may
+    /// not ask.
+    pub fn now() -> Self {
+        let run_counts = |program: aya::programs::ProgramInfo| (program.id(), program.run_count());
+        Self {
+            programs: loaded_programs().flatten().map(run_counts).collect(),
+            links: loaded_links().flatten().map(|link| link.id()).collect(),
+        }
+    }
+
+    /// The ids alone, which stay where run counts rise.
+    pub(super) fn ids(&self) -> (BTreeSet<u32>, &BTreeSet<u32>) {
+        (self.programs.keys().copied().collect(), &self.links)
+    }
+
+    /// What the agent in `place` has attached since: everything new but what a process
+    /// elsewhere holds.
+    pub fn evidence(&self, place: &Place, program: &[u32]) -> Evidence {
+        let now = Self::now();
+        let tracers = place.pids();
+        let mut evidence = Evidence {
+            programs: now
+                .programs
+                .into_keys()
+                .filter(|id| !self.programs.contains_key(id))
+                .collect(),
+            links: now.links.difference(&self.links).copied().collect(),
+            traces: traced_by(program, &tracers),
+            audits: audited_by(&tracers),
+        };
+        if !(evidence.programs.is_empty() && evidence.links.is_empty()) {
+            let others = held_by_others(&tracers);
+            evidence.programs.retain(|id| !others.programs.contains(id));
+            evidence.links.retain(|id| !others.links.contains(id));
+        }
+        evidence
+    }
+}
+
+impl Evidence {
+    /// What it rests on.
+    pub fn proof(&self) -> Proof {
+        if !self.programs.is_empty() {
+            Proof::Bpf
+        } else if self.traces {
+            Proof::Ptrace
+        } else if self.audits {
+            Proof::Audit
+        } else {
+            Proof::None
+        }
+    }
+
+    /// Those of its programs and links that are still loaded.
+    pub fn left(&self) -> Self {
+        let now = Baseline::now();
+        Self {
+            programs: self
+                .programs
+                .iter()
+                .copied()
+                .filter(|id| now.programs.contains_key(id))
+                .collect(),
+            links: self.links.intersection(&now.links).copied().collect(),
+            traces: false,
+            audits: false,
+        }
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Counts the runs of an agent's programs, which costs time: never while a block is timed.
+pub struct Probe {
+    before: BTreeMap<u32, u64>,
+    /// Counts until it is closed.
+    _counting: std::os::fd::OwnedFd,
+}
+
+impl Probe {
+    /// Starts to count; `None` where this process may not.
+    pub fn start() -> Option<Self> {
+        let counting = aya::sys::enable_stats(aya::sys::Stats::RunTime).ok()?;
+        Some(Self {
+            before: Baseline::now().programs,
+            _counting: counting,
+        })
+    }
+
+    /// How often the programs of `evidence` ran since the start.
+    pub fn runs(&self, evidence: &Evidence) -> u64 {
+        let now = Baseline::now().programs;
+        let since = |id| Some(now.get(id)? - self.before.get(id).copied().unwrap_or(0));
+        evidence.programs.iter().filter_map(since).sum()
+    }
+}
+
+/// Does what agents commonly watch: runs a program, opens a file, connects a socket.
+pub fn stir() {
+    // Whether they succeed matters to no one: the calls are made.
+    let _ = Command::new("/bin/true").status();
+    let _ = fs::read("/etc/hosts");
+    let _ = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.connect("127.0.0.1:9"));
+}
+
+/// Kernel memory of the maps that these processes hold, in bytes, each map once.
+pub(super) fn map_memory(pids: &[u32]) -> u64 {
+    let mut maps = BTreeMap::new();
+    for pid in pids {
+        for_each_descriptor(*pid, |info| {
+            if let (Some(id), Some(bytes)) = (value(info, "map_id:"), value(info, "memlock:")) {
+                maps.insert(id, bytes);
+            }
+        });
+    }
+    maps.values().sum()
+}
+
+/// Programs and links that some process but `ours` holds.
+fn held_by_others(ours: &[u32]) -> Evidence {
+    let mut held = Evidence::default();
+    // In a PID namespace, the processes outside are not seen: then what they hold counts
+    // as the agent's, as it does where nobody holds it.
+    for pid in processes().filter(|pid| !ours.contains(pid)) {
+        for_each_descriptor(pid, |info| {
+            held.programs
+                .extend(value(info, "prog_id:").map(|id| id as u32));
+            held.links
+                .extend(value(info, "link_id:").map(|id| id as u32));
+        });
+    }
+    held
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Looks at what the kernel says of each eBPF descriptor of a process.
+fn for_each_descriptor(pid: u32, mut look: impl FnMut(&str)) {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
+    for entry in descriptors.flatten() {
+        // Most are files and sockets; only their names tell eBPF objects apart cheaply.
+        let is_bpf = fs::read_link(entry.path())
+            .is_ok_and(|to| to.to_string_lossy().starts_with("anon_inode:"));
+        if !is_bpf {
+            continue;
+        }
+        let name = entry.file_name();
+        let info = format!("/proc/{pid}/fdinfo/{}", name.to_string_lossy());
+        if let Ok(info) = fs::read_to_string(info) {
+            look(&info);
+        }
+    }
+}
+
+fn value(info: &str, key: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a thread of `program` has one of `tracers` as its tracer.
+fn traced_by(program: &[u32], tracers: &[u32]) -> bool {
+    program.iter().any(|pid| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        value(&status, "TracerPid:").is_some_and(|tracer| tracers.contains(&(tracer as u32)))
+    })
+}
+
+/// Whether the kernel sends what it audits to one of `daemons`, and has rules to audit by.
+fn audited_by(daemons: &[u32]) -> bool {
+    let is_daemon = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "auditd")
+    };
+    if !daemons.iter().any(is_daemon) {
+        return false;
+    }
+    let says = |option| {
+        let output = Command::new("auditctl").arg(option).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let enabled = says("-s").is_some_and(|status| {
+        status.lines().any(|line| line == "enabled 1")
+            && daemons
+                .iter()
+                .any(|pid| status.lines().any(|line| line == format!("pid {pid}")))
+    });
+    enabled && says("-l").is_some_and(|rules| rules.lines().any(|line| line.starts_with('-')))
+}
+
+/// Resident memory of these processes, in bytes.
+pub(super) fn resident(pids: &[u32]) -> u64 {
+    let one = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    pids.iter().filter_map(one).sum::<u64>() * 1024
+}

@@ -1,0 +1,260 @@
+//! What any agent costs a real program.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use probecost::arm::{self, Arm, Knobs, Mode, Spec};
+use probecost::experiment::impact::{Plan, jobs, rows};
+use probecost::gate::Gate;
+use probecost::host::{self, Host, Obstacle};
+use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
+use probecost::schema::impact::{Impact, Measure, Row, SCHEMA};
+use probecost::schema::{Exit, Outcome};
+use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand};
+use probecost::{file, report};
+
+/// `probecost impact`
+#[derive(Args)]
+pub struct ImpactArgs {
+    /// What to measure, separated by commas
+    #[arg(long, value_delimiter = ',', conflicts_with = "command")]
+    program: Vec<Program>,
+    /// An agent: its name and the command that starts it
+    #[arg(long, value_name = "NAME='COMMAND'", value_parser = Spec::parse)]
+    agent: Vec<Spec>,
+    /// An agent that a line cannot describe
+    #[arg(long, value_name = "FILE")]
+    agent_file: Vec<PathBuf>,
+    /// Arms of our own: hook, event, elsewhere, stalled, stats [default: event, if no agent is named]
+    #[arg(long, value_delimiter = ',')]
+    arms: Vec<OwnArm>,
+    /// How long to measure in all [default: 2 for each program]
+    #[arg(long, value_parser = minutes)]
+    minutes: Option<Duration>,
+    /// The size of the log that grep and awk read, in megabytes
+    #[arg(long, default_value_t = 1000)]
+    megabytes: u64,
+    /// The seed of the order of arms
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What to print
+    #[arg(long, default_value = "table")]
+    format: Format,
+    /// Where to leave impact.json
+    #[arg(long, default_value = "target/probecost")]
+    out: PathBuf,
+    /// A command of your own in place of a program
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Program {
+    Build,
+    Container,
+    Grep,
+    Awk,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OwnArm {
+    Off,
+    Hook,
+    Event,
+    Elsewhere,
+    Stalled,
+    Stats,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Containers that are started in one observation.
+const CONTAINERS: usize = 10;
+
+/// Measures and prints.
+///
+/// # Errors
+/// Nothing could be measured at all.
+pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
+    let limits = Gate::here()?.impact;
+    let agents = agents(args)?;
+    // Before minutes of measuring, not after.
+    file::make_directory(&args.out)?;
+    watch_signals()?;
+    // Only some agents want it, and they say so.
+    let _ = provide_tracefs();
+    let ward = Ward::new()?;
+    let programs: Vec<Option<Program>> = if args.command.is_empty() {
+        if args.program.is_empty() {
+            vec![Some(Program::Build)]
+        } else {
+            args.program.iter().copied().map(Some).collect()
+        }
+    } else {
+        vec![None]
+    };
+    let length = args
+        .minutes
+        .map_or(Duration::from_secs(120), |all| all / programs.len() as u32);
+    let plan = Plan {
+        length,
+        seed: args.seed,
+    };
+    let mut impact = Impact {
+        schema: SCHEMA,
+        host: Host::read()?,
+        provenance: host::provenance(),
+        seed: args.seed,
+        arms: Vec::new(),
+        rows: Vec::new(),
+    };
+    let bar = ProgressBar::new(1000).with_style(
+        ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
+    );
+    for program in programs {
+        if interrupted() {
+            break;
+        }
+        let name = program.map_or("command", Program::name);
+        bar.set_message(name.to_owned());
+        let mut arms = vec![Arm::Off];
+        arms.extend(own_arms(args, &ward)?);
+        arms.extend(agents.iter().cloned().map(Box::new).map(Arm::Agent));
+        let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
+        let measured = set_up(program, args, &ward)
+            .and_then(|mut job| jobs(&mut *job, &arms, &ward, &plan, progress));
+        match measured {
+            Ok(measured) => {
+                let report =
+                    |arm: &probecost::experiment::impact::ArmLog| arm.report(&measured.program);
+                impact.arms.extend(measured.arms.iter().map(report));
+                impact
+                    .rows
+                    .extend(rows(&measured, host::allowed_cpus().len(), &limits));
+            }
+            Err(obstacle) => impact.rows.push(missing(name, &obstacle)),
+        }
+        write(&args.out, &impact)?;
+    }
+    bar.finish_and_clear();
+    drop(ward);
+    match args.format {
+        Format::Table => print!("{}", report::impact::table(&impact)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&impact)?),
+    }
+    Ok(Exit::of(impact.rows.iter().map(|row| row.verdict)))
+}
+
+/// Is our own agent, for the process that started this one.
+///
+/// # Errors
+/// It cannot be attached.
+pub fn serve_agent(settings: &str) -> Result<Exit, Box<dyn Error>> {
+    let knobs: Knobs = serde_json::from_str(settings)?;
+    arm::serve(&knobs)?;
+    Ok(Exit::Passed)
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Container => "container",
+            Self::Grep => "grep",
+            Self::Awk => "awk",
+        }
+    }
+}
+
+fn set_up(
+    program: Option<Program>,
+    args: &ImpactArgs,
+    ward: &Ward,
+) -> Result<Box<dyn Job>, Obstacle> {
+    let (directory, bytes) = (ward.directory(), args.megabytes * 1_000_000);
+    Ok(match program {
+        Some(Program::Build) => Box::new(Build::new(directory, host::allowed_cpus().len())?),
+        Some(Program::Container) => Box::new(Container::new(directory, CONTAINERS)?),
+        Some(Program::Grep) => Box::new(Grep::new(directory, bytes)?),
+        Some(Program::Awk) => Box::new(Awk::new(directory, bytes)?),
+        None => Box::new(OwnCommand::new(args.command.clone())?),
+    })
+}
+
+fn agents(args: &ImpactArgs) -> Result<Vec<Spec>, Obstacle> {
+    let mut agents = args.agent.clone();
+    for path in &args.agent_file {
+        agents.push(Spec::read(path)?);
+    }
+    for (n, agent) in agents.iter().enumerate() {
+        if agents[..n].iter().any(|other| other.name == agent.name) {
+            return Err(Obstacle::new(
+                format!("two agents are called {}", agent.name),
+                "give each a name of its own",
+            ));
+        }
+    }
+    Ok(agents)
+}
+
+fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
+    let asked = match args.arms.as_slice() {
+        [] if args.agent.is_empty() && args.agent_file.is_empty() => &[OwnArm::Event],
+        asked => asked,
+    };
+    let (program, elsewhere) = (ward.place("program"), ward.place("elsewhere"));
+    let own = |mode: Mode| -> Result<Arm, Obstacle> {
+        let spec = mode.spec(&Knobs::default(), program.cgroup(), elsewhere.cgroup())?;
+        Ok(Arm::Agent(Box::new(spec)))
+    };
+    asked
+        .iter()
+        .filter_map(|arm| match arm {
+            OwnArm::Off => None,
+            OwnArm::Stats => Some(Ok(Arm::Stats)),
+            OwnArm::Hook => Some(own(Mode::Hook)),
+            OwnArm::Event => Some(own(Mode::Event)),
+            OwnArm::Elsewhere => Some(own(Mode::Elsewhere)),
+            OwnArm::Stalled => Some(own(Mode::Stalled)),
+        })
+        .collect()
+}
+
+/// The row of a program that could not be measured.
+fn missing(program: &str, obstacle: &Obstacle) -> Row {
+    Row {
+        program: program.into(),
+        arm: "off".into(),
+        measure: Measure::Seconds,
+        off: None,
+        with: None,
+        unit: String::new(),
+        ratio: None,
+        difference: None,
+        observations: 0,
+        limit: None,
+        verdict: Outcome::Broken,
+        reason: Some(obstacle.to_string()),
+    }
+}
+
+fn write(directory: &Path, impact: &Impact) -> Result<(), Box<dyn Error>> {
+    let json = serde_json::to_vec_pretty(impact)?;
+    Ok(file::replace(&directory.join("impact.json"), &json)?)
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1440.0 => {
+            Ok(Duration::from_secs_f64(60.0 * number))
+        }
+        _ => Err("a number of minutes above 0, at most 1440, is wanted".into()),
+    }
+}

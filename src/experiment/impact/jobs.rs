@@ -1,0 +1,178 @@
+//! Jobs: each arm runs the program to its end, in rounds of randomised order.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use super::log::{ArmLog, Block, Measured};
+use crate::arm::{Arm, Held, SETTLE, stir, timed};
+use crate::experiment::interleave::mirrored;
+use crate::host::Obstacle;
+use crate::process::{Child, MachineTime, Place, Ward, interrupted};
+use crate::schema::impact::{Measure, Proof};
+use crate::stats::{CONFIDENCE, runs_for_median_interval};
+use crate::workload::Job;
+
+/// How long, and in which order.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How long all rounds may take.
+    pub length: Duration,
+    /// The seed of the order of arms.
+    pub seed: u64,
+}
+
+/// The longest that one run of a job may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs `job` under each of `arms` (the first is `off`) until the time is over, in rounds
+/// in which each arm comes twice, in an order and its mirror. An arm that fails ends, and
+/// the others go on. `progress` is told the share of the time that has passed.
+pub fn jobs(
+    job: &mut dyn Job,
+    arms: &[Arm],
+    ward: &Ward,
+    plan: &Plan,
+    mut progress: impl FnMut(f64),
+) -> Result<Measured, Obstacle> {
+    let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
+    let place = ward.place("program");
+    let mut runner = Runner { job, ward, place };
+    // Caches fill, and a job that cannot run says so before anything is measured.
+    let (block, child) = runner.run(&Arm::Off, &mut ArmLog::new(&Arm::Off), 0)?;
+    if block.failed > 0 {
+        return Err(failing(runner.job.name(), &child));
+    }
+    let mut rng = Rng::with_seed(plan.seed);
+    let (begin, mut round, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    let fewest = runs_for_median_interval(CONFIDENCE);
+    let mut note = None;
+    while !interrupted() {
+        let left = plan.length.saturating_sub(begin.elapsed());
+        if left < longest && (round >= fewest || left.is_zero()) {
+            break;
+        }
+        let round_begin = Instant::now();
+        let live: Vec<usize> = (0..arms.len())
+            .filter(|&i| logs[i].ended.is_none())
+            .collect();
+        if live.len() < 2 {
+            break;
+        }
+        for place in mirrored(&mut rng, live.len()) {
+            let arm = live[place];
+            if interrupted() || logs[arm].ended.is_some() {
+                continue;
+            }
+            match runner.run(&arms[arm], &mut logs[arm], round) {
+                Ok((block, _)) => logs[arm].blocks.push(block),
+                Err(obstacle) if arm == 0 => return Err(obstacle),
+                Err(obstacle) => logs[arm].ended = Some(obstacle),
+            }
+            progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64());
+        }
+        longest = longest.max(round_begin.elapsed());
+        round += 1;
+    }
+    if interrupted() {
+        note = Some("interrupted: what was measured until then".to_owned());
+    }
+    Ok(Measured {
+        program: runner.job.name().into(),
+        arms: logs,
+        note,
+    })
+}
+
+struct Runner<'a> {
+    job: &'a mut dyn Job,
+    ward: &'a Ward,
+    place: Place,
+}
+
+impl Runner<'_> {
+    /// One run under one arm: the arm is on, proven, and off again when it is over.
+    fn run(
+        &mut self,
+        arm: &Arm,
+        log: &mut ArmLog,
+        round: usize,
+    ) -> Result<(Block, Child), Obstacle> {
+        let command = self.job.prepare()?;
+        let mut child = self.place.gated(&command, &[])?;
+        let pids = [child.pid()];
+        let (held, on_ms) = timed(|| Held::on(arm, self.ward, &pids));
+        let mut held = held?;
+        log.turned_on(on_ms);
+        let mut seen = held.prove(&pids, stir);
+        if seen.proof == Proof::Bpf && seen.runs == Some(0) && log.blocks.is_empty() {
+            // It may watch what only the program does.
+            seen.runs = held.prove(&pids, || self.run_untimed()).runs;
+        }
+        log.saw(&seen);
+        std::thread::sleep(SETTLE);
+        let counted = held.counted();
+        let (taken, cpu) = (held.taken(), self.cpu());
+        let begin = Instant::now();
+        let released = child.release();
+        let status = child.wait(PATIENCE);
+        let seconds = begin.elapsed().as_secs_f64();
+        let (took, used) = (held.taken(), self.cpu());
+        held.alive()?;
+        if let (Some(before), Some(after)) = (counted, held.counted()) {
+            log.counts(before, after);
+        }
+        let mut block = Block {
+            round,
+            seconds,
+            tries: 1,
+            failed: u64::from(!(released.is_ok() && status.is_some_and(|s| s.success()))),
+            ..Block::default()
+        };
+        block.took(taken, took);
+        block.cpu = used
+            .zip(cpu)
+            .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
+        block.values.insert(Measure::Seconds, seconds);
+        let (ended, off_ms) = timed(|| held.off());
+        log.turned_off(off_ms, ended?);
+        if status.is_none() && !interrupted() {
+            return Err(Obstacle::new(
+                format!(
+                    "{} runs for more than {} s",
+                    self.job.name(),
+                    PATIENCE.as_secs()
+                ),
+                "measure something shorter",
+            ));
+        }
+        Ok((block, child))
+    }
+
+    fn run_untimed(&mut self) {
+        // Whether it succeeds shows in the run that is timed.
+        if let Ok(command) = self.job.prepare()
+            && let Ok(mut child) = self.place.start(command, &[])
+        {
+            child.wait(PATIENCE);
+        }
+        let _ = self.job.prepare();
+    }
+
+    /// CPU time of the program so far: of all that ran in its cgroup, or, without one, of
+    /// the machine.
+    fn cpu(&self) -> Option<f64> {
+        self.place
+            .cpu_seconds()
+            .or_else(|| Some(MachineTime::now()?.busy))
+    }
+}
+
+fn failing(name: &str, child: &Child) -> Obstacle {
+    child.output.settle(Duration::from_millis(100));
+    let said = child.output.last_line().unwrap_or_default();
+    Obstacle::new(
+        format!("{name} fails without any agent: {said}"),
+        "run it by hand and see",
+    )
+}

@@ -1,0 +1,218 @@
+//! What was seen and measured of each arm under one program.
+
+use std::collections::BTreeMap;
+
+use crate::arm::{Answer, Arm, Ended, Seen, Taken};
+use crate::host::Obstacle;
+use crate::schema::impact::{ArmReport, Kind, Measure, Proof};
+use crate::stats::median;
+
+/// What one program's measurement gave.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The program.
+    pub program: String,
+    /// The arms, `off` first.
+    pub arms: Vec<ArmLog>,
+    /// What is to be known about all of it.
+    pub note: Option<String>,
+}
+
+/// One arm under one program.
+#[derive(Debug, Clone)]
+pub struct ArmLog {
+    /// Its name.
+    pub name: String,
+    kind: Kind,
+    command: Option<String>,
+    /// What every block rests on; none before the first.
+    proof: Option<Proof>,
+    programs: usize,
+    runs: u64,
+    silent: usize,
+    on_ms: Vec<f64>,
+    off_ms: Vec<f64>,
+    /// The blocks of each round, in order.
+    pub blocks: Vec<Block>,
+    /// What our own agent counted, over all blocks.
+    pub counted: Counted,
+    printed: Option<String>,
+    note: Option<String>,
+    /// Why it ended before its time, if it did.
+    pub ended: Option<Obstacle>,
+}
+
+/// One stretch of one arm.
+#[derive(Debug, Clone, Default)]
+pub struct Block {
+    /// The round in which it ran.
+    pub round: usize,
+    /// What was measured.
+    pub values: BTreeMap<Measure, f64>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// CPU time of the program, its agent and what else counts, in seconds.
+    pub cpu: Option<f64>,
+    /// CPU time of the agent's own processes, in seconds.
+    pub agent_cpu: Option<f64>,
+    /// Memory of the agent, in bytes.
+    pub memory: u64,
+    /// What was tried.
+    pub tries: u64,
+    /// What failed of it.
+    pub failed: u64,
+}
+
+/// What our own agent counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Calls that were to become events.
+    pub wanted: u64,
+    /// Events that were lost for want of room.
+    pub lost: u64,
+    /// Events that arrived at the consumer.
+    pub arrived: u64,
+}
+
+impl ArmLog {
+    /// An arm before its first block.
+    pub fn new(arm: &Arm) -> Self {
+        let (kind, command) = match arm {
+            Arm::Off => (Kind::Off, None),
+            Arm::Stats => (Kind::Stats, None),
+            Arm::Agent(spec) if spec.is_ours() => (Kind::Own, None),
+            Arm::Agent(spec) => (Kind::Command, Some(spec.command.join(" "))),
+        };
+        Self {
+            name: arm.name().into(),
+            kind,
+            command,
+            proof: None,
+            programs: usize::MAX,
+            runs: 0,
+            silent: 0,
+            on_ms: Vec::new(),
+            off_ms: Vec::new(),
+            blocks: Vec::new(),
+            counted: Counted::default(),
+            printed: None,
+            note: None,
+            ended: None,
+        }
+    }
+
+    /// What was seen of it in one block.
+    pub fn saw(&mut self, seen: &Seen) {
+        let same = self.proof.is_none_or(|proof| proof == seen.proof);
+        self.proof = Some(if same { seen.proof } else { Proof::None });
+        self.programs = self.programs.min(seen.programs);
+        self.runs += seen.runs.unwrap_or(0);
+        self.silent += usize::from(seen.runs == Some(0));
+    }
+
+    /// How long it took to turn it on.
+    pub fn turned_on(&mut self, milliseconds: f64) {
+        self.on_ms.push(milliseconds);
+    }
+
+    /// How long it took to turn it off, and what it left.
+    pub fn turned_off(&mut self, milliseconds: f64, ended: Ended) {
+        self.off_ms.push(milliseconds);
+        if !ended.printed.is_empty() {
+            self.printed = Some(ended.printed);
+        }
+        self.note = self.note.take().or(ended.note);
+    }
+
+    /// What our agent counted between two answers.
+    pub fn counts(&mut self, before: Answer, after: Answer) {
+        let counters = after.counters - before.counters;
+        self.counted.wanted += counters.submitted + counters.failed;
+        self.counted.lost += counters.failed;
+        self.counted.arrived += after.received - before.received;
+    }
+
+    /// Whether its programs were seen to run, or it needs no such proof.
+    pub fn fires(&self) -> bool {
+        self.runs > 0 || self.proof != Some(Proof::Bpf)
+    }
+
+    /// Whether every block is proven.
+    pub fn proven(&self) -> bool {
+        match self.kind {
+            Kind::Off | Kind::Stats => true,
+            Kind::Own | Kind::Command => {
+                !matches!(self.proof, None | Some(Proof::None)) && self.fires()
+            }
+        }
+    }
+
+    /// Why it proves nothing, where it does not.
+    pub fn doubt(&self) -> Option<String> {
+        if let Some(obstacle) = &self.ended {
+            return Some(obstacle.to_string());
+        }
+        match self.proof {
+            _ if self.proven() => None,
+            None => Some("no block of it was measured".into()),
+            Some(Proof::Bpf) => Some(
+                "not proven: it attached eBPF programs, and none ran when files were opened, \
+                 programs started and sockets connected"
+                    .into(),
+            ),
+            Some(_) => Some(
+                "not proven: it attached no eBPF program, traced no process of the program, \
+                 and is no audit daemon"
+                    .into(),
+            ),
+        }
+    }
+
+    /// What the document says of it.
+    pub fn report(&self, program: &str) -> ArmReport {
+        let switch = |times: &[f64]| median(times);
+        ArmReport {
+            program: program.into(),
+            arm: self.name.clone(),
+            kind: self.kind,
+            command: self.command.clone(),
+            proof: self.proof.unwrap_or(Proof::None),
+            proven: self.proven() && self.ended.is_none(),
+            bpf_programs: if self.programs == usize::MAX {
+                0
+            } else {
+                self.programs
+            },
+            run_count: self.runs,
+            switch_ms: match (switch(&self.on_ms), switch(&self.off_ms)) {
+                (Some(on), Some(off)) if self.kind != Kind::Off => Some([on, off]),
+                _ => None,
+            },
+            blocks: self.blocks.len(),
+            printed: self.printed.clone(),
+            reason: self.doubt().or_else(|| self.note.clone()),
+        }
+    }
+
+    /// Its two blocks of a round, if both were measured.
+    pub fn both(&self, round: usize) -> Option<[&Block; 2]> {
+        let of_round = self.blocks.iter().filter(|block| block.round == round);
+        of_round.collect::<Vec<_>>().try_into().ok()
+    }
+
+    /// Whether it is an agent, which takes memory and CPU time.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.kind, Kind::Own | Kind::Command)
+    }
+}
+
+impl Block {
+    /// Adds what its agent took between two looks.
+    pub fn took(&mut self, before: Taken, after: Taken) {
+        self.memory = after.memory;
+        self.agent_cpu = before
+            .cpu
+            .zip(after.cpu)
+            .map(|(before, after)| after - before);
+    }
+}

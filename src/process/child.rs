@@ -1,0 +1,123 @@
+//! One process that we started.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::process::{ChildStdin, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::{Output, interrupted};
+
+/// A running process, killed with all its group when dropped.
+pub struct Child {
+    process: std::process::Child,
+    handle: OwnedFd,
+    ended: Option<ExitStatus>,
+    /// What it printed, on both its streams.
+    pub output: Output,
+}
+
+impl Child {
+    pub(super) fn new(process: std::process::Child, output: Output) -> std::io::Result<Self> {
+        let pid = rustix::process::Pid::from_child(&process);
+        Ok(Self {
+            handle: pidfd_open(pid, PidfdFlags::empty())?,
+            process,
+            ended: None,
+            output,
+        })
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where it reads from, if that was piped; taken once.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.process.stdin.take()
+    }
+
+    /// Opens the gate of a command that [`gated`](super::Place::gated) holds back.
+    pub fn release(&mut self) -> std::io::Result<()> {
+        self.stdin()
+            .map_or(Ok(()), |mut gate| gate.write_all(b"\n"))
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.process.try_wait().ok().flatten();
+        }
+        self.ended
+    }
+
+    /// Waits for its end, at most so long; `None` where it still runs, or somebody
+    /// pressed Ctrl-C.
+    pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
+        let begin = Instant::now();
+        while self.status().is_none() {
+            let left = longest.checked_sub(begin.elapsed())?;
+            if interrupted() {
+                return None;
+            }
+            let slice = left.min(Duration::from_millis(200));
+            let timeout = Timespec {
+                tv_sec: slice.as_secs() as i64,
+                tv_nsec: slice.subsec_nanos().into(),
+            };
+            // An interrupted wait only means to look earlier.
+            let _ = poll(
+                &mut [PollFd::new(&self.handle, PollFlags::IN)],
+                Some(&timeout),
+            );
+        }
+        self.ended
+    }
+
+    /// Sends its group a signal; one that is gone has nothing to say.
+    pub fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            let _ = killpg(Pid::from_raw(self.pid() as i32), signal);
+        }
+    }
+
+    /// Asks it to end by each of the signals in turn, with patience for each, and kills
+    /// it after the last. Gives the signal it took.
+    pub fn stop(&mut self, signals: &[Signal], patience: Duration) -> Signal {
+        for &signal in signals {
+            self.signal(signal);
+            let begin = Instant::now();
+            // Not `wait`: what Ctrl-C began must be brought to its end.
+            while begin.elapsed() < patience {
+                if self.status().is_some() {
+                    return signal;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.kill();
+        Signal::SIGKILL
+    }
+
+    fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        // Both fail only where it is gone already.
+        let _ = self.process.kill();
+        if let Ok(status) = self.process.wait() {
+            self.ended = Some(status);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.status().is_none() {
+            self.kill();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The table of `impact.json`.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::schema::Outcome;
+use crate::schema::impact::{Impact, Kind, Measure, Row};
+use crate::stats::Interval;
+
+/// The table, and below it what each agent was seen to be.
+pub fn table(impact: &Impact) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "program", "arm", "measure", "off", "with", "change", "limit", "",
+    ]);
+    for column in 3..7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut last = None;
+    for row in &impact.rows {
+        let group = (&row.program, &row.arm);
+        let (program, arm) = if last == Some(group) {
+            ("", "")
+        } else {
+            (&*row.program, &*row.arm)
+        };
+        last = Some(group);
+        table.add_row([
+            program,
+            arm,
+            row.measure.word(),
+            &value(row.off, row.measure),
+            &value(row.with, row.measure),
+            &change(row),
+            &limit(row),
+            &verdict(row),
+        ]);
+    }
+    let mut text: String = table
+        .to_string()
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
+    text.push('\n');
+    for line in notes(impact) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// What each agent was seen to be, and why rows are in doubt.
+fn notes(impact: &Impact) -> Vec<String> {
+    let mut notes = Vec::new();
+    for arm in &impact.arms {
+        if arm.kind == Kind::Off {
+            continue;
+        }
+        let proof = match (arm.proven, &arm.reason) {
+            (true, reason) => {
+                let how = match arm.proof {
+                    crate::schema::impact::Proof::Bpf => format!(
+                        "{} eBPF programs in every block, which ran {} times when probed",
+                        arm.bpf_programs, arm.run_count
+                    ),
+                    crate::schema::impact::Proof::Ptrace => "it traced the program".into(),
+                    crate::schema::impact::Proof::Audit => "the kernel audited for it".into(),
+                    crate::schema::impact::Proof::None => "the kernel counted".into(),
+                };
+                match reason {
+                    Some(reason) => format!("{how}; {reason}"),
+                    None => how,
+                }
+            }
+            (false, Some(reason)) => reason.clone(),
+            (false, None) => "not proven".into(),
+        };
+        let switch = arm.switch_ms.map_or(String::new(), |[on, off]| {
+            format!("; on in {on:.0} ms, off in {off:.0} ms")
+        });
+        notes.push(format!(
+            "{} under {}: {proof}{switch}",
+            arm.program, arm.arm
+        ));
+    }
+    for row in &impact.rows {
+        let known = impact.arms.iter().any(|arm| arm.reason == row.reason);
+        if let Some(reason) = row.reason.as_ref().filter(|_| !known) {
+            notes.push(format!(
+                "{} under {}, {}: {reason}",
+                row.program, row.arm, row.measure
+            ));
+        }
+    }
+    notes
+}
+
+fn value(value: Option<f64>, measure: Measure) -> String {
+    let Some(value) = value else {
+        return String::new();
+    };
+    let unit = measure.unit();
+    let number = match measure {
+        Measure::Errors | Measure::Dropped => format!("{value:.0}"),
+        Measure::Throughput => format!("{value:.0}"),
+        Measure::CpuPoints | Measure::AgentCpuPoints | Measure::CapturedPct => {
+            format!("{value:.1}")
+        }
+        Measure::MemoryMb => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    };
+    if unit.is_empty() {
+        number
+    } else {
+        format!("{number} {unit}")
+    }
+}
+
+fn change(row: &Row) -> String {
+    let around = |Interval { est, lo, hi }, digits: usize, unit: &str| {
+        format!("{est:+.digits$}{unit} [{lo:+.digits$}, {hi:+.digits$}]")
+    };
+    match (row.ratio, row.difference) {
+        (Some(ratio), _) => around(ratio.map(|ratio| 100.0 * (ratio - 1.0)), 1, " %"),
+        (None, Some(points)) if row.measure == Measure::CpuPoints => around(points, 2, ""),
+        (None, Some(points)) if row.measure == Measure::AgentCpuPoints => around(points, 2, ""),
+        _ => String::new(),
+    }
+}
+
+fn limit(row: &Row) -> String {
+    let Some(limit) = row.limit else {
+        return String::new();
+    };
+    match row.measure {
+        Measure::Errors => "no new".into(),
+        Measure::Throughput => format!("-{limit} %"),
+        Measure::CapturedPct => format!("{limit} %"),
+        Measure::MemoryMb => format!("{limit} MB"),
+        Measure::CpuPoints => format!("{limit:+}"),
+        _ => format!("+{limit} %"),
+    }
+}
+
+fn verdict(row: &Row) -> String {
+    let shown_only = row.verdict == Outcome::Skipped && row.reason.is_none();
+    let doubted = row
+        .reason
+        .as_ref()
+        .is_some_and(|r| r.starts_with("not proven"));
+    match () {
+        () if shown_only => String::new(),
+        () if doubted => "not proven".into(),
+        () => row.verdict.shown().into(),
+    }
+}

@@ -1,0 +1,197 @@
+//! `impact.json`: what agents cost real programs.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Host, Outcome, Provenance};
+use crate::stats::Interval;
+
+/// The whole document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Impact {
+    /// The version of this layout: 1.
+    pub schema: u32,
+    /// The machine.
+    pub host: Host,
+    /// What made it.
+    pub provenance: Provenance,
+    /// The seed of the order of arms.
+    pub seed: u64,
+    /// The agents, one entry for each program it was measured under.
+    pub arms: Vec<ArmReport>,
+    /// A row for each program, arm and measure.
+    pub rows: Vec<Row>,
+}
+
+/// The version that is written.
+pub const SCHEMA: u32 = 1;
+
+/// What an arm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Nothing is attached.
+    Off,
+    /// Our own agent.
+    Own,
+    /// The kernel's count of runs, and no agent.
+    Stats,
+    /// A command.
+    Command,
+}
+
+/// What the claim rests on that an agent was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// New eBPF programs, and that they ran.
+    Bpf,
+    /// The program's processes were traced by it.
+    Ptrace,
+    /// The kernel audited by rules, for its daemon.
+    Audit,
+    /// Nothing.
+    None,
+}
+
+impl Proof {
+    /// The word for it, as JSON has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bpf => "bpf",
+            Self::Ptrace => "ptrace",
+            Self::Audit => "audit",
+            Self::None => "none",
+        }
+    }
+}
+
+/// An agent under a program: that it was there, and what switching it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArmReport {
+    /// The program that ran meanwhile.
+    pub program: String,
+    /// Its name.
+    pub arm: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its command line, where it is one.
+    pub command: Option<String>,
+    /// What the proof rests on.
+    pub proof: Proof,
+    /// Whether that was seen in every block.
+    pub proven: bool,
+    /// The fewest eBPF programs that a block had.
+    pub bpf_programs: usize,
+    /// How often its programs ran in all, while that was counted between blocks.
+    pub run_count: u64,
+    /// How long turning it on takes, and turning it off: the medians, in milliseconds.
+    pub switch_ms: Option<[f64; 2]>,
+    /// How many blocks it had.
+    pub blocks: usize,
+    /// What it printed, begin and end, where it printed anything.
+    pub printed: Option<String>,
+    /// What is to be known about it.
+    pub reason: Option<String>,
+}
+
+/// What is compared.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// The duration of a job.
+    Seconds,
+    /// Requests answered a second, at saturation.
+    Throughput,
+    /// The median latency at a fixed rate.
+    P50,
+    /// Its 95th percentile.
+    P95,
+    /// Its 99th percentile.
+    P99,
+    /// The longest.
+    Max,
+    /// CPU time beyond that without the agent, in percent of all CPUs' time.
+    CpuPoints,
+    /// What the agent itself uses of it.
+    AgentCpuPoints,
+    /// Memory of the agent: resident, and of its maps.
+    MemoryMb,
+    /// Failed requests or jobs.
+    Errors,
+    /// Events that arrived, of those that there were to see.
+    CapturedPct,
+    /// Events lost.
+    Dropped,
+}
+
+impl Measure {
+    /// The word for it, as JSON has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Throughput => "throughput",
+            Self::P50 => "p50",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::Max => "max",
+            Self::CpuPoints => "cpu_points",
+            Self::AgentCpuPoints => "agent_cpu_points",
+            Self::MemoryMb => "memory_mb",
+            Self::Errors => "errors",
+            Self::CapturedPct => "captured_pct",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// The unit of its values.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Throughput => "1/s",
+            Self::P50 | Self::P95 | Self::P99 | Self::Max => "ms",
+            Self::CpuPoints | Self::AgentCpuPoints | Self::CapturedPct => "%",
+            Self::MemoryMb => "MB",
+            Self::Errors | Self::Dropped => "",
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// One measure of one arm under one program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    /// The program.
+    pub program: String,
+    /// The arm.
+    pub arm: String,
+    /// What is compared.
+    pub measure: Measure,
+    /// Its value without the agent, the median over observations.
+    pub off: Option<f64>,
+    /// And with it.
+    pub with: Option<f64>,
+    /// The unit of both, and of the difference.
+    pub unit: String,
+    /// With the agent over without, where that is what is judged.
+    pub ratio: Option<Interval>,
+    /// With the agent less without, where that is what is judged.
+    pub difference: Option<Interval>,
+    /// Pairs of blocks or of processes behind the interval.
+    pub observations: usize,
+    /// The limit, in percent for a ratio and in the row's unit otherwise.
+    pub limit: Option<f64>,
+    /// What it comes to.
+    pub verdict: Outcome,
+    /// Why, where it is not plain.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,42 @@
+//! Programs of the distribution: where they lie, or which package brings them.
+
+use std::path::{Path, PathBuf};
+
+use crate::host::Obstacle;
+
+/// Where the program `name` lies; otherwise the package to install.
+pub fn find(name: &str, package: &str) -> Result<PathBuf, Obstacle> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // An ordinary user's PATH lacks where servers lie.
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    find_in(name, directories).ok_or_else(|| {
+        Obstacle::new(
+            format!("{name} is not installed"),
+            format!("install it: apt-get install {package}"),
+        )
+    })
+}
+
+fn find_in(name: &str, directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Path::new(name).exists().then(|| name.into());
+    }
+    directories
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        assert!(find("sh", "dash").unwrap().ends_with("sh"));
+        let error = find("no-such-server", "some-package").unwrap_err();
+        assert!(
+            error.remedy.contains("apt-get install some-package"),
+            "{error}"
+        );
+    }
+}
