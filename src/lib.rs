@@ -7,6 +7,7 @@
 //! * [`experiment`]: how arms are paired: blocks in one process, interleaved; controls.
 //! * [`arm`]: what is switched: nothing, our agent, any command, with its proof.
 //! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
+//! * [`stream`]: the mechanisms of the other streams: images, coverage, seccomp.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.

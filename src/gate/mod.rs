@@ -3,6 +3,7 @@
 mod budget;
 mod impact;
 mod rule;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 pub use budget::Budget;
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
+pub use streams::Image;
 
 use crate::schema::Severity;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
@@ -58,6 +60,8 @@ pub struct Gate {
     pub impact: ImpactLimits,
     /// Budgets of the agent itself.
     pub agent: AgentBudgets,
+    /// What pulls of images have to reach.
+    pub image: Image,
 }
 
 /// One threshold for each policy.
@@ -263,6 +267,8 @@ impl Gate {
                 self.agent.growth_mb_per_hour,
             ),
             ("agent.cpu_pct".into(), self.agent.cpu_pct),
+            ("image.vs_tar".into(), self.image.vs_tar),
+            ("image.vs_composefs".into(), self.image.vs_composefs),
         ];
         positive.extend(
             self.benchmark

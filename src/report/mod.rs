@@ -1,7 +1,9 @@
 //! Tables and pictures, rendered from [`crate::schema`] alone.
 
 pub mod coverage;
+pub mod findings;
 mod format;
+pub mod image;
 pub mod impact;
 pub mod load;
 pub mod overhead;

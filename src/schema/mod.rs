@@ -10,7 +10,9 @@ mod check;
 pub mod coverage;
 mod exit;
 mod figures;
+mod finding;
 mod host;
+pub mod image;
 pub mod impact;
 pub mod load;
 mod outcome;
@@ -28,6 +30,7 @@ pub use arm::Arm;
 pub use check::Check;
 pub use exit::Exit;
 pub use figures::{FigureRow, Figures};
+pub use finding::{Bound, Finding};
 pub use host::{Host, Virtualisation, kernel_version};
 pub use outcome::Outcome;
 pub use provenance::Provenance;
@@ -46,6 +49,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
         ("coverage", schemars::schema_for!(coverage::Coverage)),
         ("host", schemars::schema_for!(Host)),
+        ("image", schemars::schema_for!(image::ImageReport)),
         ("load", schemars::schema_for!(load::Load)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
         ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),

@@ -3,6 +3,7 @@
 mod command;
 mod coverage;
 mod host;
+mod image;
 mod impact;
 mod load;
 mod overhead;
@@ -55,6 +56,8 @@ enum Command {
     KnownCalls(coverage::KnownCallsArgs),
     /// Send requests to a server at a rate, whatever it answers
     Load(load::LoadArgs),
+    /// How long images take from a store to a tree that can be read
+    Image(image::Command),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(args),
         Command::Impact(args) => impact::run(args),
         Command::ServeAgent { settings } => impact::serve_agent(settings),
+        Command::Image(args) => image::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

@@ -1,0 +1,118 @@
+//! Faults planted on purpose: a pull that does not find them checks nothing.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use memchr::memmem;
+
+use super::layout::{Damage, Layout};
+use super::pull::{Local, Route, erofs_name};
+use super::{Contents, Failure};
+use crate::schema::image::How;
+
+/// Where a fault is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// One bit of the layer in the store.
+    Flipped,
+    /// The end of the layer in the store.
+    Cut,
+    /// One bit of what was pulled.
+    Local,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 3] = [Self::Flipped, Self::Cut, Self::Local];
+
+    /// What it is, in words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Flipped => "a bit of the layer flipped in the store",
+            Self::Cut => "the layer cut short in the store",
+            Self::Local => "a bit flipped in what was pulled",
+        }
+    }
+}
+
+/// An image of the store, and the tree that it was made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) store: &'a Layout,
+    pub(super) name: &'a str,
+    pub(super) source: &'a Path,
+    pub(super) contents: &'a Contents,
+}
+
+impl Subject<'_> {
+    /// Plants a fault, pulls, mends it again, and says whether it was found: a damaged
+    /// layer refused, a damaged file named.
+    pub(super) fn found(&self, fault: Fault, route: Route, place: &Path) -> Result<bool, Failure> {
+        let first = self.contents.largest().unwrap_or(Path::new("."));
+        if fault == Fault::Local {
+            let local = route.fetch(self.store, self.name, place)?;
+            self.damage(&local, first)?;
+            let (tree, _) = local.open(first, place)?;
+            let differences = self.contents.differences(&Contents::of(tree.root())?);
+            return Ok(differences.iter().any(|path| path == first));
+        }
+        let name = match route.how() {
+            How::Erofs => erofs_name(self.name),
+            How::Tar | How::Composefs => self.name.to_owned(),
+        };
+        let layer = self.store.layer(&name)?.path().to_owned();
+        let whole = fs::read(&layer)?;
+        match fault {
+            Fault::Cut => fs::write(&layer, &whole[..whole.len() - 1])?,
+            _ => flip(&layer, whole.len() as u64 / 2)?,
+        }
+        let pulled = route.fetch(self.store, self.name, place);
+        fs::write(&layer, &whole)?;
+        match pulled {
+            Err(Failure::Damage(Damage::Digest(_))) => Ok(fault == Fault::Flipped),
+            Err(Failure::Damage(Damage::Size { .. })) => Ok(fault == Fault::Cut),
+            Err(other) => Err(other),
+            Ok(_) => Ok(false),
+        }
+    }
+
+    /// Flips a bit of the file `victim` where it lies now.
+    fn damage(&self, local: &Local, victim: &Path) -> io::Result<()> {
+        match local {
+            Local::Tree(tree) => flip(&tree.join(victim), 0),
+            Local::Image(image, _) => {
+                let wanted = fs::read(self.source.join(victim))?;
+                let whole = fs::read(image)?;
+                // The beginning of a file that chance made stands nowhere else.
+                let start = &wanted[..wanted.len().min(4096)];
+                let at = memmem::find(&whole, start);
+                let at = at.ok_or_else(|| io::Error::other("the image lacks a file"))?;
+                flip(image, at as u64)
+            }
+            #[cfg(feature = "composefs")]
+            Local::Composefs(pulled, _) => flip(&largest(&pulled.objects)?, 0),
+        }
+    }
+}
+
+/// The largest file below `root`.
+#[cfg(feature = "composefs")]
+fn largest(root: &Path) -> io::Result<std::path::PathBuf> {
+    let mut largest = (0, std::path::PathBuf::new());
+    for found in walkdir::WalkDir::new(root) {
+        let found = found?;
+        let bytes = found.metadata()?.len();
+        if found.file_type().is_file() && bytes > largest.0 {
+            largest = (bytes, found.into_path());
+        }
+    }
+    Ok(largest.1)
+}
+
+fn flip(path: &Path, at: u64) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    file.write_all_at(&[byte[0] ^ 1], at)
+}
