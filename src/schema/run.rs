@@ -1,10 +1,12 @@
 //! `host.json`: what `cargo compare run` notes beside the results of a run.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Provenance, SystemLoad};
+use super::{Host, ProbeTimes, Provenance, SystemLoad};
 
 /// Where, when and of what a run was made, and what else went on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +34,13 @@ pub struct RunRecord {
     pub toolchain: Option<String>,
     /// What else went on.
     pub surroundings: SystemLoad,
+    /// What the frozen probes took around it, by name; none in the first ones.
+    #[serde(default)]
+    pub probes: BTreeMap<String, ProbeTimes>,
+    /// The share of a benchmark's time that was the kernel's, in percent, by id, where it
+    /// ran long enough for one.
+    #[serde(default)]
+    pub system_pct: BTreeMap<String, f64>,
 }
 
 impl RunRecord {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Host, Measure, Outcome, Policy, Provenance, Severity, Status, Unit};
+use super::{Exit, Host, Measure, Outcome, Policy, ProbeRow, Provenance, Severity, Status, Unit};
 use crate::stats::Interval;
 
 /// What was found, and what it means for the one who asked.
@@ -32,6 +32,9 @@ pub struct Verdict {
     pub notes: Vec<String>,
     /// Every benchmark, what matters most first.
     pub rows: Vec<VerdictRow>,
+    /// The frozen probes that both sides have: whether the machine is as it was.
+    #[serde(default)]
+    pub probes: Vec<ProbeRow>,
     /// Every budget, what matters most first.
     pub budgets: Vec<BudgetRow>,
 }

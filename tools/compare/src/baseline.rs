@@ -23,6 +23,10 @@ pub struct Baseline {
     pub host: Option<Host>,
     /// The sessions, oldest first.
     pub sessions: Vec<Session>,
+    /// What the frozen probes took, by name: a list for each session, in it nanoseconds
+    /// for each run, or none where it took none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes: BTreeMap<String, Vec<Vec<Option<f64>>>>,
     /// What was measured, by id.
     pub benchmarks: BTreeMap<String, History>,
 }
@@ -64,6 +68,7 @@ impl Baseline {
             schema: SCHEMA,
             host,
             sessions: Vec::new(),
+            probes: BTreeMap::new(),
             benchmarks: BTreeMap::new(),
         }
     }
@@ -108,7 +113,18 @@ impl Baseline {
                 .check(&baseline.sessions)
                 .map_err(|cause| format!("benchmark `{id}`: {cause}"))?;
         }
+        for (name, table) in &baseline.probes {
+            same_shape(table, &baseline.sessions)
+                .and_then(|()| all_times(table))
+                .map_err(|cause| format!("probe `{name}`: {cause}"))?;
+        }
         Ok(baseline)
+    }
+
+    /// What a probe took, session by session, without the gaps; `None` where no run has it.
+    pub fn probe(&self, name: &str) -> Option<Vec<Vec<f64>>> {
+        let table = dense(self.probes.get(name)?);
+        table.iter().any(|runs| !runs.is_empty()).then_some(table)
     }
 
     /// Runs in all sessions.
@@ -139,11 +155,23 @@ impl Baseline {
                 ))
             })
             .collect::<Result<_, serde_json::Error>>()?;
+        let probes: Vec<String> = self
+            .probes
+            .iter()
+            .map(|(name, table)| {
+                let name = serde_json::to_string(name)?;
+                Ok(format!("{name}: {}", serde_json::to_string(table)?))
+            })
+            .collect::<Result<_, serde_json::Error>>()?;
+        let probes = match probes.is_empty() {
+            true => String::new(),
+            false => format!("\n  \"probes\": {{{}}},", lines(probes)),
+        };
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{{\n  \"schema\": {SCHEMA},\n  \"host\": {},\n  \"sessions\": [{}],\n  \"benchmarks\": {{{}}}\n}}",
+            "{{\n  \"schema\": {SCHEMA},\n  \"host\": {},\n  \"sessions\": [{}],{probes}\n  \"benchmarks\": {{{}}}\n}}",
             serde_json::to_string(&self.host)?,
             lines(sessions),
             lines(benchmarks),
@@ -182,7 +210,7 @@ impl History {
 
     fn check(&self, sessions: &[Session]) -> Result<(), String> {
         let lowest_allowed = |value: f64| match self.unit {
-            Unit::Ns => value > 0.0 && value <= LONGEST_NS,
+            Unit::Ns => is_time(value),
             Unit::Instructions | Unit::Bytes | Unit::Allocations => value >= 0.0,
             // Made of times when it is needed, never stored.
             Unit::Ratio => false,
@@ -191,12 +219,7 @@ impl History {
             if table.is_empty() && self.unit != Unit::Ns {
                 continue;
             }
-            let shape: Vec<usize> = table.iter().map(Vec::len).collect();
-            if !shape.iter().eq(sessions.iter().map(|s| &s.runs)) {
-                return Err(format!(
-                    "has runs {shape:?} by session, which the sessions have not"
-                ));
-            }
+            same_shape(table, sessions)?;
             if let Some(value) = table
                 .iter()
                 .flatten()
@@ -211,6 +234,28 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// Whether there is a value, or a gap, for each run of each session.
+fn same_shape(table: &[Vec<Option<f64>>], sessions: &[Session]) -> Result<(), String> {
+    let shape: Vec<usize> = table.iter().map(Vec::len).collect();
+    match shape.iter().eq(sessions.iter().map(|s| &s.runs)) {
+        true => Ok(()),
+        false => Err(format!(
+            "has runs {shape:?} by session, which the sessions have not"
+        )),
+    }
+}
+
+fn all_times(table: &[Vec<Option<f64>>]) -> Result<(), String> {
+    match table.iter().flatten().flatten().find(|v| !is_time(**v)) {
+        None => Ok(()),
+        Some(value) => Err(format!("has the value {value:?}")),
+    }
+}
+
+fn is_time(value: f64) -> bool {
+    value > 0.0 && value <= LONGEST_NS
 }
 
 fn dense(table: &[Vec<Option<f64>>]) -> Vec<Vec<f64>> {
@@ -238,6 +283,7 @@ mod tests {
             schema: SCHEMA,
             host: None,
             sessions: values.iter().map(|v| session(v.len())).collect(),
+            probes: BTreeMap::from([("stat".into(), values.clone())]),
             benchmarks: BTreeMap::from([(
                 "a/b c/ü".into(),
                 History {
@@ -271,6 +317,7 @@ mod tests {
         for (from, to, words) in [
             ("\"schema\": 1", "\"schema\": 2", "newer version: schema 2"),
             ("[[1.5]]", "[[-1.5]]", "has the value -1.5"),
+            ("\"stat\": [[1.5]]", "\"stat\": [[0.0]]", "probe `stat`"),
             ("[[1.5]]", "[[1e99]]", "has the value 1e99"),
             ("[[1.5]]", "[[null]]", "has no value"),
             ("[[1.5]]", "[[1.5, 2.5]]", "has runs [2] by session"),

@@ -15,6 +15,7 @@ use crate::budget;
 use crate::decide::shared_shift;
 use crate::failure::Failure;
 use crate::input::{self, Run};
+use crate::probes::Machine;
 use crate::report::OutputArgs;
 use crate::repository;
 use crate::rows::{Rules, rows};
@@ -78,14 +79,24 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         }
     };
     let thresholds = Thresholds::of(&gate, args.policy)?;
+    let machine = Machine::of(
+        &baseline,
+        &runs,
+        &gate.times,
+        thresholds.usual_threshold_pct(),
+    );
     let rules = Rules {
         thresholds: &thresholds,
         only: args.only.as_ref(),
         other_machine: other_machine.as_deref(),
+        machine: &machine,
     };
     let rows = rows(&baseline, &runs, &rules)?;
     let known: BTreeSet<&str> = baseline.benchmarks.keys().map(String::as_str).collect();
     let budgets = budget::judge(&gate.budgets, &known, &runs, args.only.as_ref())?;
+    if other_machine.is_none() {
+        notes.extend(machine.remark(&baseline, &runs));
+    }
     notes.extend(remarks(&runs, &rows, &gate));
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
@@ -106,6 +117,7 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         summary,
         shift: shared_shift(&changes, thresholds.usual_threshold_pct()),
         notes,
+        probes: machine.probes,
         rows,
         budgets,
     })
@@ -173,7 +185,7 @@ fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
     }
     if rows.iter().any(|r| r.status == Status::Incomparable) {
         remarks.push(
-            "Measured on another machine than the baseline: only ratios within a run and counts were judged."
+            "Not the machine of the baseline: of what is incomparable only ratios within a run and counts were judged."
                 .to_owned(),
         );
     }

@@ -7,6 +7,7 @@
 //! * [`report`]: a verdict rendered, one file a format.
 //! * `rows`, `budget`, `decide`, `thresholds`: from figures to a decision.
 //! * [`verdict`]: what was found.
+//! * `probes`: what the machine itself takes, and whether it is as it was.
 //! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
 //! * [`failure`], [`destination`]: what went wrong, and where an answer goes.
 
@@ -21,6 +22,7 @@ pub mod failure;
 mod file;
 pub mod history;
 mod input;
+mod probes;
 pub mod refresh;
 pub mod report;
 mod repository;

@@ -16,6 +16,7 @@ use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
 use crate::file;
 use crate::input::{self, Reading, Run};
+use crate::probes::{self, Machine};
 use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
@@ -192,6 +193,18 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
         old.median.extend(new.median);
         old.p10.extend(new.p10);
     }
+    for probe in &probes::ALL {
+        let taken: Vec<Option<f64>> = runs
+            .iter()
+            .map(|run| run.probe(probe.name).map(six_digits))
+            .collect();
+        let known = baseline.probes.contains_key(probe.name);
+        if known || taken.iter().any(Option::is_some) {
+            let gaps = || earlier.iter().map(|runs| vec![None; *runs]).collect();
+            let table = baseline.probes.entry(probe.name.to_owned());
+            table.or_insert_with(gaps).push(taken);
+        }
+    }
     baseline.sessions.push(session);
     Ok(())
 }
@@ -243,6 +256,7 @@ fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
         thresholds: &thresholds,
         only: None,
         other_machine: None,
+        machine: &Machine::default(),
     };
     let rows = rows(old, runs, &rules)?;
     let moved: Vec<&VerdictRow> = rows
@@ -325,12 +339,11 @@ mod tests {
     fn counts_stay_exact() {
         let run = Run {
             place: PathBuf::from("run"),
-            record: None,
             readings: BTreeMap::from([(
                 "decode".into(),
                 Reading::Count(2_527_294.0, Unit::Instructions),
             )]),
-            figures: BTreeMap::new(),
+            ..Run::default()
         };
         let measured = measured(&[run]).unwrap();
         assert_eq!(measured["decode"].median, [[Some(2_527_294.0)]]);

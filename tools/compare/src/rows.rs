@@ -1,6 +1,6 @@
 //! Every benchmark of either side, and what is to be said of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use probecost::gate::{Gate, nearest};
 use probecost::schema::{RunCounts, Severity, Status, Unit, VerdictRow};
@@ -11,6 +11,7 @@ use crate::baseline::{Baseline, History};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time};
+use crate::probes::Machine;
 use crate::thresholds::Thresholds;
 use crate::verdict::{sort, thousandths};
 
@@ -22,6 +23,8 @@ pub struct Rules<'a> {
     pub only: Option<&'a Regex>,
     /// Why times cannot be compared, where the machines differ.
     pub other_machine: Option<&'a str>,
+    /// What the machine itself takes now.
+    pub machine: &'a Machine,
 }
 
 /// A row, decided or to be decided together with the others.
@@ -57,11 +60,16 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Verd
             }
         })
         .collect();
-    if rules.other_machine.is_some() {
-        let ratios = ratios(baseline, runs, rules.thresholds).into_iter();
-        let wanted = ratios.filter(|(id, _)| unwanted(id).is_none());
-        drafts.extend(wanted.map(|(_, draft)| draft));
-    }
+    let ratios: Vec<Draft> = drafts
+        .iter()
+        .filter_map(|draft| match draft {
+            Draft::Done(row) if row.status == Status::Incomparable => {
+                ratio(&row.id, baseline, runs, rules.thresholds)
+            }
+            Draft::Done(_) | Draft::Open(..) => None,
+        })
+        .collect();
+    drafts.extend(ratios);
     let mut rows = settle(drafts, rules.thresholds.gate);
     sort(&mut rows);
     Ok(rows)
@@ -119,24 +127,13 @@ fn blank(
     let unit = history.map_or(Unit::Ns, |h| h.unit);
     let baseline = median(&old);
     VerdictRow {
-        id: id.to_owned(),
-        status,
-        severity: Severity::Acceptable,
-        unit,
         baseline,
-        current: None,
         baseline_ns: baseline.filter(|_| unit == Unit::Ns),
-        current_ns: None,
-        change_pct: None,
-        ci_pct: None,
-        noise_floor_pct: None,
         runs: RunCounts {
             baseline: old.len(),
             current: 0,
         },
-        more_runs: None,
-        paired: None,
-        reason: reason.into(),
+        ..VerdictRow::without_figures(id, unit, status, reason)
     }
 }
 
@@ -245,12 +242,26 @@ fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
             ..row
         });
     }
+    let threshold_pct = rules.thresholds.threshold_pct(id);
+    if let Some((old, new)) = sides {
+        let change_pct = 100.0 * (new / old - 1.0);
+        if change_pct.abs() > threshold_pct
+            && let Some(reason) = rules.machine.explains(id, change_pct)
+        {
+            return Draft::Done(VerdictRow {
+                status: Status::Incomparable,
+                change_pct: Some(thousandths(change_pct)),
+                reason,
+                ..row
+            });
+        }
+    }
     let evidence = Evidence {
         old: history.medians(),
         old_p10: history.p10s(),
         new: medians,
         new_p10: times.iter().map(|t| t.p10).collect(),
-        threshold_pct: rules.thresholds.threshold_pct(id),
+        threshold_pct,
     };
     Draft::Open(row, evidence)
 }
@@ -296,67 +307,58 @@ fn judge_count(row: VerdictRow, gate: &Gate) -> VerdictRow {
     }
 }
 
-/// The ratios of two arms of the same run: they can be held against each other where
-/// times cannot.
-fn ratios(baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -> BTreeMap<String, Draft> {
-    let divide = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
-    let tables = |a: &[Vec<Option<f64>>], b: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
-        let session = |(a, b): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
-            a.iter()
-                .zip(b)
-                .filter_map(|(a, b)| divide(*a, *b))
-                .collect()
-        };
-        a.iter().zip(b).map(session).collect()
+/// The ratio of two arms of the same run, where this id is the upper one: it can be held
+/// against another machine's where times cannot.
+fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -> Option<Draft> {
+    let (workload, arm) = id.rsplit_once('/')?;
+    let over = &thresholds.gate.ratios.over;
+    let below_id = format!("{workload}/{over}");
+    let (above, below) = (
+        baseline.benchmarks.get(id)?,
+        baseline.benchmarks.get(&below_id)?,
+    );
+    if !thresholds.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
+        return None;
+    }
+    let pairs: Vec<(Time, Time)> = runs
+        .iter()
+        .filter_map(|run| Some((time(run, id)?, time(run, &below_id)?)))
+        .collect();
+    let evidence = Evidence {
+        old: quotients(&above.median, &below.median),
+        old_p10: quotients(&above.p10, &below.p10),
+        new: pairs.iter().map(|(a, b)| a.median / b.median).collect(),
+        new_p10: pairs.iter().map(|(a, b)| a.p10 / b.p10).collect(),
+        threshold_pct: thresholds.threshold_pct(id),
     };
-    let time = |run: &Run, id: &str| match run.readings.get(id) {
+    let old = evidence.old.concat();
+    if old.is_empty() || pairs.is_empty() {
+        return None;
+    }
+    let row = VerdictRow {
+        baseline: median(&old),
+        runs: RunCounts {
+            baseline: old.len(),
+            current: 0,
+        },
+        ..blank(&format!("{id} ÷ {over}"), None, Status::Unchanged, "")
+    };
+    let row = with_current(row, Unit::Ratio, &evidence.new);
+    Some(Draft::Open(row, evidence))
+}
+
+fn time(run: &Run, id: &str) -> Option<Time> {
+    match run.readings.get(id) {
         Some(Reading::Time(time)) => Some(*time),
         _ => None,
-    };
-    let mut drafts = BTreeMap::new();
-    for (id, above) in baseline
-        .benchmarks
-        .iter()
-        .filter(|(_, h)| h.unit == Unit::Ns)
-    {
-        let Some((workload, arm)) = id.rsplit_once('/') else {
-            continue;
-        };
-        let over = &thresholds.gate.ratios.over;
-        let base_id = format!("{workload}/{over}");
-        let Some(below) = baseline.benchmarks.get(&base_id) else {
-            continue;
-        };
-        if !thresholds.gate.ratios.of.iter().any(|of| of == arm) || below.unit != Unit::Ns {
-            continue;
-        }
-        let pairs: Vec<(Time, Time)> = runs
-            .iter()
-            .filter_map(|run| Some((time(run, id)?, time(run, &base_id)?)))
-            .collect();
-        let evidence = Evidence {
-            old: tables(&above.median, &below.median),
-            old_p10: tables(&above.p10, &below.p10),
-            new: pairs.iter().map(|(a, b)| a.median / b.median).collect(),
-            new_p10: pairs.iter().map(|(a, b)| a.p10 / b.p10).collect(),
-            threshold_pct: thresholds.threshold_pct(id),
-        };
-        let old = evidence.old.concat();
-        if old.is_empty() || pairs.is_empty() {
-            continue;
-        }
-        let name = format!("{id} ÷ {over}");
-        let row = VerdictRow {
-            baseline: median(&old),
-            baseline_ns: None,
-            runs: RunCounts {
-                baseline: old.len(),
-                current: 0,
-            },
-            ..blank(&name, None, Status::Unchanged, "")
-        };
-        let row = with_current(row, Unit::Ratio, &evidence.new);
-        drafts.insert(name, Draft::Open(row, evidence));
     }
-    drafts
+}
+
+/// One table over another, run by run, where both have a value.
+fn quotients(above: &[Vec<Option<f64>>], below: &[Vec<Option<f64>>]) -> Vec<Vec<f64>> {
+    let session = |(above, below): (&Vec<Option<f64>>, &Vec<Option<f64>>)| {
+        let runs = above.iter().zip(below);
+        runs.filter_map(|(a, b)| Some((*a)? / (*b)?)).collect()
+    };
+    above.iter().zip(below).map(session).collect()
 }

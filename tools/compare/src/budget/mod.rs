@@ -247,9 +247,8 @@ mod tests {
     fn run(id: &str, reading: Reading) -> Run {
         Run {
             place: PathBuf::from("run"),
-            record: None,
             readings: BTreeMap::from([(id.to_owned(), reading)]),
-            figures: BTreeMap::new(),
+            ..Run::default()
         }
     }
 

@@ -79,6 +79,7 @@ pub fn verdict(found: &Found) -> Verdict {
             measure_seconds: thousandths(found.times.total - found.times.built),
             control,
         }),
+        probes: Vec::new(),
         rows,
         budgets: Vec::new(),
     }

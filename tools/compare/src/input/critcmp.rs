@@ -46,9 +46,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run, Failure> {
     });
     Ok(Run {
         place: path.to_owned(),
-        record: None,
         readings: readings.collect(),
-        figures: BTreeMap::new(),
+        ..Run::default()
     })
 }
 

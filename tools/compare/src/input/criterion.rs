@@ -62,20 +62,36 @@ struct Found {
     reading: Reading,
 }
 
-/// What lies in the directories `places`, by id. Two benchmarks with one id get the name
-/// of their directory behind it. `started` is when the run began, where that is known.
-/// With it, when the oldest result of the run was written.
-pub fn read(
-    places: &[PathBuf],
-    started: Option<SystemTime>,
-) -> (BTreeMap<String, Reading>, Option<SystemTime>) {
+/// What lies in a Criterion home.
+#[derive(Debug)]
+pub struct Results {
+    /// What was read, by id. Two benchmarks with one id get the name of their directory
+    /// behind it.
+    pub readings: BTreeMap<String, Reading>,
+    /// When it was written, by id.
+    pub written: BTreeMap<String, SystemTime>,
+    /// When the oldest result of the run was written.
+    pub oldest: Option<SystemTime>,
+}
+
+/// What lies in the directories `places`. `started` is when the run began, where that is
+/// known.
+pub fn read(places: &[PathBuf], started: Option<SystemTime>) -> Results {
     let mut found: Vec<Found> = places.par_iter().map(|place| read_one(place)).collect();
     mark_stale(&mut found, started);
     let fresh = found
         .iter()
         .filter(|f| !matches!(f.reading, Reading::Stale(_)));
     let oldest = fresh.map(|f| f.written).min();
-    (by_id(found), oldest)
+    let named = found.iter().filter_map(|f| {
+        let (id, _) = f.name.as_ref().ok()?;
+        Some((id.clone(), f.written))
+    });
+    Results {
+        written: named.collect(),
+        oldest,
+        readings: by_id(found),
+    }
 }
 
 fn read_one(place: &Path) -> Found {
@@ -401,8 +417,8 @@ mod tests {
             for file in ["benchmark.json", "sample.json", "estimates.json"] {
                 fs::write(dir.path().join(file), &bytes).unwrap();
             }
-            let (rows, _) = read(&[dir.path().to_owned()], None);
-            prop_assert_eq!(rows.len(), 1);
+            let results = read(&[dir.path().to_owned()], None);
+            prop_assert_eq!(results.readings.len(), 1);
         }
     }
 }

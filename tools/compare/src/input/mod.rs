@@ -27,7 +27,7 @@ pub use record::write as write_record;
 pub const LONGEST_NS: f64 = 1e15;
 
 /// One process that ran the benchmarks once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Run {
     /// Where it was read from.
     pub place: PathBuf,
@@ -35,6 +35,8 @@ pub struct Run {
     pub record: Option<RunRecord>,
     /// What was read, by benchmark.
     pub readings: BTreeMap<String, Reading>,
+    /// When each result of Criterion was written, by id.
+    pub written: BTreeMap<String, SystemTime>,
     /// Figures that the benches wrote beside, by id: for budgets alone.
     pub figures: BTreeMap<String, FigureRow>,
 }
@@ -65,6 +67,14 @@ pub struct Time {
     pub mean_error: f64,
     /// The interval of the median over the samples, where they are enough for one.
     pub interval: Option<Interval>,
+}
+
+impl Run {
+    /// What a frozen probe took around it, in nanoseconds, where it was taken.
+    pub fn probe(&self, name: &str) -> Option<f64> {
+        let times = self.record.as_ref()?.probes.get(name)?;
+        Some(f64::midpoint(times.before_ns, times.after_ns)).filter(|ns| *ns > 0.0)
+    }
 }
 
 /// All runs below the given places, in their order.
@@ -99,10 +109,15 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
     let record = record::read(place)?;
     let found = walk::walk(place)?;
     let started = record.as_ref().map(|r| SystemTime::from(r.started));
-    let ((mut readings, oldest), counted) = rayon::join(
+    let (measured, counted) = rayon::join(
         || criterion::read(&found.criterion, started),
         || counts::read(&found.summaries),
     );
+    let criterion::Results {
+        mut readings,
+        written,
+        oldest,
+    } = measured;
     readings.extend(counted);
     let figures = figures::read(place, started.or(oldest))?;
     if readings.is_empty() && figures.is_empty() {
@@ -116,6 +131,7 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
         place: place.to_owned(),
         record,
         readings,
+        written,
         figures,
     })
 }

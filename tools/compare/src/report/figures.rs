@@ -184,6 +184,9 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
             "broken: benchmarks of the baseline were not measured"
         }
         (Exit::Broken, _) => "broken: nothing was compared",
+        (Exit::Undecided, _) if open == 0 && verdict.probes.iter().any(|p| p.moved) => {
+            "undecided: the machine is not as it was"
+        }
         (Exit::Undecided, _) if open == 0 => "undecided: the baseline is of another machine",
         (Exit::Undecided, _) if verdict.duet.is_some() => "undecided: these rounds cannot tell",
         (Exit::Undecided, _) => "undecided: these runs cannot tell",

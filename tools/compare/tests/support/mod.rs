@@ -180,6 +180,7 @@ pub fn record(host: &Value) -> Value {
     json!({
         "host": host, "started": "2020-01-01T00:00:00Z", "seconds": 1.0, "command": ["x"],
         "commit": null, "dirty": false, "toolchain": null,
+        "probes": {}, "system_pct": {},
         "surroundings": {
             "steal_pct": 0.0, "others_pct": 0.0, "cpu_pressure_pct": null,
             "load_before": null, "frequency_mhz": null,

@@ -1,7 +1,10 @@
 //! `compare run`: the same command, again and again, each time into a home of its own.
 
+mod activity;
+
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read, Seek, SeekFrom, stderr};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -10,11 +13,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use probecost::host::{Watch, provenance};
-use probecost::schema::{Host, RunRecord};
+use probecost::schema::{Host, ProbeTimes, RunRecord};
 
 use crate::failure::Failure;
 use crate::input;
+use crate::probes;
 use crate::repository;
+use activity::Activity;
 
 /// How much of a failed command's output is shown, in bytes.
 const TAIL: u64 = 2000;
@@ -105,8 +110,12 @@ fn one(
         .split_first()
         .ok_or_else(|| Failure::new("no command"))?;
     let head = repository::head(Path::new("."))?;
+    let before = probes::measure();
     let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
-    let status = Command::new(program)
+    let unstartable = |e: io::Error| {
+        Failure::new(format!("{program}: {e}")).remedy("--times N -- COMMAND ARGUMENTS")
+    };
+    let mut child = Command::new(program)
         .args(arguments)
         .env("CRITERION_HOME", &partial)
         // The counts of gungraun and of iai-callgrind, as it was called, lie beside the times.
@@ -117,10 +126,12 @@ fn one(
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(other)
-        .status()
-        .map_err(|e| {
-            Failure::new(format!("{program}: {e}")).remedy("--times N -- COMMAND ARGUMENTS")
-        })?;
+        .spawn()
+        .map_err(unstartable)?;
+    let activity = Activity::watch(child.id());
+    let status = child.wait().map_err(unstartable)?;
+    let (seconds, surroundings) = (clock.elapsed().as_secs_f64(), watch.stop());
+    let after = probes::measure();
     if !status.success() {
         return Err(Failure::new(format!(
             "run {k}: {program} ended with {status}\n{}",
@@ -128,26 +139,47 @@ fn one(
         ))
         .remedy(format!("less {}", log_path.display())));
     }
+    let written: BTreeMap<_, _> = input::load_all(std::slice::from_ref(&partial))
+        .map_err(|e| {
+            Failure::new(format!("run {k}: {program} ended well, but {e}"))
+                .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
+        })?
+        .into_iter()
+        .flat_map(|run| run.written)
+        .collect();
     let record = RunRecord {
         schema: RunRecord::SCHEMA,
         provenance: Some(provenance()),
         host: host.clone(),
         started,
-        seconds: clock.elapsed().as_secs_f64(),
+        seconds,
         command: command.to_vec(),
         dirty: head.as_ref().is_some_and(|h| !h.changed.is_empty()),
         commit: head.map(|h| h.commit),
         toolchain: toolchain.map(str::to_owned),
-        surroundings: watch.stop(),
+        surroundings,
+        probes: both(&before, &after),
+        system_pct: activity.system_pct(&written),
     };
-    input::load_all(std::slice::from_ref(&partial)).map_err(|e| {
-        Failure::new(format!("run {k}: {program} ended well, but {e}"))
-            .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
-    })?;
     input::write_record(&record, &partial)?;
     let whole = out.join(k.to_string());
     fs::rename(&partial, &whole).map_err(|e| Failure::at(&whole, e))?;
     Ok(record)
+}
+
+/// The probes that ran on both sides of it.
+fn both(
+    before: &BTreeMap<&'static str, f64>,
+    after: &BTreeMap<&'static str, f64>,
+) -> BTreeMap<String, ProbeTimes> {
+    let times = before.iter().filter_map(|(name, before_ns)| {
+        let times = ProbeTimes {
+            before_ns: *before_ns,
+            after_ns: *after.get(name)?,
+        };
+        Some(((*name).to_owned(), times))
+    });
+    times.collect()
 }
 
 /// What the compiler calls itself; `None` where there is none.

@@ -1,0 +1,168 @@
+//! The machine of now against that of the baseline, as its probes tell them apart.
+
+use std::collections::BTreeMap;
+
+use probecost::gate::Times;
+use probecost::schema::{ProbeKind, ProbeRow};
+use probecost::stats::{CONFIDENCE, Reference, holm, median};
+
+use super::ALL;
+use crate::baseline::Baseline;
+use crate::decide::FLOOR_CONFIDENCE;
+use crate::input::Run;
+use crate::verdict::{percent, thousandths};
+
+/// A benchmark whose process spends this share of its time in the kernel, in percent, is
+/// taken to resemble the probes that do: Criterion's own statistics dilute the share of a
+/// benchmark that does nothing else, and one of user space stays below 5 %.
+const KERNEL_PCT: f64 = 20.0;
+
+/// The machine of the current runs.
+#[derive(Debug, Default)]
+pub struct Machine {
+    /// Each probe that both sides have.
+    pub probes: Vec<ProbeRow>,
+    /// The share of its time that a benchmark spends in the kernel, in percent, by id.
+    system_pct: BTreeMap<String, f64>,
+}
+
+impl Machine {
+    /// Holds the probes of the runs to those of the baseline. A probe moved where it lies
+    /// further off than its own spread lets one see, further than chance moves any of the
+    /// probes (Holm, both directions), and further than half of `threshold_pct`.
+    pub fn of(baseline: &Baseline, runs: &[Run], times: &Times, threshold_pct: f64) -> Self {
+        let mut rows = Vec::new();
+        let mut p_values = Vec::new();
+        for probe in &ALL {
+            let Some(old) = baseline.probe(probe.name) else {
+                continue;
+            };
+            let new: Vec<f64> = runs.iter().filter_map(|r| r.probe(probe.name)).collect();
+            if let Some((row, p_value)) = held(probe.name, probe.kind, &old, &new, times) {
+                rows.push(row);
+                p_values.push(2.0 * p_value);
+            }
+        }
+        let (rare, _) = holm(&p_values, times.family_error);
+        for (row, rare) in rows.iter_mut().zip(rare) {
+            let size = row.change_pct.abs();
+            let seen = row.noise_floor_pct.is_some_and(|floor| size > floor);
+            row.moved = rare && seen && size > threshold_pct / 2.0;
+        }
+        Self {
+            probes: rows,
+            system_pct: system_pct(runs),
+        }
+    }
+
+    /// Why a benchmark that moved by `change_pct` cannot be told from its machine, where
+    /// that is so: a probe that resembles it moved the same way. It resembles the probes
+    /// that spend their time where it does; where that is not known, all of them.
+    pub fn explains(&self, id: &str, change_pct: f64) -> Option<String> {
+        let system_pct = self.system_pct.get(id).copied();
+        let kind = system_pct.map(|share| match share >= KERNEL_PCT {
+            true => ProbeKind::Kernel,
+            false => ProbeKind::User,
+        });
+        let like = self.probes.iter().filter(|probe| {
+            probe.moved
+                && kind.is_none_or(|kind| probe.kind == kind)
+                && probe.change_pct.signum() == change_pct.signum()
+        });
+        let figures: Vec<String> = like.map(figures).collect();
+        if figures.is_empty() {
+            return None;
+        }
+        let why = match system_pct {
+            Some(share) => format!("{share:.0} % of its time is the kernel's, as with that probe"),
+            None => "where it spends its time is not known".to_owned(),
+        };
+        Some(format!(
+            "{change_pct:+.1} %, and the machine itself moved: {} ({why})",
+            figures.join(", ")
+        ))
+    }
+
+    /// What a reader of the whole should know.
+    pub fn remark(&self, baseline: &Baseline, runs: &[Run]) -> Option<String> {
+        let moved: Vec<String> = (self.probes.iter().filter(|p| p.moved))
+            .map(figures)
+            .collect();
+        let all = self.probes.len();
+        if !moved.is_empty() {
+            return Some(format!(
+                "The machine is not as it was: {} of {all} frozen probes moved: {}.",
+                moved.len(),
+                moved.join(", ")
+            ));
+        }
+        let without = |who: &str, how: &str| {
+            Some(format!(
+                "Whether this machine is as it was cannot be known: {who} no probes. {how}"
+            ))
+        };
+        match (all, baseline.probes.is_empty(), runs.len()) {
+            (0, true, _) => without(
+                "the baseline has",
+                "One that is refreshed from runs of `cargo compare run` has them.",
+            ),
+            (0, false, _) => without("the runs have", "Those of `cargo compare run` have them."),
+            _ => Some(format!(
+                "{all} frozen probes hold: the machine is as it was."
+            )),
+        }
+    }
+}
+
+/// `open_close +16.4 % (spread 2.1 %)`
+fn figures(probe: &ProbeRow) -> String {
+    let spread = probe.noise_floor_pct.unwrap_or(0.0);
+    let (name, change) = (&probe.name, probe.change_pct);
+    format!("probe {name} {change:+.1} %, of which its own spread explains {spread:.1} %")
+}
+
+/// A probe of both sides, and how rarely chance moves it as far to that side.
+fn held(
+    name: &str,
+    kind: ProbeKind,
+    old: &[Vec<f64>],
+    new: &[f64],
+    times: &Times,
+) -> Option<(ProbeRow, f64)> {
+    let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
+    let sessions: Vec<Vec<f64>> = old.iter().map(|s| logs(s)).collect();
+    let reference = Reference {
+        sessions: &sessions,
+        drift: (times.session_drift_pct / 100.0).ln_1p(),
+    };
+    let (before, now) = (median(&old.concat())?, median(new)?);
+    let change = reference.change(&logs(new));
+    let floor = reference.noise_floor(new.len(), FLOOR_CONFIDENCE);
+    let least = (times.noise_floor_min_pct / 100.0).ln_1p();
+    let interval = change.and_then(|c| c.interval(CONFIDENCE)).map(percent);
+    let row = ProbeRow {
+        name: name.to_owned(),
+        kind,
+        baseline_ns: thousandths(before),
+        current_ns: thousandths(now),
+        change_pct: thousandths(100.0 * (now / before - 1.0)),
+        ci_pct: interval.map(|i| [i.lo, i.hi].map(thousandths)),
+        noise_floor_pct: floor.map(|f| thousandths(100.0 * f.max(least).exp_m1())),
+        moved: false,
+    };
+    Some((row, change.map_or(1.0, |c| c.chance())))
+}
+
+/// The share of its time that each benchmark spends in the kernel, the median over the runs.
+fn system_pct(runs: &[Run]) -> BTreeMap<String, f64> {
+    let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for record in runs.iter().filter_map(|run| run.record.as_ref()) {
+        for (id, share) in &record.system_pct {
+            shares.entry(id).or_default().push(*share);
+        }
+    }
+    let middle = shares.into_iter();
+    middle
+        .filter_map(|(id, shares)| Some((id.to_owned(), median(&shares)?)))
+        .collect()
+}
