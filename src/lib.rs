@@ -8,6 +8,7 @@
 //! * [`arm`]: what is switched: nothing, our agent, any command, with its proof.
 //! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
 //! * [`stream`]: the mechanisms of the other streams: images, coverage, seccomp.
+//! * [`monitor`]: what processes take, each second.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.
@@ -33,6 +34,8 @@ pub mod host;
 pub mod instrument;
 #[cfg(feature = "agent")]
 pub mod load;
+#[cfg(feature = "agent")]
+pub mod monitor;
 #[cfg(feature = "agent")]
 pub mod pipeline;
 #[cfg(feature = "agent")]

@@ -15,6 +15,7 @@ mod host;
 pub mod image;
 pub mod impact;
 pub mod load;
+pub mod monitor;
 mod outcome;
 pub mod overhead;
 mod probes;
@@ -53,6 +54,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("host", schemars::schema_for!(Host)),
         ("image", schemars::schema_for!(image::ImageReport)),
         ("load", schemars::schema_for!(load::Load)),
+        ("monitor", schemars::schema_for!(monitor::MonitorReport)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
         ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),
         ("seccomp-learnt", schemars::schema_for!(seccomp::Learnt)),

@@ -6,6 +6,7 @@ mod host;
 mod image;
 mod impact;
 mod load;
+mod monitor;
 mod overhead;
 mod repeatability;
 mod rungs;
@@ -58,6 +59,8 @@ enum Command {
     Load(load::LoadArgs),
     /// How long images take from a store to a tree that can be read
     Image(image::Command),
+    /// What a process and its children take, each second
+    Monitor(monitor::MonitorArgs),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Impact(args) => impact::run(args),
         Command::ServeAgent { settings } => impact::serve_agent(settings),
         Command::Image(args) => image::run(args),
+        Command::Monitor(args) => monitor::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

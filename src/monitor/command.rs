@@ -1,0 +1,219 @@
+//! A process watched until it ends.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use procfs::process::Process;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use super::Monitor;
+use super::log::Log;
+use crate::host::{Obstacle, provenance};
+use crate::schema::monitor::{Ending, MonitorReport, MonitorSample, MonitorTotals, SCHEMA};
+
+/// From one look to the next.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a command may take to end when it is told to.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to be watched.
+#[derive(Debug)]
+pub enum Watched {
+    /// A process that runs.
+    Pid(u32),
+    /// A command to start, with its arguments.
+    Command(Vec<String>),
+}
+
+/// Watches until the process ends, or `stop` is set; each sample is written below
+/// `directory` at once.
+///
+/// # Errors
+/// There is no such process, the command cannot be started, or nothing can be written.
+pub fn watch(
+    watched: &Watched,
+    directory: &Path,
+    stop: &Arc<AtomicBool>,
+) -> Result<MonitorReport, Obstacle> {
+    let mut log = Log::create(directory)?;
+    let mut child = match watched {
+        Watched::Pid(_) => None,
+        Watched::Command(command) => Some(start(command)?),
+    };
+    let pid = match (watched, &child) {
+        (Watched::Pid(pid), _) => *pid,
+        (_, Some(child)) => child.id(),
+        (Watched::Command(_), None) => unreachable!("a command was started"),
+    };
+    let own_before = own_cpu_s();
+    let seen = samples(pid, stop, &mut log);
+    let own_cpu_s = own_cpu_s() - own_before;
+    let ending = child.as_mut().and_then(end);
+    let (command, samples, seconds) = seen?;
+    Ok(MonitorReport {
+        schema: SCHEMA,
+        provenance: provenance(),
+        pid: pid as i32,
+        command: match watched {
+            Watched::Command(command) => command.clone(),
+            Watched::Pid(_) => command,
+        },
+        totals: MonitorTotals {
+            own_cpu_s,
+            ..totals(&samples, seconds, ending.is_some())
+        },
+        ending,
+        samples,
+    })
+}
+
+/// What it prints goes to standard error: standard output is the report's.
+fn start(command: &[String]) -> Result<Child, Obstacle> {
+    let failed =
+        |why: String| Obstacle::new(why, "name a command after --: probecost monitor -- ls");
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| failed("there is no command".into()))?;
+    let stderr = rustix::io::dup(std::io::stderr()).map_err(|e| failed(e.to_string()))?;
+    Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::from(stderr))
+        .spawn()
+        .map_err(|error| failed(format!("{program} cannot be started: {error}")))
+}
+
+/// The command line, the samples, and how long they took.
+fn samples(
+    pid: u32,
+    stop: &AtomicBool,
+    log: &mut Log,
+) -> Result<(Vec<String>, Vec<MonitorSample>, f64), Obstacle> {
+    let mut monitor = Monitor::of(pid)?;
+    let end = end_of(pid)?;
+    let command = Process::new(pid as i32).and_then(|process| process.cmdline());
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    for second in 1.. {
+        let has_ended = wait(&end, begin + second * EVERY, stop);
+        let Some(sample) = monitor.look() else { break };
+        log.add(&sample)?;
+        samples.push(sample);
+        if has_ended || stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    Ok((
+        command.unwrap_or_default(),
+        samples,
+        begin.elapsed().as_secs_f64(),
+    ))
+}
+
+/// A descriptor that can be read once the process has ended.
+fn end_of(pid: u32) -> Result<OwnedFd, Obstacle> {
+    let opened = Pid::from_raw(pid as i32).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    match opened {
+        Some(Ok(end)) => Ok(end),
+        Some(Err(error)) => Err(Obstacle::new(
+            format!("process {pid} cannot be waited for: {error}"),
+            "see whether it still runs: ps -e",
+        )),
+        None => Err(Obstacle::new(
+            "0 is no process",
+            "see which there are: ps -e",
+        )),
+    }
+}
+
+/// Waits until the process has ended, or the moment has come; which.
+fn wait(end: &OwnedFd, until: Instant, stop: &AtomicBool) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut ends = [PollFd::new(end, PollFlags::IN)];
+        // A signal interrupts it, and may be the one that sets `stop`.
+        if poll(&mut ends, Timespec::try_from(left).ok().as_ref()).is_ok_and(|ended| ended > 0) {
+            return true;
+        }
+    }
+}
+
+/// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
+/// it ended; none where that cannot be known.
+fn end(child: &mut Child) -> Option<Ending> {
+    for signal in [Signal::TERM, Signal::KILL] {
+        if child.try_wait().ok()?.is_some() {
+            break;
+        }
+        let pid = Pid::from_child(child);
+        let end = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // It may have ended this moment.
+        let _ = kill_process(pid, signal);
+        wait(&end, Instant::now() + PATIENCE, &AtomicBool::new(false));
+    }
+    let status = child.wait().ok()?;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Some(Ending::Exited(code)),
+        (None, Some(signal)) => Some(Ending::Killed(signal)),
+        (None, None) => None,
+    }
+}
+
+/// From the kernel's own accounts where a command of ours has ended, else from samples.
+fn totals(samples: &[MonitorSample], seconds: f64, has_ended: bool) -> MonitorTotals {
+    let most = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).max().unwrap_or(0);
+    let sum = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).sum();
+    let seen = MonitorTotals {
+        seconds,
+        user_s: cpu_s(samples, |s| s.user_pct),
+        system_s: cpu_s(samples, |s| s.system_pct),
+        peak_resident: most(|s| s.resident),
+        peak_descriptors: most(|s| s.descriptors),
+        voluntary_switches: sum(|s| s.voluntary_switches),
+        involuntary_switches: sum(|s| s.involuntary_switches),
+        ..MonitorTotals::default()
+    };
+    // The monitor has no other children.
+    match getrusage(UsageWho::RUSAGE_CHILDREN) {
+        Ok(children) if has_ended => {
+            let [user_s, system_s] = times(&children);
+            MonitorTotals {
+                user_s,
+                system_s,
+                peak_resident: children.max_rss().unsigned_abs() * 1024,
+                voluntary_switches: children.voluntary_context_switches().unsigned_abs(),
+                involuntary_switches: children.involuntary_context_switches().unsigned_abs(),
+                ..seen
+            }
+        }
+        _ => seen,
+    }
+}
+
+/// CPU time of this process, in seconds.
+fn own_cpu_s() -> f64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |own| times(&own).iter().sum())
+}
+
+/// Seconds of CPU time from shares of the time between looks.
+fn cpu_s(samples: &[MonitorSample], share: fn(&MonitorSample) -> f64) -> f64 {
+    let starts = std::iter::once(0.0).chain(samples.iter().map(|s| s.at_s));
+    let spans = samples.iter().zip(starts);
+    spans
+        .map(|(s, start)| share(s) / 100.0 * (s.at_s - start))
+        .sum()
+}
+
+fn times(usage: &Usage) -> [f64; 2] {
+    [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds() as f64 / 1e6)
+}
