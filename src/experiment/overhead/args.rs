@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Request;
+use super::OverheadRequest;
 use crate::agent::{self, Rung, Wakeup};
 use crate::experiment::Plan;
 use crate::experiment::assignment::Assignment;
@@ -82,8 +82,8 @@ impl OverheadArgs {
     ///
     /// # Errors
     /// The CPUs to use are not said, and the kernel does not say which there are.
-    pub fn request(&self) -> Result<Request, Obstacle> {
-        Ok(Request {
+    pub fn request(&self) -> Result<OverheadRequest, Obstacle> {
+        Ok(OverheadRequest {
             workloads: asked_for(self),
             assignment: assignment(self)?,
             length: self.seconds,

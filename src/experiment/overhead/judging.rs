@@ -11,7 +11,7 @@ use crate::workload::{Calls, Name};
 
 /// What a workload may cost under the agent; a ratio to `off`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Budget {
+pub struct OverheadBudget {
     /// The most for the 95th percentile.
     pub p95_ratio: Option<f64>,
     /// The most for the mean.
@@ -21,7 +21,7 @@ pub struct Budget {
 }
 
 /// The budgets of gate.toml; one for a workload that does not exist is an error.
-pub(super) fn budgets() -> Result<impl Fn(Name) -> Budget, Obstacle> {
+pub(super) fn budgets() -> Result<impl Fn(Name) -> OverheadBudget, Obstacle> {
     let broken = |why: String| Obstacle::new(why, "correct baselines/gate.toml");
     let gate = Gate::here().map_err(|error| broken(error.to_string()))?;
     for name in gate
@@ -32,7 +32,7 @@ pub(super) fn budgets() -> Result<impl Fn(Name) -> Budget, Obstacle> {
     {
         Name::from_str(name).map_err(|why| broken(format!("a budget for {name}: {why}")))?;
     }
-    Ok(move |name: Name| Budget {
+    Ok(move |name: Name| OverheadBudget {
         p95_ratio: gate.overhead.p95_ratio.get(name.as_str()).copied(),
         ratio: gate.overhead.ratio.get(name.as_str()).copied(),
         drops: gate.agent.drops_pct / 100.0,
@@ -47,7 +47,7 @@ impl OverheadRow {
     }
 
     /// Sets the verdict of an `event` row.
-    pub(super) fn judge(&mut self, calls: Calls, budget: Budget) {
+    pub(super) fn judge(&mut self, calls: Calls, budget: OverheadBudget) {
         let Some(versus) = self.vs_off else {
             self.verdict = Outcome::Inconclusive;
             self.reason = "too few rounds for an interval; give it more --seconds".into();
@@ -168,7 +168,7 @@ mod tests {
         connects: 0,
     };
 
-    const ONLY_DROPS: Budget = Budget {
+    const ONLY_DROPS: OverheadBudget = OverheadBudget {
         p95_ratio: None,
         ratio: None,
         drops: 0.001,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// An event row with these ratios, judged.
-    fn judged(ratio: f64, p95_ratio: f64, drops: u64, budget: Budget) -> OverheadRow {
+    fn judged(ratio: f64, p95_ratio: f64, drops: u64, budget: OverheadBudget) -> OverheadRow {
         let mut row = OverheadRow::empty(Name::OpenClose, Arm::Event);
         row.ops = 10_000;
         row.drops = drops;
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_held_by_the_interval_not_by_the_point() {
-        let budget = Budget {
+        let budget = OverheadBudget {
             p95_ratio: Some(1.05),
             ratio: Some(1.10),
             ..ONLY_DROPS

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use args::OverheadArgs;
-pub use judging::Budget;
+pub use judging::OverheadBudget;
 use process::Processes;
 pub use process::run_task;
 
@@ -31,7 +31,7 @@ use crate::workload::{Getppid, Name, Workload};
 
 /// What to measure, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct OverheadRequest {
     /// The workloads, in the order of the rows.
     pub workloads: Vec<Name>,
     /// What one process measures; its workload, and the seed and length of its
@@ -95,9 +95,9 @@ pub fn run(
 /// Fails only where nothing could be measured: what goes wrong with one
 /// workload is a row that says so.
 pub fn overhead(
-    request: &Request,
+    request: &OverheadRequest,
     workers: &impl Workers,
-    budget: impl Fn(Name) -> Budget,
+    budget: impl Fn(Name) -> OverheadBudget,
     mut progress: impl FnMut(&str, f64),
     keep: impl Fn(&OverheadReport) -> Result<(), Obstacle>,
 ) -> Result<OverheadReport, Obstacle> {
@@ -235,9 +235,9 @@ fn measure(
     name: Name,
     workload: &mut dyn Workload,
     agent: &mut Result<Option<Agent>, Obstacle>,
-    request: &Request,
+    request: &OverheadRequest,
     workers: &impl Workers,
-    budget: &impl Fn(Name) -> Budget,
+    budget: &impl Fn(Name) -> OverheadBudget,
     progress: &mut impl FnMut(f64),
 ) -> Result<One, Failure> {
     let calls = workload.calls();
@@ -299,7 +299,7 @@ fn controls(
     controls: &mut Controls,
     workloads: &mut [(Name, Box<dyn Workload>)],
     agent: Option<&mut Agent>,
-    request: &Request,
+    request: &OverheadRequest,
     progress: &mut impl FnMut(&str, f64),
 ) -> Result<(), Failure> {
     let length = (request.length / 3).min(Duration::from_secs(3));
@@ -349,7 +349,7 @@ fn controls(
     Ok(())
 }
 
-fn settings(request: &Request) -> OverheadSettings {
+fn settings(request: &OverheadRequest) -> OverheadSettings {
     let assignment = &request.assignment;
     let options = assignment.agent.clone().unwrap_or_default();
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;

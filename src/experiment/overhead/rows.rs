@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Budget;
+use super::OverheadBudget;
 use crate::agent::{Agent, Counters, Hook};
 use crate::experiment::{Block, Latencies, Latency, Measured, Pair, Round, compare};
 use crate::host::Obstacle;
@@ -67,7 +67,12 @@ fn over_processes(
 }
 
 /// The rows of one workload: `off`, and with an agent `hook` and `event`.
-pub fn rows(name: Name, calls: Calls, processes: &[Measured], budget: Budget) -> Vec<OverheadRow> {
+pub fn rows(
+    name: Name,
+    calls: Calls,
+    processes: &[Measured],
+    budget: OverheadBudget,
+) -> Vec<OverheadRow> {
     let off = |round: &Round| [round.off, round.again].concat();
     let mut rows = vec![OverheadRow::new(
         name,

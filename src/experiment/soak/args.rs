@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Request;
+use super::SoakRequest;
 use crate::agent::Options;
 use crate::host::{self, Obstacle};
 
@@ -36,7 +36,7 @@ impl SoakArgs {
     ///
     /// # Errors
     /// The kernel does not say which CPUs there are.
-    pub(super) fn request(&self) -> Result<Request, Obstacle> {
+    pub(super) fn request(&self) -> Result<SoakRequest, Obstacle> {
         let allowed = host::allowed_cpus();
         let (Some(&first), Some(&last)) = (allowed.first(), allowed.last()) else {
             return Err(Obstacle::new(
@@ -44,7 +44,7 @@ impl SoakArgs {
                 "name them: taskset --cpu-list 0,1 probecost soak",
             ));
         };
-        Ok(Request {
+        Ok(SoakRequest {
             duration: self.duration,
             rate: self.rate,
             options: Options {

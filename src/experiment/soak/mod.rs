@@ -26,7 +26,7 @@ use sample::Sampler;
 
 /// What load to hold, and for how long.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct SoakRequest {
     /// How long.
     pub duration: Duration,
     /// Events a second.
@@ -75,7 +75,7 @@ pub fn run(arguments: &SoakArgs) -> Result<SoakReport, Failure> {
 ///
 /// Fails where nothing could be measured, or where events went missing uncounted.
 pub fn soak(
-    request: &Request,
+    request: &SoakRequest,
     budgets: &AgentBudgets,
     mut progress: impl FnMut(f64),
 ) -> Result<SoakReport, Failure> {
@@ -141,7 +141,7 @@ pub fn soak(
 }
 
 /// The load, its records going through the whole pipeline.
-fn start(request: &Request, ages: &Ages) -> Result<RecordLoad, Obstacle> {
+fn start(request: &SoakRequest, ages: &Ages) -> Result<RecordLoad, Obstacle> {
     let pid = Agent::start(Options::default())?.pid();
     let registry = Registry::new(Policy::from_iter([Pattern::Below((*b"/load").into())]));
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
@@ -149,7 +149,7 @@ fn start(request: &Request, ages: &Ages) -> Result<RecordLoad, Obstacle> {
     RecordLoad::start(pid, &request.options, Aged::new(pipeline, ages))
 }
 
-fn settings(request: &Request) -> SoakSettings {
+fn settings(request: &SoakRequest) -> SoakSettings {
     SoakSettings {
         seconds: request.duration.as_secs_f64(),
         rate: request.rate,
