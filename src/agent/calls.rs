@@ -108,6 +108,8 @@ impl Calls {
             links: Vec::new(),
             ebpf,
         };
+        Family::load(&mut calls.ebpf).map_err(does_not_hold)?;
+        family::load_raw(&mut calls.ebpf, "killed", "signal_generate").map_err(does_not_hold)?;
         calls.links = Family::attach(&mut calls.ebpf).map_err(does_not_hold)?;
         let killed = family::attach_raw(&mut calls.ebpf, "killed", "signal_generate");
         calls.links.push(killed.map_err(does_not_hold)?);

@@ -6,12 +6,21 @@ use std::process::Command;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData};
-use aya::programs::{Program, ProgramError};
+use aya::programs::{Program, ProgramError, RawTracePoint};
 
 use super::ladder::{self, Link};
 use super::maps::map_failed;
 use super::object;
 use crate::host::Obstacle;
+
+/// The programs that follow births and deaths, and their tracepoints.
+const FOLLOWERS: [(&str, &str); 2] = [
+    ("born", "sched_process_fork"),
+    ("gone", "sched_process_exit"),
+];
+
+/// `WATCHED` of bpf/follow.h.
+const WATCHED: u32 = 2;
 
 /// The watched processes of one object.
 pub(crate) struct Family {
@@ -73,15 +82,19 @@ impl Family {
         Ok(family)
     }
 
-    /// Loads and hooks what follows births and deaths.
+    /// Loads what follows births and deaths.
+    pub(crate) fn load(ebpf: &mut Ebpf) -> Result<(), String> {
+        FOLLOWERS
+            .into_iter()
+            .try_for_each(|(program, tracepoint)| load_raw(ebpf, program, tracepoint))
+    }
+
+    /// Hooks it.
     pub(crate) fn attach(ebpf: &mut Ebpf) -> Result<Vec<Link>, String> {
-        [
-            ("born", "sched_process_fork"),
-            ("gone", "sched_process_exit"),
-        ]
-        .into_iter()
-        .map(|(program, tracepoint)| attach_raw(ebpf, program, tracepoint))
-        .collect()
+        FOLLOWERS
+            .into_iter()
+            .map(|(program, tracepoint)| attach_raw(ebpf, program, tracepoint))
+            .collect()
     }
 
     /// Lets `command` be watched from its `execve` on, that call included. The
@@ -96,6 +109,12 @@ impl Family {
                 Ok(())
             });
         }
+    }
+
+    /// Watches a process that runs, named as the kernel's first namespace does, and
+    /// all that it starts from now on.
+    pub(crate) fn watch(&mut self, pid: u32) -> Result<(), Obstacle> {
+        self.processes.insert(pid, WATCHED, 0).map_err(map_failed)
     }
 
     pub(crate) fn relatives(&self) -> Result<Relatives, Obstacle> {
@@ -131,14 +150,28 @@ impl Family {
     }
 }
 
-/// Loads and hooks a raw tracepoint.
+/// Loads the program of a raw tracepoint.
+pub(crate) fn load_raw(ebpf: &mut Ebpf, program: &str, tracepoint: &str) -> Result<(), String> {
+    raw(ebpf, program)?
+        .load()
+        .map_err(|error| refused(tracepoint, &error))
+}
+
+/// Hooks it.
 pub(crate) fn attach_raw(ebpf: &mut Ebpf, program: &str, tracepoint: &str) -> Result<Link, String> {
-    let name = tracepoint;
-    let failed = |error: ProgramError| format!("raw_tp/{name}: {}", ladder::brief(&error));
-    let Program::RawTracePoint(p) = ladder::program(ebpf, program)? else {
-        return Err(format!("{program} is no raw tracepoint"));
-    };
-    p.load().map_err(failed)?;
-    let id = p.attach(tracepoint).map_err(failed)?;
-    Ok(Box::new(p.take_link(id).map_err(failed)?))
+    let failed = |error: ProgramError| refused(tracepoint, &error);
+    let program = raw(ebpf, program)?;
+    let id = program.attach(tracepoint).map_err(failed)?;
+    Ok(Box::new(program.take_link(id).map_err(failed)?))
+}
+
+fn raw<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut RawTracePoint, String> {
+    match ladder::program(ebpf, program)? {
+        Program::RawTracePoint(program) => Ok(program),
+        _ => Err(format!("{program} is no raw tracepoint")),
+    }
+}
+
+fn refused(tracepoint: &str, error: &ProgramError) -> String {
+    format!("raw_tp/{tracepoint}: {}", ladder::brief(error))
 }

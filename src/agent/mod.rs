@@ -20,6 +20,7 @@ mod climb;
 pub(crate) mod consumer;
 mod counters;
 mod family;
+pub mod http;
 pub(crate) mod ladder;
 pub(crate) mod maps;
 pub(crate) mod object;

@@ -14,6 +14,7 @@ mod cgroups;
 mod encode;
 mod flow;
 mod hashing;
+pub mod http;
 mod losses;
 mod output;
 mod policy;

@@ -23,6 +23,7 @@ mod provenance;
 mod run;
 pub mod seccomp;
 pub mod soak;
+pub mod span;
 mod status;
 mod system_load;
 pub mod turns;
@@ -53,6 +54,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("coverage", schemars::schema_for!(coverage::Coverage)),
         ("host", schemars::schema_for!(Host)),
         ("image", schemars::schema_for!(image::ImageReport)),
+        ("http-span", schemars::schema_for!(span::HttpSpan)),
         ("load", schemars::schema_for!(load::Load)),
         ("monitor", schemars::schema_for!(monitor::MonitorReport)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),

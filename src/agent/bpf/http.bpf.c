@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: (MIT OR Apache-2.0) OR GPL-2.0-only */
+/* What watched processes read from and write to sockets, as it leaves the system
+ * call: the arguments are still in the registers, the data in the buffers, and the
+ * result says how much of them counts. */
+#include "follow.h"
+
+enum {
+	NR_read = 0, NR_write = 1, NR_close = 3, NR_readv = 19, NR_writev = 20,
+	NR_sendfile = 40, NR_sendto = 44, NR_recvfrom = 45, NR_sendmsg = 46,
+	NR_recvmsg = 47, NR_splice = 275, NR_recvmmsg = 299, NR_sendmmsg = 307,
+	NR_io_uring_enter = 426,
+};
+
+enum { MSG_PEEK = 2, S_IFMT = 0170000, S_IFSOCK = 0140000 };
+
+/* Where the bytes of a call lie. */
+enum place { NOWHERE, BUFFER, VECTOR, MESSAGE, OUT_OF_SIGHT };
+
+enum kind {
+	IN = 0,
+	OUT = 1,
+	ENDED = 2,  /* the other end sends no more */
+	CLOSED = 3, /* by this process; others may hold the socket, too */
+};
+
+/* src/agent/http.rs reads this layout. */
+struct head {
+	u64 time;   /* ns, CLOCK_MONOTONIC */
+	u64 socket; /* its inode */
+	u32 pid;
+	u32 tid;
+	u32 length;   /* bytes that went through */
+	u16 captured; /* how many of them follow */
+	u8 kind;
+	u8 padding;
+};
+
+/* src/agent/http.rs writes this layout. */
+struct scope {
+	u64 cgroup; /* 0: the watched processes */
+	u32 cgroup_level;
+	u32 excluded_tid;
+	u32 wakeup_bytes; /* as in agent.h */
+	u32 capture;      /* bytes of a call that are looked at; in whole parts */
+};
+
+/* src/agent/http.rs reads this layout. */
+struct traffic {
+	u64 seen;       /* pieces = submitted + failed */
+	u64 submitted;
+	u64 failed;     /* the ring was full */
+	u64 unreadable; /* submitted without their bytes, which were not in memory */
+	u64 uring;      /* calls that move bytes out of our sight */
+	u64 unread;     /* calls that we do not follow: splice, recvmmsg, sendmmsg */
+};
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scope);
+} SCOPE SEC(".maps");
+
+struct {
+	__uint(type, MAP_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct traffic);
+} TRAFFIC SEC(".maps");
+
+struct {
+	__uint(type, MAP_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} RING SEC(".maps");
+
+struct iovec {
+	const void *base;
+	u64 length;
+};
+
+/* The head of struct msghdr (uapi). */
+struct message {
+	void *name;
+	u64 name_length;
+	struct iovec *pieces;
+	u64 count;
+};
+
+struct fdtable {
+	u32 max_fds;
+	struct file **fd;
+} RELOCATED;
+
+struct files_struct {
+	struct fdtable *fdt;
+} RELOCATED;
+
+/* Parts of structures that kernel.h knows by other parts. */
+struct task_struct___files {
+	struct files_struct *files;
+} RELOCATED;
+
+struct inode___mode {
+	u16 i_mode;
+} RELOCATED;
+
+INLINE struct traffic *traffic(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&TRAFFIC, &zero);
+}
+
+INLINE struct scope *scope(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&SCOPE, &zero);
+}
+
+/* Is the caller's traffic ours to see? */
+INLINE int ours(const struct scope *in, s64 nr)
+{
+	u64 ids = bpf_get_current_pid_tgid();
+	if (in->excluded_tid == (u32)ids)
+		return 0;
+	if (in->cgroup)
+		return bpf_get_current_ancestor_cgroup_id(in->cgroup_level) == in->cgroup;
+	u32 *state = watched(ids >> 32);
+	return state && begun(state, nr);
+}
+
+/* The inode behind a descriptor of the caller's, 0 where it is no socket. */
+INLINE u64 socket_of(u64 descriptor)
+{
+	struct task_struct___files *task = (void *)bpf_get_current_task_btf();
+	struct fdtable *table = task->files->fdt;
+	struct file *file = 0;
+	struct inode *inode = 0;
+	u64 number = 0;
+	u16 mode = 0;
+	u32 index = (u32)descriptor;
+	if (index >= table->max_fds)
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), table->fd + index);
+	if (!file)
+		return 0;
+	bpf_probe_read_kernel(&inode, sizeof(inode), &file->f_inode);
+	bpf_probe_read_kernel(&mode, sizeof(mode), &((struct inode___mode *)inode)->i_mode);
+	if ((mode & S_IFMT) != S_IFSOCK)
+		return 0;
+	bpf_probe_read_kernel(&number, sizeof(number), &inode->i_ino);
+	return number;
+}
+
+INLINE u64 wakeup(const struct scope *in)
+{
+	if (in->wakeup_bytes == 0)
+		return RB_NO_WAKEUP;
+	if (in->wakeup_bytes == 1)
+		return 0;
+	return bpf_ringbuf_query(&RING, RB_AVAIL_DATA) >= in->wakeup_bytes ? RB_FORCE_WAKEUP
+									   : RB_NO_WAKEUP;
+}
+
+/* Bytes of a stream that one call moved, or part of them. */
+struct piece {
+	u64 socket;
+	const char *from; /* 0 where they are nowhere to be read; they count all the same */
+	u32 length;
+	u32 kind;
+};
+
+INLINE void describe(struct head *head, const struct piece *piece)
+{
+	u64 ids = bpf_get_current_pid_tgid();
+	head->time = bpf_ktime_get_ns();
+	head->socket = piece->socket;
+	head->pid = ids >> 32;
+	head->tid = (u32)ids;
+	head->length = piece->length;
+	head->captured = 0;
+	head->kind = piece->kind;
+	head->padding = 0;
+}
+
+/* A record with room for so many bytes; false where the ring is full. */
+#define EMIT(capacity)                                                                           \
+	({                                                                                       \
+		struct {                                                                         \
+			struct head head;                                                        \
+			char bytes[capacity];                                                    \
+		} *record = bpf_ringbuf_reserve(&RING, sizeof(*record), 0);                      \
+		if (record) {                                                                    \
+			u32 wanted = piece->length < capacity ? piece->length : capacity;        \
+			describe(&record->head, piece);                                          \
+			if (bpf_probe_read_user(record->bytes, wanted, piece->from))             \
+				__sync_fetch_and_add(&count->unreadable, 1);                     \
+			else                                                                     \
+				record->head.captured = wanted;                                  \
+			bpf_ringbuf_submit(record, wakeup(in));                                  \
+		}                                                                                \
+		record != 0;                                                                     \
+	})
+
+INLINE int emit_head(const struct scope *in, const struct piece *piece)
+{
+	struct head *head = bpf_ringbuf_reserve(&RING, sizeof(*head), 0);
+	if (head) {
+		describe(head, piece);
+		bpf_ringbuf_submit(head, wakeup(in));
+	}
+	return head != 0;
+}
+
+/* With the head 256, 1024 and 4096 bytes. */
+enum { SMALL = 224, MEDIUM = 992, LARGE = 4064 };
+
+/* Verified once, not at each call. */
+__attribute__((noinline)) int emit(struct scope *in, struct traffic *count,
+				   const struct piece *piece)
+{
+	int done;
+	if (!in || !count || !piece)
+		return 0;
+	__sync_fetch_and_add(&count->seen, 1);
+	if (!piece->from)
+		done = emit_head(in, piece);
+	else if (piece->length <= SMALL)
+		done = EMIT(SMALL);
+	else if (piece->length <= MEDIUM)
+		done = EMIT(MEDIUM);
+	else
+		done = EMIT(LARGE);
+	__sync_fetch_and_add(done ? &count->submitted : &count->failed, 1);
+	return 0;
+}
+
+enum { MOST_PIECES = 16, MOST_PARTS = 16 };
+
+/* A piece by parts of what a record holds; what is beyond `capture`, unseen. */
+__attribute__((noinline)) int emit_parts(struct scope *in, struct traffic *count,
+					 struct piece *piece)
+{
+	if (!in || !count || !piece)
+		return 0;
+	u32 left = piece->length, seen = 0;
+	for (u32 i = 0; i < MOST_PARTS && left > LARGE && seen < in->capture; i++) {
+		piece->length = LARGE;
+		emit(in, count, piece);
+		piece->from += LARGE;
+		seen += LARGE;
+		left -= LARGE;
+	}
+	piece->length = left;
+	if (seen >= in->capture)
+		piece->from = 0;
+	emit(in, count, piece);
+	return 0;
+}
+
+/* The pieces of a call that reads or writes several at once. */
+INLINE void emit_vector(struct scope *in, struct traffic *count, struct piece *piece,
+			const struct iovec *vector, u64 many)
+{
+	u32 left = piece->length;
+	for (u32 i = 0; i < MOST_PIECES && i < many && left; i++) {
+		struct iovec part = {0};
+		if (bpf_probe_read_user(&part, sizeof(part), vector + i))
+			break;
+		u32 length = part.length < left ? part.length : left;
+		piece->from = part.base;
+		piece->length = length;
+		if (length)
+			emit_parts(in, count, piece);
+		left -= length;
+	}
+	piece->from = 0;
+	piece->length = left;
+	if (left)
+		emit(in, count, piece);
+}
+
+INLINE enum place place_of(s64 nr)
+{
+	switch (nr) {
+	case NR_read:
+	case NR_write:
+	case NR_recvfrom:
+	case NR_sendto:
+		return BUFFER;
+	case NR_readv:
+	case NR_writev:
+		return VECTOR;
+	case NR_recvmsg:
+	case NR_sendmsg:
+		return MESSAGE;
+	case NR_sendfile:
+		return OUT_OF_SIGHT;
+	}
+	return NOWHERE;
+}
+
+INLINE enum kind kind_of(s64 nr)
+{
+	switch (nr) {
+	case NR_read:
+	case NR_recvfrom:
+	case NR_readv:
+	case NR_recvmsg:
+		return IN;
+	}
+	return OUT;
+}
+
+INLINE int peeks(s64 nr, const struct pt_regs *regs)
+{
+	return (nr == NR_recvfrom && regs->r10 & MSG_PEEK) ||
+	       (nr == NR_recvmsg && regs->dx & MSG_PEEK);
+}
+
+struct sys_exit {
+	struct pt_regs *regs;
+	s64 result;
+};
+
+SEC("tp_btf/sys_exit")
+int http_exit(struct sys_exit *ctx)
+{
+	struct pt_regs *regs = ctx->regs;
+	s64 nr = regs->orig_ax;
+	enum place place = place_of(nr);
+	if (place == NOWHERE || ctx->result < 0)
+		return 0;
+	struct scope *in = scope();
+	struct traffic *count = traffic();
+	if (!in || !count || !ours(in, nr) || peeks(nr, regs))
+		return 0;
+	u64 socket = socket_of(regs->di);
+	if (!socket)
+		return 0;
+	struct piece piece = {.socket = socket, .length = ctx->result, .kind = kind_of(nr)};
+	if (!piece.length) {
+		/* Unless nothing was asked for. */
+		if (piece.kind == OUT || place != BUFFER || !regs->dx)
+			return 0;
+		piece.kind = ENDED;
+		emit(in, count, &piece);
+	} else if (place == VECTOR) {
+		emit_vector(in, count, &piece, (const struct iovec *)regs->si, regs->dx);
+	} else if (place == MESSAGE) {
+		struct message message = {0};
+		bpf_probe_read_user(&message, sizeof(message), (const void *)regs->si);
+		emit_vector(in, count, &piece, message.pieces, message.count);
+	} else {
+		piece.from = place == BUFFER ? (const char *)regs->si : 0;
+		emit_parts(in, count, &piece);
+	}
+	return 0;
+}
+
+struct sys_enter {
+	struct pt_regs *regs;
+	s64 nr;
+};
+
+/* A socket is still there when its close begins. */
+SEC("tp_btf/sys_enter")
+int http_enter(struct sys_enter *ctx)
+{
+	s64 nr = ctx->nr;
+	switch (nr) {
+	case NR_getppid:
+		if (!watched(this_process()))
+			hear(ctx->regs->di, this_process());
+		return 0;
+	case NR_close:
+	case NR_execve:
+	case NR_execveat:
+	case NR_io_uring_enter:
+	case NR_splice:
+	case NR_recvmmsg:
+	case NR_sendmmsg:
+		break;
+	default:
+		return 0;
+	}
+	struct scope *in = scope();
+	struct traffic *count = traffic();
+	if (!in || !count || !ours(in, nr))
+		return 0;
+	if (nr == NR_close) {
+		struct piece piece = {.socket = socket_of(ctx->regs->di), .kind = CLOSED};
+		if (piece.socket)
+			emit(in, count, &piece);
+	} else if (nr == NR_io_uring_enter) {
+		__sync_fetch_and_add(&count->uring, 1);
+	} else if (nr != NR_execve && nr != NR_execveat) {
+		__sync_fetch_and_add(&count->unread, 1);
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,432 @@
+//! All connections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::connection::{Connection, Foreign, Place, Way};
+use super::message::Bytes;
+use crate::agent::Sink;
+use crate::agent::http::{Kind, Piece};
+use crate::schema::span::HttpSpan;
+
+/// How many connections are followed at once; beyond it, those quiet for longest go.
+const MOST: usize = 1 << 16;
+
+/// What the pieces came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Assembled {
+    /// Spans given.
+    pub spans: u64,
+    /// Of these, how many had no whole response.
+    pub incomplete: u64,
+    /// Connections that spoke TLS.
+    pub tls: u64,
+    /// Connections that spoke HTTP/2.
+    pub http2: u64,
+    /// Connections that spoke neither, nor HTTP/1, or could not be followed.
+    pub other: u64,
+    /// Records that were none.
+    pub unreadable: u64,
+}
+
+/// Makes spans of pieces. Runs as a [`Sink`] behind the ring.
+pub struct Assembler<F> {
+    connections: HashMap<u64, Followed>,
+    counts: Arc<Counts>,
+    give: F,
+}
+
+#[derive(Debug)]
+struct Followed {
+    connection: Connection,
+    last_ns: u64,
+}
+
+/// The counts, for those who look while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    spans: AtomicU64,
+    incomplete: AtomicU64,
+    tls: AtomicU64,
+    http2: AtomicU64,
+    other: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn read(&self) -> Assembled {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Assembled {
+            spans: of(&self.spans),
+            incomplete: of(&self.incomplete),
+            tls: of(&self.tls),
+            http2: of(&self.http2),
+            other: of(&self.other),
+            unreadable: of(&self.unreadable),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::AcqRel);
+}
+
+impl<F: FnMut(HttpSpan)> Assembler<F> {
+    /// Gives every span to `give`.
+    pub fn new(give: F) -> Self {
+        Self {
+            connections: HashMap::new(),
+            counts: Arc::default(),
+            give,
+        }
+    }
+
+    /// What it has come to so far.
+    pub fn counts(&self) -> Assembled {
+        self.counts.read()
+    }
+
+    pub(super) fn shared_counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Takes one piece.
+    pub fn piece(&mut self, piece: &Piece) {
+        let place = Place {
+            pid: piece.pid,
+            connection: piece.socket,
+        };
+        let Self {
+            connections,
+            counts,
+            give,
+        } = self;
+        let mut give = |span: HttpSpan| {
+            count(&counts.spans);
+            if !span.complete {
+                count(&counts.incomplete);
+            }
+            give(span);
+        };
+        let way = match piece.kind {
+            Kind::In => Way::In,
+            Kind::Out => Way::Out,
+            Kind::Ended => {
+                if let Some(followed) = connections.get_mut(&piece.socket) {
+                    followed.connection.end(Way::In, place, &mut give);
+                }
+                return;
+            }
+            Kind::Closed => {
+                if let Some(mut followed) = connections.remove(&piece.socket) {
+                    followed.connection.close(place, &mut give);
+                }
+                return;
+            }
+        };
+        if connections.len() >= MOST && !connections.contains_key(&piece.socket) {
+            forget_the_quiet(connections);
+        }
+        let followed = connections.entry(piece.socket).or_insert_with(|| Followed {
+            connection: Connection::new(),
+            last_ns: 0,
+        });
+        followed.last_ns = piece.time_ns;
+        let bytes = Bytes {
+            time_ns: piece.time_ns,
+            seen: piece.bytes,
+            length: piece.length,
+        };
+        match followed.connection.read(way, bytes, place, &mut give) {
+            Some(Foreign::Tls) => count(&counts.tls),
+            Some(Foreign::Http2) => count(&counts.http2),
+            Some(Foreign::Other) => count(&counts.other),
+            None => {}
+        }
+    }
+}
+
+/// Forgets the half of the connections that have been quiet for longest.
+fn forget_the_quiet(connections: &mut HashMap<u64, Followed>) {
+    let mut times: Vec<u64> = connections
+        .values()
+        .map(|followed| followed.last_ns)
+        .collect();
+    let half = times.len() / 2;
+    let (_, &mut median, _) = times.select_nth_unstable(half);
+    connections.retain(|_, followed| followed.last_ns > median);
+}
+
+impl<F: FnMut(HttpSpan) + Send + 'static> Sink for Assembler<F> {
+    fn take(&mut self, record: &[u8]) {
+        match Piece::decode(record) {
+            Some(piece) => self.piece(&piece),
+            None => count(&self.counts.unreadable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::schema::span::Side;
+
+    const GET: &[u8] = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    /// What a server saw of a connection: everything that HTTP/1.1 does to a tracer.
+    fn conversation() -> Vec<(Kind, Vec<u8>)> {
+        let all: [(Kind, &[u8]); 12] = [
+            (Kind::In, GET),
+            (Kind::Out, HELLO),
+            // A body in chunks, asked for behind a body of its own.
+            (
+                Kind::In,
+                b"POST /2 HTTP/1.1\r\nContent-Length: 11\r\n\r\nGET / HTTP/",
+            ),
+            (
+                Kind::Out,
+                b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nHTTP\r\n3;x=y\r\n/1.\r\n0\r\nA: b\r\n\r\n",
+            ),
+            // Three at once, answered one by one; to HEAD without the body it speaks of.
+            (
+                Kind::In,
+                b"HEAD /3 HTTP/1.1\r\n\r\nDELETE /4 HTTP/1.1\r\n\r\nGET /5 HTTP/1.1\r\n\r\n",
+            ),
+            (Kind::Out, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
+            (Kind::Out, b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"),
+            // An interim answer.
+            (
+                Kind::In,
+                b"PUT /6 HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ),
+            (Kind::Out, b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (Kind::In, b"2\r\nab\r\n0\r\n\r\n"),
+            (Kind::Out, b"HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\nuntil the end"),
+            (Kind::Closed, b""),
+        ];
+        all.into_iter()
+            .map(|(kind, bytes)| (kind, bytes.to_vec()))
+            .collect()
+    }
+
+    /// (method, path, status, response bytes) of each span.
+    type Short = (String, String, Option<u16>, u64);
+
+    fn short(span: &HttpSpan) -> Short {
+        assert_eq!(span.side, Side::Server);
+        (
+            span.method.clone(),
+            span.path.clone(),
+            span.status,
+            span.response_bytes,
+        )
+    }
+
+    fn spans(pieces: &[(Kind, Vec<u8>)]) -> (Vec<HttpSpan>, Assembled) {
+        let spans = Rc::new(RefCell::new(Vec::new()));
+        let inner = Rc::clone(&spans);
+        let mut assembler = Assembler::new(move |span| inner.borrow_mut().push(span));
+        for (time, (kind, bytes)) in pieces.iter().enumerate() {
+            assembler.piece(&Piece {
+                time_ns: time as u64,
+                socket: 7,
+                pid: 1,
+                kind: *kind,
+                length: bytes.len() as u64,
+                bytes,
+            });
+        }
+        let counts = assembler.counts();
+        drop(assembler);
+        (Rc::try_unwrap(spans).unwrap().into_inner(), counts)
+    }
+
+    fn expected() -> Vec<Short> {
+        [
+            ("GET", "/1", 200, 43),
+            ("POST", "/2", 201, 84),
+            ("HEAD", "/3", 200, 40),
+            ("DELETE", "/4", 204, 27),
+            ("GET", "/5", 304, 48),
+            ("PUT", "/6", 500, 51),
+        ]
+        .into_iter()
+        .map(|(method, path, status, bytes)| {
+            (method.to_owned(), path.to_owned(), Some(status), bytes)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_conversation_gives_its_spans() {
+        let (spans, counts) = spans(&conversation());
+        assert_eq!(spans.iter().map(short).collect::<Vec<_>>(), expected());
+        assert!(spans.iter().all(|span| span.complete));
+        assert_eq!((counts.spans, counts.other), (6, 0));
+        assert_eq!((spans[0].start_ns, spans[0].duration_ns), (0, 1));
+        // From the first byte of the request to the last of the response.
+        assert_eq!((spans[5].start_ns, spans[5].end_ns()), (7, 10));
+    }
+
+    #[test]
+    fn cut_at_any_byte_it_gives_the_same() {
+        let whole = conversation();
+        for (at, (kind, bytes)) in whole.iter().enumerate() {
+            for cut in 1..bytes.len().max(1) {
+                let mut pieces = whole.clone();
+                pieces[at].1.truncate(cut);
+                pieces.insert(at + 1, (*kind, bytes[cut..].to_vec()));
+                let (spans, _) = spans(&pieces);
+                assert_eq!(
+                    spans.iter().map(short).collect::<Vec<_>>(),
+                    expected(),
+                    "piece {at} cut at {cut}"
+                );
+            }
+        }
+        let bytewise: Vec<_> = whole
+            .iter()
+            .flat_map(|(kind, bytes)| match bytes.is_empty() {
+                true => vec![(*kind, Vec::new())],
+                false => bytes.iter().map(|&byte| (*kind, vec![byte])).collect(),
+            })
+            .collect();
+        assert_eq!(
+            spans(&bytewise).0.iter().map(short).collect::<Vec<_>>(),
+            expected()
+        );
+    }
+
+    #[test]
+    fn a_client_sees_the_same_the_other_way_round() {
+        let turned: Vec<_> = conversation()
+            .into_iter()
+            .map(|(kind, bytes)| match kind {
+                Kind::In => (Kind::Out, bytes),
+                Kind::Out => (Kind::In, bytes),
+                other => (other, bytes),
+            })
+            .collect();
+        let (spans, _) = spans(&turned);
+        assert_eq!(spans.len(), 6);
+        assert!(spans.iter().all(|span| span.side == Side::Client));
+    }
+
+    #[test]
+    fn bodies_need_not_be_seen() {
+        let mut taken = Vec::new();
+        let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
+        let mut piece = |kind, bytes: &[u8], length| {
+            assembler.piece(&Piece {
+                time_ns: 1,
+                socket: 7,
+                pid: 1,
+                kind,
+                length,
+                bytes,
+            });
+        };
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+        for _ in 0..3 {
+            piece(Kind::In, GET, GET.len() as u64);
+            piece(Kind::Out, head, head.len() as u64 + 60_000);
+            piece(Kind::Out, b"", 40_000);
+        }
+        assert_eq!(taken.len(), 3);
+        assert_eq!(taken[2].response_bytes, head.len() as u64 + 100_000);
+    }
+
+    #[test]
+    fn chunks_that_went_unseen_end_with_the_next_answer() {
+        let mut taken = Vec::new();
+        let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nf";
+        for _ in 0..3 {
+            for (kind, bytes, unseen) in [(Kind::In, GET, 0), (Kind::Out, &head[..], 10_000)] {
+                assembler.piece(&Piece {
+                    time_ns: 1,
+                    socket: 7,
+                    pid: 1,
+                    kind,
+                    length: bytes.len() as u64 + unseen,
+                    bytes,
+                });
+            }
+        }
+        drop(assembler);
+        assert_eq!(taken.len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_http_is_said_to_be_so() {
+        for (first, tls, http2, other) in [
+            (&b"\x16\x03\x01\x02\x00\x01"[..], 1, 0, 0),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 1, 0),
+            (b"\0\0\0\x08\x04\xd2\x16\x2f", 0, 0, 1),
+            (b"GET /\x01 x\r\n\r\n", 0, 0, 1),
+            (b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 0, 0, 1),
+        ] {
+            let (spans, counts) = spans(&[(Kind::In, first.to_vec()), (Kind::Out, HELLO.to_vec())]);
+            assert!(spans.is_empty());
+            assert_eq!(
+                (counts.tls, counts.http2, counts.other),
+                (tls, http2, other),
+                "{first:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_told_when_the_connection_ends() {
+        let (spans, counts) = spans(&[(Kind::In, GET.to_vec()), (Kind::Closed, Vec::new())]);
+        assert_eq!((spans[0].status, spans[0].complete), (None, false));
+        assert_eq!(counts.incomplete, 1);
+    }
+
+    /// Random buffers and mutated conversations; PROBECOST_FUZZ says how many more.
+    #[test]
+    fn no_buffer_is_too_strange() {
+        let more: u64 = std::env::var("PROBECOST_FUZZ").map_or(1, |n| n.parse().unwrap());
+        let mut random = fastrand::Rng::with_seed(11);
+        let whole = conversation();
+        let mut assembler = Assembler::new(|_| {});
+        for round in 0..5_000 * more {
+            let mut pieces = whole.clone();
+            for _ in 0..random.u32(1..6) {
+                let at = random.usize(..pieces.len());
+                let bytes = &mut pieces[at].1;
+                match random.u8(..4) {
+                    0 if !bytes.is_empty() => {
+                        let byte = random.usize(..bytes.len());
+                        bytes[byte] = random.u8(..);
+                    }
+                    1 => bytes.truncate(random.usize(..=bytes.len())),
+                    2 => *bytes = std::iter::repeat_with(|| random.u8(..)).take(30).collect(),
+                    _ => {
+                        pieces.swap_remove(at);
+                        if pieces.is_empty() {
+                            break;
+                        }
+                    }
+                }
+            }
+            for (kind, bytes) in &pieces {
+                assembler.piece(&Piece {
+                    time_ns: round,
+                    socket: round % 50,
+                    pid: 1,
+                    kind: *kind,
+                    length: bytes.len() as u64
+                        + u64::from(random.u8(..4) == 0) * random.u64(..1 << 33),
+                    bytes,
+                });
+            }
+        }
+        assert!(assembler.counts().spans > 0);
+    }
+}

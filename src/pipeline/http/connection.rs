@@ -1,0 +1,336 @@
+//! One connection: requests one way, responses the other, matched in their order.
+
+use std::collections::VecDeque;
+
+use super::message::{Bytes, Carries, Event, Head, Messages, begins};
+use crate::schema::span::{HttpSpan, Side};
+
+/// What a stream turned out to be that carries no HTTP/1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Tls,
+    Http2,
+    Other,
+}
+
+/// A connection as one of its ends sees it.
+#[derive(Debug)]
+pub(super) enum Connection {
+    /// The bytes so far, all of one direction, do not say what it is.
+    Unknown {
+        held: Vec<u8>,
+        since_ns: u64,
+    },
+    Http(Box<Exchange>),
+    Foreign,
+}
+
+/// Which way bytes went, from the process' view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    In,
+    Out,
+}
+
+/// Requests and responses.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    side: Side,
+    requests: Messages,
+    responses: Messages,
+    /// Not answered yet, oldest first; the last may still be read.
+    open: VecDeque<Open>,
+    /// The status of the response that is being read.
+    status: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Open {
+    start_ns: u64,
+    last_ns: u64,
+    method: String,
+    path: String,
+    bytes: u64,
+}
+
+impl Connection {
+    pub(super) fn new() -> Self {
+        Self::Unknown {
+            held: Vec::new(),
+            since_ns: 0,
+        }
+    }
+
+    /// Reads on. Gives what it is where that shows now and is not HTTP/1.
+    pub(super) fn read(
+        &mut self,
+        way: Way,
+        bytes: Bytes,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> Option<Foreign> {
+        let mut bytes = bytes;
+        let first;
+        if let Self::Unknown { held, since_ns } = self {
+            if held.is_empty() {
+                *since_ns = bytes.time_ns;
+            }
+            held.extend_from_slice(bytes.seen);
+            let unseen = bytes.length - bytes.seen.len() as u64;
+            match side(way, held) {
+                Some(Ok(side)) => {
+                    first = std::mem::take(held);
+                    bytes = Bytes {
+                        time_ns: *since_ns,
+                        seen: &first,
+                        length: first.len() as u64 + unseen,
+                    };
+                    *self = Self::Http(Box::new(Exchange::new(side)));
+                }
+                None if unseen == 0 => return None,
+                verdict => {
+                    *self = Self::Foreign;
+                    return verdict.and_then(Result::err).or(Some(Foreign::Other));
+                }
+            }
+        }
+        let Self::Http(exchange) = self else {
+            return None;
+        };
+        if !exchange.read(way, bytes, place, give) {
+            return None;
+        }
+        exchange.abandon(place, give);
+        *self = Self::Foreign;
+        Some(Foreign::Other)
+    }
+
+    /// One way ends.
+    pub(super) fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        if let Self::Http(exchange) = self {
+            exchange.end(way, place, give);
+        }
+    }
+
+    /// Both ways end: what was asked and not answered is told, too.
+    pub(super) fn close(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        if let Self::Http(exchange) = self {
+            exchange.end(Way::In, place, give);
+            exchange.end(Way::Out, place, give);
+            exchange.abandon(place, give);
+        }
+    }
+}
+
+/// Where a span belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub pid: u32,
+    pub connection: u64,
+}
+
+/// What the first bytes say; none where they are too few.
+fn side(way: Way, bytes: &[u8]) -> Option<Result<Side, Foreign>> {
+    const HTTP2: &[u8] = b"PRI * HTTP/2";
+    let common = HTTP2.len().min(bytes.len());
+    if bytes[..common] == HTTP2[..common] {
+        return (common == HTTP2.len()).then_some(Err(Foreign::Http2));
+    }
+    // A record of TLS: handshake, alert or data, of a version 3.x.
+    if matches!(bytes, [0x14..=0x17, 0x03, ..]) {
+        return Some(Err(Foreign::Tls));
+    }
+    if matches!(bytes, [0x14..=0x17]) {
+        return None;
+    }
+    let whole_word = bytes.contains(&b' ');
+    let (asking, answering) = match way {
+        Way::In => (Side::Server, Side::Client),
+        Way::Out => (Side::Client, Side::Server),
+    };
+    if begins(Carries::Responses, bytes) {
+        // `H` may begin a HEAD as well.
+        return (bytes.len() >= 5).then_some(Ok(answering));
+    }
+    match begins(Carries::Requests, bytes) {
+        true => whole_word.then_some(Ok(asking)),
+        false => Some(Err(Foreign::Other)),
+    }
+}
+
+impl Exchange {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            requests: Messages::new(Carries::Requests),
+            responses: Messages::new(Carries::Responses),
+            open: VecDeque::new(),
+            status: None,
+        }
+    }
+
+    fn carries(&self, way: Way) -> Carries {
+        match (self.side, way) {
+            (Side::Server, Way::In) | (Side::Client, Way::Out) => Carries::Requests,
+            (Side::Server, Way::Out) | (Side::Client, Way::In) => Carries::Responses,
+        }
+    }
+
+    /// Whether the stream turned out not to be HTTP.
+    fn read(
+        &mut self,
+        way: Way,
+        bytes: Bytes,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
+        match self.carries(way) {
+            Carries::Requests => self.read_requests(bytes),
+            Carries::Responses => self.read_responses(bytes, place, give),
+        }
+    }
+
+    fn read_requests(&mut self, bytes: Bytes) -> bool {
+        let open = &mut self.open;
+        let mut foreign = false;
+        self.requests.read(
+            bytes,
+            || false,
+            |event| match event {
+                Event::Begin(start_ns) => open.push_back(Open {
+                    start_ns,
+                    last_ns: start_ns,
+                    method: String::new(),
+                    path: String::new(),
+                    bytes: 0,
+                }),
+                Event::Head(Head::Request { method, path }) => {
+                    if let Some(last) = open.back_mut() {
+                        (last.method, last.path) = (method, path);
+                    }
+                }
+                Event::End { time_ns, bytes } => {
+                    if let Some(last) = open.back_mut() {
+                        (last.last_ns, last.bytes) = (time_ns, bytes);
+                    }
+                }
+                Event::Head(Head::Response(_)) | Event::Foreign => foreign = true,
+            },
+        );
+        foreign
+    }
+
+    fn read_responses(
+        &mut self,
+        bytes: Bytes,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
+        let Self {
+            side,
+            responses,
+            open,
+            status,
+            ..
+        } = self;
+        let open = std::cell::RefCell::new(open);
+        let mut foreign = false;
+        let mut tunnel = false;
+        let head_only = || {
+            let open = open.borrow();
+            open.front()
+                .is_some_and(|open| matches!(open.method.as_str(), "HEAD" | "CONNECT"))
+        };
+        responses.read(bytes, head_only, |event| match event {
+            Event::Begin(_) => {}
+            Event::Head(Head::Response(code)) => *status = Some(code),
+            Event::End { time_ns, bytes } => {
+                let status = status.take();
+                // An interim response leaves its request open.
+                if matches!(status, Some(100 | 102..=199)) {
+                    return;
+                }
+                if let Some(request) = open.borrow_mut().pop_front() {
+                    let connects = request.method == "CONNECT" && status == Some(200);
+                    tunnel |= connects || status == Some(101);
+                    give(span(*side, request, status, time_ns, bytes, place, true));
+                }
+            }
+            Event::Head(Head::Request { .. }) | Event::Foreign => foreign = true,
+        });
+        if tunnel {
+            self.requests.turn_foreign();
+            self.responses.turn_foreign();
+        }
+        foreign
+    }
+
+    fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        if self.carries(way) == Carries::Requests {
+            return;
+        }
+        let Self {
+            side,
+            responses,
+            open,
+            status,
+            ..
+        } = self;
+        responses.finish(|event| {
+            if let (Event::End { time_ns, bytes }, Some(request)) = (event, open.pop_front()) {
+                give(span(
+                    *side,
+                    request,
+                    status.take(),
+                    time_ns,
+                    bytes,
+                    place,
+                    true,
+                ));
+            }
+        });
+    }
+
+    /// Tells of what was asked and has no whole answer.
+    fn abandon(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        let mut status = self.status.take();
+        for request in self.open.drain(..) {
+            if !request.method.is_empty() {
+                let last = request.last_ns;
+                give(span(
+                    self.side,
+                    request,
+                    status.take(),
+                    last,
+                    0,
+                    place,
+                    false,
+                ));
+            }
+        }
+    }
+}
+
+fn span(
+    side: Side,
+    request: Open,
+    status: Option<u16>,
+    end_ns: u64,
+    response_bytes: u64,
+    place: Place,
+    complete: bool,
+) -> HttpSpan {
+    HttpSpan {
+        side,
+        method: request.method,
+        path: request.path,
+        status,
+        start_ns: request.start_ns,
+        duration_ns: end_ns.saturating_sub(request.start_ns),
+        request_bytes: request.bytes,
+        response_bytes,
+        pid: place.pid,
+        connection: place.connection,
+        complete,
+    }
+}

@@ -1,0 +1,199 @@
+//! Spans on their way out: a bounded queue and a thread that writes lines of JSON.
+
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+
+use crate::host::Obstacle;
+use crate::schema::span::HttpSpan;
+
+/// What became of the spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// Written.
+    pub written: u64,
+    /// Lost since the queue was full.
+    pub queue_full: u64,
+    /// Lost since writing failed (a full disk, a collector that is gone).
+    pub unwritable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    written: AtomicU64,
+    queue_full: AtomicU64,
+    unwritable: AtomicU64,
+}
+
+/// The writing end of the queue. It never waits.
+pub struct Export {
+    queue: Option<SyncSender<HttpSpan>>,
+    counts: Arc<Counts>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Export {
+    /// Writes to `to`, holding back at most `capacity` spans.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(to: impl Write + Send + 'static, capacity: usize) -> Result<Self, Obstacle> {
+        let (queue, spans) = mpsc::sync_channel(capacity);
+        let counts = Arc::new(Counts::default());
+        let inner = Arc::clone(&counts);
+        let thread = std::thread::Builder::new()
+            .name("span-export".into())
+            .spawn(move || write(&spans, BufWriter::new(to), &inner))
+            .map_err(|error| Obstacle::new(format!("no thread starts: {error}"), "ulimit -u"))?;
+        Ok(Self {
+            queue: Some(queue),
+            counts,
+            thread: Some(thread),
+        })
+    }
+
+    /// A function that queues spans, for the assembler.
+    pub fn queue(&self) -> impl FnMut(HttpSpan) + Send + use<> {
+        let queue = self.queue.clone();
+        let counts = Arc::clone(&self.counts);
+        move |span| {
+            let taken = queue
+                .as_ref()
+                .is_some_and(|queue| queue.try_send(span).is_ok());
+            if !taken {
+                counts.queue_full.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// What has become of the spans so far.
+    pub fn counts(&self) -> Exported {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Exported {
+            written: of(&self.counts.written),
+            queue_full: of(&self.counts.queue_full),
+            unwritable: of(&self.counts.unwritable),
+        }
+    }
+
+    /// Waits until all is written. Whoever holds the queue has let go of it before.
+    pub fn finish(mut self) -> Exported {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed.
+            let _ = thread.join();
+        }
+        self.counts()
+    }
+}
+
+fn write(spans: &Receiver<HttpSpan>, mut to: BufWriter<impl Write>, counts: &Counts) {
+    let mut pending = 0;
+    while let Ok(span) = spans.recv() {
+        let mut next = Some(span);
+        // All that waits, then out with it.
+        while let Some(span) = next {
+            let line = serde_json::to_writer(&mut to, &span).map_err(std::io::Error::from);
+            match line.and_then(|()| to.write_all(b"\n")) {
+                Ok(()) => pending += 1,
+                Err(_) => {
+                    counts.unwritable.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+            next = spans.try_recv().ok();
+        }
+        let counter = match to.flush() {
+            Ok(()) => &counts.written,
+            Err(_) => &counts.unwritable,
+        };
+        counter.fetch_add(std::mem::take(&mut pending), Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::span::Side;
+
+    fn span() -> HttpSpan {
+        HttpSpan {
+            side: Side::Server,
+            method: "GET".into(),
+            path: "/".into(),
+            status: Some(200),
+            start_ns: 1,
+            duration_ns: 2,
+            request_bytes: 3,
+            response_bytes: 4,
+            pid: 5,
+            connection: 6,
+            complete: true,
+        }
+    }
+
+    #[test]
+    fn every_span_is_a_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let export = Export::start(file.reopen().unwrap(), 100).unwrap();
+        let mut queue = export.queue();
+        for _ in 0..50 {
+            queue(span());
+        }
+        drop(queue);
+        assert_eq!(export.finish().written, 50);
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(text.lines().count(), 50);
+        let read: HttpSpan = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert_eq!(read, span());
+    }
+
+    /// A collector that is gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted() {
+        let export = Export::start(Gone, 1000).unwrap();
+        let mut queue = export.queue();
+        (0..10).for_each(|_| queue(span()));
+        drop(queue);
+        let exported = export.finish();
+        assert_eq!((exported.written, exported.unwritable), (0, 10));
+    }
+
+    #[test]
+    fn a_queue_that_is_full_loses_and_counts() {
+        let (block, wait) = mpsc::channel::<()>();
+        struct Stuck(mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let export = Export::start(Stuck(wait), 10).unwrap();
+        let mut queue = export.queue();
+        (0..100).for_each(|_| queue(span()));
+        let lost = export.counts().queue_full;
+        drop((queue, block));
+        let exported = export.finish();
+        assert!(lost > 0);
+        assert_eq!(exported.written + exported.queue_full, 100);
+    }
+}

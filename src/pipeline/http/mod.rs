@@ -1,0 +1,18 @@
+//! The HTTP tracer's user half: pieces of streams become requests and responses, and
+//! these become spans.
+//!
+//! HTTP/1.0 and 1.1 in clear text. What it cannot read, it counts: TLS, HTTP/2, and
+//! streams that are no HTTP at all ([`Assembled`]); bytes that move without a call
+//! that is followed (io_uring, `splice`) the kernel half counts
+//! ([`Traffic`](crate::agent::http::Traffic)).
+
+mod assembler;
+mod body;
+mod connection;
+mod export;
+mod message;
+mod tracer;
+
+pub use assembler::{Assembled, Assembler};
+pub use export::{Export, Exported};
+pub use tracer::{Tracer, TracerCounts};

@@ -1,0 +1,160 @@
+//! The tracer: the kernel half and the user half together.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::assembler::{Assembled, Assembler, Counts};
+use crate::agent::Options;
+use crate::agent::http::{HttpHook, Traffic};
+use crate::host::Obstacle;
+use crate::schema::span::HttpSpan;
+
+/// Watches processes' HTTP and gives spans. Gone when dropped.
+///
+/// ```no_run
+/// use probecost::agent::Options;
+/// use probecost::pipeline::http::Tracer;
+///
+/// let mut tracer = Tracer::start(&Options::default(), |span| println!("{}", span.path))?;
+/// tracer.watch(1234)?;
+/// tracer.attach()?;
+/// // … requests …
+/// println!("{:?}", tracer.drain()?);
+/// # Ok::<(), probecost::host::Obstacle>(())
+/// ```
+pub struct Tracer {
+    hook: HttpHook,
+    counts: Arc<Counts>,
+}
+
+/// What the tracer has counted since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TracerCounts {
+    /// In the kernel: pieces of streams, and those lost.
+    pub traffic: Traffic,
+    /// What came of them.
+    pub assembled: Assembled,
+}
+
+impl TracerCounts {
+    /// What went unseen, and why: a sentence each.
+    pub fn blind_spots(&self) -> Vec<String> {
+        [
+            (self.traffic.failed, "pieces were lost: the ring was full"),
+            (
+                self.traffic.unreadable,
+                "pieces were not in memory when they were looked at",
+            ),
+            (
+                self.traffic.uring,
+                "calls of io_uring moved bytes that no hook sees",
+            ),
+            (
+                self.traffic.unread,
+                "calls of splice, recvmmsg or sendmmsg are not followed",
+            ),
+            (self.assembled.tls, "connections are encrypted (TLS)"),
+            (self.assembled.http2, "connections speak HTTP/2"),
+            (
+                self.assembled.other,
+                "connections speak neither HTTP/1 nor TLS, or could not be followed",
+            ),
+        ]
+        .into_iter()
+        .filter(|&(times, _)| times > 0)
+        .map(|(times, why)| format!("{times} {why}"))
+        .collect()
+    }
+}
+
+impl Tracer {
+    /// Loads it, watching nobody and attached to nothing. Every span is given to
+    /// `give`, on the consumer's thread. Of the options, scope, sample rate and rung
+    /// mean nothing here.
+    ///
+    /// # Errors
+    /// The kernel does not take the programs.
+    pub fn start(
+        options: &Options,
+        give: impl FnMut(HttpSpan) + Send + 'static,
+    ) -> Result<Self, Obstacle> {
+        let assembler = Assembler::new(give);
+        let counts = assembler.shared_counts();
+        Ok(Self {
+            hook: HttpHook::start(options, assembler)?,
+            counts,
+        })
+    }
+
+    /// Watches a process, and all that descends from it.
+    ///
+    /// # Errors
+    /// As [`HttpHook::watch`].
+    pub fn watch(&mut self, pid: u32) -> Result<(), Obstacle> {
+        self.hook.watch(pid)
+    }
+
+    /// Watches the processes of a cgroup (v2), and no others.
+    ///
+    /// # Errors
+    /// It is no cgroup.
+    pub fn watch_cgroup(&mut self, path: &Path) -> Result<(), Obstacle> {
+        self.hook.watch_cgroup(path)
+    }
+
+    /// Says how many bytes of a call are looked at.
+    ///
+    /// # Errors
+    /// As [`HttpHook::set_capture`].
+    pub fn set_capture(&mut self, bytes: u32) -> Result<(), Obstacle> {
+        self.hook.set_capture(bytes)
+    }
+
+    /// Lets `command` be watched when it is spawned while this is attached.
+    pub fn enlist(&self, command: &mut Command) {
+        self.hook.enlist(command);
+    }
+
+    /// Hooks the calls. Nothing to do if they are hooked.
+    ///
+    /// # Errors
+    /// The kernel attaches no program.
+    pub fn attach(&mut self) -> Result<(), Obstacle> {
+        self.hook.attach()
+    }
+
+    /// Takes the hooks away. Who is watched stays.
+    pub fn detach(&mut self) {
+        self.hook.detach();
+    }
+
+    /// The counts so far.
+    ///
+    /// # Errors
+    /// The maps cannot be read.
+    pub fn counts(&self) -> Result<TracerCounts, Obstacle> {
+        Ok(TracerCounts {
+            traffic: self.hook.traffic()?,
+            assembled: self.counts.read(),
+        })
+    }
+
+    /// Waits until all that was seen has become spans, and gives the counts.
+    ///
+    /// # Errors
+    /// The consumer stalls.
+    pub fn drain(&self) -> Result<TracerCounts, Obstacle> {
+        self.hook.drain()?;
+        self.counts()
+    }
+
+    /// The CPU time that the consumer thread has used.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
+        self.hook.consumer_cpu_time()
+    }
+}

@@ -1,0 +1,318 @@
+//! The HTTP tracer in the real kernel: every request that was sent is seen.
+
+#![cfg(feature = "agent")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use probecost::agent::Options;
+use probecost::pipeline::http::{Tracer, TracerCounts};
+use probecost::schema::span::{HttpSpan, Side};
+
+type Spans = Arc<Mutex<Vec<HttpSpan>>>;
+
+/// The tests watch their own process: one at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A tracer that is attached and watches nobody; none where no agent is loaded, unless
+/// one must be.
+fn tracer() -> Option<(Tracer, Spans, MutexGuard<'static, ()>)> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let spans = Spans::default();
+    let inner = Arc::clone(&spans);
+    let started = Tracer::start(&Options::default(), move |span| {
+        inner.lock().unwrap().push(span);
+    });
+    match started {
+        Ok(mut tracer) => {
+            tracer.attach().unwrap();
+            Some((tracer, spans, turn))
+        }
+        Err(why) => {
+            assert!(!probecost::agent::is_required(), "{why}");
+            eprintln!("skipped: {why}");
+            None
+        }
+    }
+}
+
+/// A server of one thread a connection, which answers `/ID` with ID bytes, by chunks
+/// where ID is odd and in several writes where it divides by three.
+fn serve(listener: TcpListener) {
+    for stream in listener.incoming().flatten() {
+        thread::spawn(move || {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut stream = stream;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+                let path = line.split(' ').nth(1).unwrap();
+                let id: usize = path[1..].parse().unwrap();
+                let mut length = 0;
+                loop {
+                    let mut header = String::new();
+                    reader.read_line(&mut header).unwrap();
+                    if let Some(value) = header.strip_prefix("Content-Length: ") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    if header == "\r\n" {
+                        break;
+                    }
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                let body = "x".repeat(id);
+                let answer = if id % 2 == 1 {
+                    format!(
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{id:x}\r\n{body}\r\n0\r\n\r\n"
+                    )
+                } else {
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {id}\r\n\r\n{body}")
+                };
+                let at = if id.is_multiple_of(3) {
+                    answer.len() / 2
+                } else {
+                    0
+                };
+                let (one, two) = answer.as_bytes().split_at(at);
+                if stream
+                    .write_all(one)
+                    .and_then(|()| stream.write_all(two))
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Sends requests for these ids over one connection, `together` at once.
+fn ask(address: &str, ids: &[usize], together: usize) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    for ids in ids.chunks(together) {
+        let requests: String = ids
+            .iter()
+            .map(|id| match id % 5 {
+                0 => format!("POST /{id} HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nGET /x "),
+                _ => format!("GET /{id} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            })
+            .collect();
+        stream.write_all(requests.as_bytes()).unwrap();
+        for _ in ids {
+            receive(&mut reader);
+        }
+    }
+}
+
+fn receive(reader: &mut impl BufRead) {
+    let mut length = None;
+    loop {
+        let mut line = String::new();
+        assert!(
+            reader.read_line(&mut line).unwrap() > 0,
+            "the server hung up"
+        );
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = Some(value.parse().unwrap());
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    match length {
+        Some(length) => reader.read_exact(&mut vec![0; length]).unwrap(),
+        None => loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let size = usize::from_str_radix(line.trim(), 16).unwrap();
+            reader.read_exact(&mut vec![0; size + 2]).unwrap();
+            if size == 0 {
+                return;
+            }
+        },
+    }
+}
+
+/// How often each id was seen, of one side.
+fn seen(spans: &[HttpSpan], side: Side) -> BTreeMap<usize, usize> {
+    let mut seen = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.side == side) {
+        assert!(span.complete && span.status == Some(200), "{span:?}");
+        *seen.entry(span.path[1..].parse().unwrap()).or_default() += 1;
+    }
+    seen
+}
+
+fn once_each(ids: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
+    ids.into_iter().map(|id| (id, 1)).collect()
+}
+
+fn nothing_lost(counts: &TracerCounts) {
+    assert_eq!(counts.traffic.failed, 0, "{counts:?}");
+    assert_eq!(counts.traffic.seen, counts.traffic.submitted, "{counts:?}");
+}
+
+#[test]
+fn every_request_is_seen_from_both_ends() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.watch(std::process::id()).unwrap();
+    thread::spawn(|| serve(listener));
+    let clients: Vec<_> = (0..8)
+        .map(|client| {
+            let address = address.clone();
+            let ids: Vec<_> = (client * 250..(client + 1) * 250).collect();
+            thread::spawn(move || ask(&address, &ids, 1 + client % 4))
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    let counts = tracer.drain().unwrap();
+    nothing_lost(&counts);
+    let spans = spans.lock().unwrap();
+    assert_eq!(seen(&spans, Side::Server), once_each(0..2000));
+    assert_eq!(seen(&spans, Side::Client), once_each(0..2000));
+    let of = |id: usize| {
+        spans
+            .iter()
+            .find(|span| span.path == format!("/{id}"))
+            .unwrap()
+    };
+    assert_eq!(of(1000).method, "POST");
+    assert_eq!(of(1000).pid, std::process::id());
+    assert!(of(1000).response_bytes > 1000);
+    assert!(of(1000).duration_ns > 0);
+}
+
+#[test]
+fn detached_it_sees_nothing_and_attached_again_the_rest() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.watch(std::process::id()).unwrap();
+    thread::spawn(|| serve(listener));
+    ask(&address, &[1], 1);
+    tracer.detach();
+    ask(&address, &[2], 1);
+    tracer.attach().unwrap();
+    ask(&address, &[3], 1);
+    tracer.drain().unwrap();
+    let spans = spans.lock().unwrap();
+    assert_eq!(seen(&spans, Side::Server), once_each([1, 3]));
+}
+
+#[test]
+fn nobody_else_is_seen() {
+    let Some((tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(|| serve(listener));
+    ask(&address, &[1, 2, 3], 1);
+    assert_eq!(tracer.drain().unwrap(), TracerCounts::default());
+    assert!(spans.lock().unwrap().is_empty());
+}
+
+const NGINX: &str = "
+worker_processes 1;
+daemon off;
+error_log stderr;
+pid DIRECTORY/pid;
+events { worker_connections 100; }
+http {
+    access_log off;
+    keepalive_requests 1000000;
+    client_body_temp_path DIRECTORY;
+    proxy_temp_path DIRECTORY;
+    fastcgi_temp_path DIRECTORY;
+    uwsgi_temp_path DIRECTORY;
+    scgi_temp_path DIRECTORY;
+    sendfile on;
+    server {
+        listen 127.0.0.1:PORT;
+        location / { return 200 hello; }
+        location = /file { root DIRECTORY; }
+    }
+}
+";
+
+#[test]
+fn every_request_to_nginx_is_seen() {
+    let Some((tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let path = directory.path();
+    let text = NGINX
+        .replace("DIRECTORY", path.to_str().unwrap())
+        .replace("PORT", &port.to_string());
+    std::fs::write(path.join("nginx.conf"), text).unwrap();
+    std::fs::write(path.join("file"), vec![b'x'; 100_000]).unwrap();
+    let mut command = Command::new("nginx");
+    command
+        .arg("-c")
+        .arg(path.join("nginx.conf"))
+        .stderr(Stdio::null());
+    tracer.enlist(&mut command);
+    let Ok(mut nginx) = command.spawn() else {
+        eprintln!("skipped: nginx is not installed");
+        return;
+    };
+    let address = format!("127.0.0.1:{port}");
+    let start = Instant::now();
+    while TcpStream::connect(&address).is_err() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "nginx does not listen"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let address = address.clone();
+            // The last id of each is the file, which leaves by sendfile.
+            let ids: Vec<_> = (client * 500..(client + 1) * 500).collect();
+            thread::spawn(move || ask(&address, &ids, 1 + client))
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(b"GET /file HTTP/1.0\r\n\r\n").unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let counts = tracer.drain().unwrap();
+    // The process of this name that was started, by the number that it has here.
+    let pid = rustix::process::Pid::from_child(&nginx);
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+    nginx.wait().unwrap();
+    nothing_lost(&counts);
+    let mut spans = spans.lock().unwrap();
+    let file = spans.iter().position(|span| span.path == "/file").unwrap();
+    let file = spans.remove(file);
+    assert_eq!(file.response_bytes, all.len() as u64);
+    assert_eq!(seen(&spans, Side::Server), once_each(0..2000));
+}
