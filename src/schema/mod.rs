@@ -42,8 +42,8 @@ pub use run::RunRecord;
 pub use status::{Measure, Policy, Severity, Status, Unit};
 pub use system_load::SystemLoad;
 pub use verdict::{
-    BaselineUsed, BudgetRow, DuetControl, DuetSetup, PairedRounds, RunCounts, Shift, Summary,
-    Verdict, VerdictRow,
+    BaselineUsed, BudgetRow, DuetSetup, PairedRounds, RunCounts, Shift, Summary, Verdict,
+    VerdictRow,
 };
 
 use schemars::Schema;

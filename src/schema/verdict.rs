@@ -87,17 +87,6 @@ pub struct DuetSetup {
     pub build_seconds: f64,
     /// What measuring took, in seconds.
     pub measure_seconds: f64,
-    /// Base against a second build of base, where it was asked for.
-    pub control: Option<DuetControl>,
-}
-
-/// What two builds of the same source differ by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct DuetControl {
-    /// The largest change of any benchmark, in percent, without its sign.
-    pub largest_pct: Option<f64>,
-    /// Each benchmark, as head against base.
-    pub rows: Vec<VerdictRow>,
 }
 
 /// One benchmark. A figure that there is none of is null.
@@ -184,8 +173,9 @@ pub struct PairedRounds {
     pub lockstep: bool,
     /// What all of it took, in seconds.
     pub seconds: f64,
-    /// What two builds of base differ by, in percent, where that was measured.
-    pub layout_pct: Option<f64>,
+    /// In how many of the rounds that the row shows head was slower. Each fresh one has a
+    /// layout of its own, where both sides can share one.
+    pub slower: usize,
 }
 
 /// A change that most rows share.

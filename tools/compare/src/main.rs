@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use compare::check::{CheckArgs, check};
 use compare::destination::Destination;
-use compare::duet::{DuetArgs, Interrupt, duet};
+use compare::duet::{DuetArgs, Interrupt, duet, stand_in};
 use compare::failure::Failure;
 use compare::history::{HistoryArgs, history};
 use compare::refresh::{RefreshArgs, refresh};
@@ -45,6 +45,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(exit) = stand_in() {
+        return exit;
+    }
     let exit = answer(Cli::parse_from(arguments()).command).unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
         Exit::Broken
@@ -68,10 +71,11 @@ fn answer(command: Command) -> Result<Exit, Failure> {
         Command::Check(args) => args.output.open()?.write(&check(&args)?),
         Command::Refresh(args) => print(&refresh(&args)?),
         Command::Selftest(args) => print(&selftest(&args)?),
-        Command::Duet(args) => args
-            .output
-            .open()?
-            .write(&duet(&args.comparison()?, &Interrupt::listen()?)?),
+        Command::Duet(args) => {
+            let (what, question) = args.comparison()?;
+            let output = args.output.open()?;
+            output.write(&duet(&what, &question, &Interrupt::listen()?)?)
+        }
         Command::Slo(args) => {
             let (table, exit) = slo(&args)?;
             print(&table).map(|_| exit)

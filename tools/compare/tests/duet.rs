@@ -25,11 +25,15 @@ if [[ " $* " == *" --list "* ]]; then
     for id in {ids}; do echo "$id: benchmark"; done
     exit
 fi
-id=${{!#}}
+filter=${{!#}}
+filter=${{filter//\(\?:/(}}
 echo . >>{name}.count
 k=$(wc -l <{name}.count)
+for id in {ids}; do
+[[ $id =~ $filter ]] || continue
 ns=1000
 {body}
+echo "Benchmarking $id: Warming up for 50.000 ms" >&2
 samples=""
 for i in 1 2 3 4 5; do
     if [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]]; then
@@ -45,6 +49,8 @@ new=$CRITERION_HOME/${{id//\//_}}/new
 mkdir -p "$new"
 echo "{{\"full_id\":\"$id\",\"directory_name\":\"x\"}}" >"$new/benchmark.json"
 echo "{{\"iters\":[100,100,100,100,100],\"times\":[${{samples%,}}]}}" >"$new/sample.json"
+echo "Benchmarking $id: Analyzing" >&2
+done
 "#
     );
     let path = place.path(name);
@@ -105,7 +111,7 @@ fn a_slower_head_is_named_and_nothing_else() {
     for line in [
         "failed: slower than base: 1 regressed, 2 unchanged",
         "head new against base old, ",
-        "a/two: slower, in rounds of its own",
+        "a/two: slower in 16 of 16 rounds of its own",
         "2 of 3 were cleared by a screen of 6 rounds",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
@@ -203,8 +209,10 @@ fn a_child_left_behind_is_ended_and_holds_nobody_up() {
     let place = Place::new();
     let leave = "sleep 1000 & echo $! >>left";
     for name in ["old", "new"] {
-        let ids = format!("a; do echo \"$id: benchmark\"; done; {leave}; for id in");
-        executable(&place, name, &ids, leave);
+        executable(&place, name, "a", leave);
+        let script = fs::read_to_string(place.path(name)).unwrap();
+        let lists = script.replacen("    exit\n", &format!("    {leave}\n    exit\n"), 1);
+        fs::write(place.path(name), lists).unwrap();
     }
     let started = Instant::now();
     duet(&place, &[]).exits(0);
@@ -282,15 +290,15 @@ fn an_interrupt_keeps_what_there_is_and_leaves_nothing_behind() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(3));
     let ran = Ran {
         exit: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::new(),
     };
-    assert_eq!(ran.row("a")["status"], "unchanged");
+    assert_eq!(ran.row("a")["runs"]["current"], 1, "a round of it was made");
     let stopped = ran.row("b");
-    assert_eq!(stopped["status"], "missing");
+    assert_eq!(stopped["status"], "inconclusive");
     assert!(
         stopped["reason"].as_str().unwrap().contains("interrupted"),
         "{stopped}"
@@ -310,12 +318,10 @@ fn executables_that_cannot_be_used_are_named() {
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(place.path(name), mode).unwrap();
     }
-    let said = duet(&place, &[]).exits(2).err;
-    assert!(
-        said.contains("as Criterion does: bench ended with exit status: 2"),
-        "{said}"
-    );
-    assert!(said.contains("what is --list?"), "{said}");
+    let row = duet(&place, &[]).exits(2).row("bench");
+    let said = row["reason"].to_string();
+    assert!(said.contains("does not list its benchmarks"), "{said}");
+    assert!(said.contains("exit status: 2: what is --list?"), "{said}");
     fs::remove_file(place.path("new")).unwrap();
     executable(&place, "old", "a", "");
     let said = duet(&place, &[]).exits(2).err;
@@ -475,8 +481,8 @@ fn main() {{
         table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
         return;
     }}
-    let id = args.last().unwrap();
-    let ns = table.iter().find(|(known, _)| known == id).unwrap().1;
+    let id = args.last().unwrap().replace("^(?:", "").replace(")$", "");
+    let ns = table.iter().find(|(known, _)| *known == id).unwrap().1;
     let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
     fs::create_dir_all(&new).unwrap();
     fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
@@ -550,15 +556,17 @@ fn revisions_are_built_compared_and_cleared_away() {
     // With the commit named, the changes are left out.
     project.duet(&["--base", "HEAD", "--head", "HEAD"]).exits(0);
     project.commit();
-    let ran = project.duet(&["--base", "HEAD~1", "--control"]).exits(1);
+    let ran = project.duet(&["--base", "HEAD~1"]).exits(1);
     assert_eq!(ran.row("b")["status"], "regressed");
     assert_eq!(ran.row("a")["status"], "unchanged");
     let duet = &ran.json()["duet"];
     assert_eq!(duet["base_commit"].as_str().unwrap().len(), 40);
     assert_ne!(duet["base_commit"], duet["head_commit"]);
-    assert_eq!(duet["control"]["rows"].as_array().unwrap().len(), 2);
-    assert!(duet["control"]["largest_pct"].as_f64().unwrap() < 1.0);
-    assert_eq!(project.left(), ["build", "lock"]);
+    assert_eq!(project.left(), ["build", "lock", "tools"]);
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("One layout for both sides"), "{notes}");
+    let reason = ran.row("b")["reason"].to_string();
+    assert!(reason.contains("slower in 16 of 16 layouts"), "{reason}");
     assert!(
         Path::new(&project.place.path(".git/worktrees"))
             .read_dir()
@@ -583,7 +591,7 @@ fn a_base_that_cannot_serve_says_why() {
     project.commit();
     let said = project.duet(&["--base", "HEAD"]).exits(2).err;
     assert!(said.contains("base HEAD: does not build"), "{said}");
-    assert_eq!(project.left(), ["build", "lock"]);
+    assert_eq!(project.left(), ["build", "lock", "tools"]);
     let said = project.duet(&["--base", "nowhere"]).exits(2).err;
     assert!(
         said.contains("nowhere:") && said.contains("git log"),

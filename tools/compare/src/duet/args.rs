@@ -7,7 +7,7 @@ use clap::Args;
 use probecost::schema::Policy;
 use regex::Regex;
 
-use super::{Question, What};
+use super::{Question, Selection, What};
 use crate::failure::Failure;
 use crate::report::OutputArgs;
 use crate::thresholds::policy;
@@ -25,9 +25,15 @@ pub struct DuetArgs {
     /// Only these bench targets
     #[arg(long = "bench", value_name = "NAME", num_args = 1.., requires = "base")]
     pub benches: Vec<String>,
-    /// Hold base against a second build of base as well: what the layout alone does
+    /// The package of a workspace whose benches to build
+    #[arg(long, short, value_name = "NAME", requires = "base")]
+    pub package: Option<String>,
+    /// Features to build with
+    #[arg(long, short = 'F', value_name = "FEATURES", num_args = 1.., requires = "base")]
+    pub features: Vec<String>,
+    /// Compare what cargo builds, without a layout that both sides share
     #[arg(long, requires = "base")]
-    pub control: bool,
+    pub as_built: bool,
     /// A bench executable to compare with, instead of a revision
     #[arg(
         long,
@@ -45,6 +51,9 @@ pub struct DuetArgs {
     /// The most rounds of a benchmark [default: as gate.toml says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
     pub rounds: Option<u32>,
+    /// The longest that measuring may take; what it cannot decide is inconclusive
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub minutes: Option<u32>,
     /// The longest that one process may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
@@ -60,17 +69,28 @@ pub struct DuetArgs {
 }
 
 impl DuetArgs {
-    /// What is asked.
+    /// What is compared, and what is asked of it.
     ///
     /// # Errors
-    /// Neither revisions nor executables are given.
-    pub fn comparison(&self) -> Result<Question, Failure> {
+    /// Neither revisions nor executables are given, or a filter that takes nothing out.
+    pub fn comparison(&self) -> Result<(What, Question), Failure> {
+        if self
+            .only
+            .as_ref()
+            .is_some_and(|only| only.as_str().is_empty())
+        {
+            return Err(Failure::new("--only is empty").remedy("leave it out to see all"));
+        }
         let what = match (&self.base, &self.bin_base, &self.bin_head) {
             (Some(base), _, _) => What::Revisions {
                 base: base.clone(),
                 head: self.head.clone(),
-                benches: self.benches.clone(),
-                control: self.control,
+                selection: Selection {
+                    benches: self.benches.clone(),
+                    package: self.package.clone(),
+                    features: self.features.clone(),
+                    as_built: self.as_built,
+                },
             },
             (None, Some(base), Some(head)) => What::Executables {
                 base: base.clone(),
@@ -78,13 +98,14 @@ impl DuetArgs {
             },
             (None, _, _) => return Err(Failure::new("--base REV, or --bin-base with --bin-head")),
         };
-        Ok(Question {
-            what,
+        let question = Question {
             only: self.only.clone(),
             rounds: self.rounds.map(|n| n as usize),
+            time: (self.minutes).map(|n| Duration::from_secs(60 * u64::from(n))),
             timeout: Duration::from_secs(self.timeout),
             policy: self.policy,
             seed: self.seed,
-        })
+        };
+        Ok((what, question))
     }
 }

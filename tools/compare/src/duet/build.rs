@@ -1,15 +1,22 @@
-//! Two revisions, built alike: the same profile, the same dependencies, paths of one length.
+//! Two revisions, built alike: the same profile, the same dependencies, the same compiler,
+//! paths of one length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
-use serde::Deserialize;
+use cargo_metadata::{Message, Metadata, MetadataCommand, TargetKind};
+use probecost::gate::nearest;
+use walkdir::WalkDir;
 
+use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
+use super::link;
+use super::stand_in;
 use crate::failure::Failure;
 use crate::repository;
 
@@ -21,20 +28,56 @@ pub struct BuildDir {
     _lock: File,
 }
 
-/// A revision, built: its bench executables by target.
-#[derive(Debug)]
-pub struct Built {
-    pub commit: String,
-    pub benches: BTreeMap<String, Executable>,
+/// What is built of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// The bench targets; all where there is none.
+    pub benches: Vec<String>,
+    /// The package, in a workspace.
+    pub package: Option<String>,
+    /// Features to build with, as cargo takes them.
+    pub features: Vec<String>,
+    /// As cargo builds it, without a layout that both sides share.
+    pub as_built: bool,
 }
 
-/// A build's name, of one length for all, since it is part of their paths.
+/// Both sides, built.
+pub struct Built {
+    /// Base's and head's commit.
+    pub commits: [String; 2],
+    /// Their bench executables.
+    pub benches: [BTreeMap<Target, Executable>; 2],
+    /// Bench targets that were asked for by name, and that one side lacks.
+    pub lacking: [Vec<String>; 2],
+    /// What a reader should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A bench target: its package's place in the tree, and its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Where its package lies.
+    pub package: PathBuf,
+    /// What cargo calls it.
+    pub name: String,
+}
+
+/// A build's name, of one length for both, since it is part of their paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+enum Side {
     Base,
     Head,
-    /// Base once more, its functions in another order.
-    Null,
+}
+
+/// A revision's files.
+struct Tree {
+    side: Side,
+    revision: String,
+    commit: String,
+    /// Where all of it lies.
+    root: PathBuf,
+    /// Where in it we are.
+    project: PathBuf,
 }
 
 impl Side {
@@ -42,29 +85,17 @@ impl Side {
         match self {
             Side::Base => "base",
             Side::Head => "head",
-            Side::Null => "null",
         }
     }
 }
 
-/// What cargo says of the project, as far as it matters.
-#[derive(Deserialize)]
-struct Metadata {
-    target_directory: PathBuf,
-}
-
-/// A line of `cargo --message-format json`.
-#[derive(Deserialize)]
-struct CargoMessage {
-    executable: Option<PathBuf>,
-    manifest_path: Option<PathBuf>,
-    target: Option<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.package.as_os_str().is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}:{}", self.package.display(), self.name),
+        }
+    }
 }
 
 impl BuildDir {
@@ -73,18 +104,11 @@ impl BuildDir {
     /// # Errors
     /// No project here, or somebody else is building in it.
     pub fn enter() -> Result<Self, Failure> {
-        let output = Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .output()
-            .map_err(|e| Failure::new(format!("cargo: {e}")))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format!("cargo metadata: {}", said.trim()))
-                .remedy("cd to a Rust project, or --bin-base EXE --bin-head EXE"));
-        }
-        let metadata: Metadata = serde_json::from_slice(&output.stdout)
-            .map_err(|e| Failure::new(format!("cargo metadata: {e}")))?;
-        let root = metadata.target_directory.join("duet");
+        let metadata = MetadataCommand::new().no_deps().exec().map_err(|e| {
+            Failure::new(format!("cargo metadata: {}", last_line(&e.to_string())))
+                .remedy("cd to a Rust project, or --bin-base EXE --bin-head EXE")
+        })?;
+        let root = metadata.target_directory.into_std_path_buf().join("duet");
         fs::create_dir_all(&root).map_err(|e| Failure::at(&root, e))?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| Failure::at(&path, e))?;
@@ -97,102 +121,173 @@ impl BuildDir {
         Ok(directory)
     }
 
-    /// Builds the benches of a revision: all, or those named.
+    /// Builds the benches of both revisions.
     ///
     /// # Errors
     /// No such revision, it does not build, or it has no benches.
     pub fn build(
         &self,
-        side: Side,
-        revision: &str,
-        names: &[String],
+        base: &str,
+        head: &str,
+        selection: &Selection,
         interrupt: &Interrupt,
     ) -> Result<Built, Failure> {
-        let tree = self.root.join(side.name());
-        let (commit, inside) = repository::export(Path::new("."), revision, &tree)?;
-        let project = tree.join(inside);
-        keep_lock_file(&project)?;
-        let messages = self.cargo(side, revision, &project, names, interrupt)?;
-        let place = self.root.join("bin").join(side.name());
-        fs::create_dir_all(&place).map_err(|e| Failure::at(&place, e))?;
-        let mut benches = BTreeMap::new();
-        for (name, made, directory) in executables(&messages) {
-            let path = place.join(&name);
-            // The next side's build may put its own in the same place.
-            fs::copy(&made, &path).map_err(|e| {
-                Failure::at(&path, format!("cannot keep the executable: {e}"))
-                    .remedy(format!("df -h {}", place.display()))
-            })?;
-            benches.insert(name, Executable { path, directory });
-        }
-        if benches.is_empty() {
-            return Err(
-                Failure::new(format!("{revision}: builds, and has no benches"))
-                    .remedy("cd to the package with the benches"),
-            );
-        }
-        Ok(Built { commit, benches })
+        let trees = [
+            self.export(Side::Base, base)?,
+            self.export(Side::Head, head)?,
+        ];
+        let mut notes = Vec::new();
+        notes.extend(one_toolchain(&trees)?);
+        notes.extend(one_lock_file(&trees)?);
+        let metadata = [trees[0].metadata(&[])?, trees[1].metadata(&[])?];
+        let [old, new] = &metadata;
+        let names = named(&selection.benches, [bench_names(old), bench_names(new)])?;
+        let built = |side: usize, notes: &mut Vec<String>| {
+            let (tree, metadata) = (&trees[side], &metadata[side]);
+            let mut options = Vec::new();
+            if let Some(patch) = criterion::yielding(metadata, &self.root)? {
+                match tree.metadata(&patch) {
+                    Ok(_) => options = patch,
+                    Err(e) => notes.push(format!(
+                        "{}: benches that set their own times keep them: {}",
+                        tree.side.name(),
+                        last_line(&e.to_string())
+                    )),
+                }
+            }
+            // Cargo takes the other side's for this one's unless its files are newer.
+            tree.renew().map_err(|e| Failure::at(&tree.root, e))?;
+            let messages = self.cargo(tree, selection, &names.here[side], &options, interrupt)?;
+            self.take(tree, messages)
+        };
+        let benches = [built(0, &mut notes)?, built(1, &mut notes)?];
+        let [base, head] = trees;
+        Ok(Built {
+            commits: [base.commit, head.commit],
+            benches,
+            lacking: names.lacking,
+            notes,
+        })
+    }
+
+    fn export(&self, side: Side, revision: &str) -> Result<Tree, Failure> {
+        let root = self.root.join(side.name());
+        let (commit, inside) = repository::export(Path::new("."), revision, &root)?;
+        Ok(Tree {
+            side,
+            revision: revision.to_owned(),
+            commit,
+            project: root.join(inside),
+            root,
+        })
     }
 
     fn cargo(
         &self,
-        side: Side,
-        revision: &str,
-        project: &Path,
-        names: &[String],
+        tree: &Tree,
+        selection: &Selection,
+        names: &Names,
+        options: &[String],
         interrupt: &Interrupt,
-    ) -> Result<String, Failure> {
+    ) -> Result<Vec<Message>, Failure> {
+        let targets: Vec<String> = match names {
+            Names::All => vec!["--benches".to_owned()],
+            // Nothing of what is asked for is here: the other side's rows say so.
+            Names::These(names) if names.is_empty() => return Ok(Vec::new()),
+            Names::These(names) => names
+                .iter()
+                .flat_map(|n| ["--bench".to_owned(), n.clone()])
+                .collect(),
+        };
         let mut command = Command::new("cargo");
         command
-            .args([
-                "bench",
-                "--no-run",
-                "--message-format",
-                "json-render-diagnostics",
-            ])
-            .current_dir(project)
+            .args(["bench", "--no-run"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .args(options)
+            .args(targets)
+            .args(selection.package.iter().flat_map(|p| ["--package", p]))
+            .args(selection.features.iter().flat_map(|f| ["--features", f]))
+            .current_dir(&tree.project)
             .env("CARGO_TARGET_DIR", self.root.join("build"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        match names {
-            [] => command.arg("--benches"),
-            names => command.args(names.iter().flat_map(|n| ["--bench", n])),
-        };
-        if side == Side::Null {
-            other_order(&mut command);
+        if !selection.as_built {
+            let tools = self.root.join("tools");
+            stand_in::take_part(&mut command, &tools, &tree.root)
+                .map_err(|e| Failure::at(&tools, e))?;
         }
         let failed = |cause: &str| {
-            Failure::new(format!("{} {revision}: {cause}", side.name())).remedy(format!(
-                "git stash; git checkout {revision} && cargo bench --no-run"
-            ))
+            let remedy = match Path::new("Cargo.toml").exists() {
+                true => format!("git checkout {} && cargo bench --no-run", tree.revision),
+                false => "cd to the package with the benches".to_owned(),
+            };
+            Failure::new(format!("{tree}: {cause}")).remedy(remedy)
         };
         let mut child = command
             .spawn()
             .map_err(|e| failed(&format!("cargo: {e}")))?;
-        let mut said = String::new();
-        let read = child
-            .stdout
-            .take()
-            .map(|mut out| out.read_to_string(&mut said));
+        let messages = match child.stdout.take() {
+            Some(out) => Message::parse_stream(BufReader::new(out))
+                .filter_map(Result::ok)
+                .collect(),
+            None => Vec::new(),
+        };
         let status = child.wait().map_err(|e| failed(&format!("cargo: {e}")))?;
         if interrupt.came() {
-            return Err(Failure::new(format!(
-                "interrupted while building {} {revision}",
-                side.name()
-            )));
+            return Err(Failure::new(format!("interrupted while building {tree}")));
         }
-        match (status.success(), read) {
-            (true, Some(Ok(_))) => Ok(said),
-            (true, _) => Err(failed("cargo said nothing that can be read")),
-            (false, _) => Err(failed(&format!(
+        match status.success() {
+            true => Ok(messages),
+            false => Err(failed(&format!(
                 "does not build (cargo bench --no-run ended with {status}; its errors stand above)"
             ))),
         }
     }
 
+    /// Keeps the bench executables: the next side's build may put its own in their place.
+    fn take(
+        &self,
+        tree: &Tree,
+        messages: Vec<Message>,
+    ) -> Result<BTreeMap<Target, Executable>, Failure> {
+        let mut benches = BTreeMap::new();
+        for message in messages {
+            let Message::CompilerArtifact(artifact) = message else {
+                continue;
+            };
+            let (Some(made), Some(package)) =
+                (artifact.executable, artifact.manifest_path.parent())
+            else {
+                continue;
+            };
+            if !artifact.target.kind.contains(&TargetKind::Bench) {
+                continue;
+            }
+            let target = Target {
+                package: (package.as_std_path().strip_prefix(&tree.root))
+                    .unwrap_or(package.as_std_path())
+                    .to_owned(),
+                name: artifact.target.name,
+            };
+            let path = self.root.join("bin").join(tree.side.name());
+            let path = path
+                .join(format!("{:02}", benches.len()))
+                .join(&target.name);
+            link::rescue(made.as_std_path(), &path).map_err(|e| {
+                Failure::at(&path, format!("cannot keep the executable: {e}")).remedy("df -h")
+            })?;
+            let executable = Executable {
+                path,
+                directory: package.as_std_path().to_owned(),
+            };
+            benches.insert(target, executable);
+        }
+        Ok(benches)
+    }
+
     /// Removes the trees; what was compiled of the dependencies stays.
     fn clear(&self) {
-        for side in [Side::Base, Side::Head, Side::Null] {
+        for side in [Side::Base, Side::Head] {
             // One that is not there needs no removing.
             let _ = fs::remove_dir_all(self.root.join(side.name()));
         }
@@ -206,71 +301,193 @@ impl Drop for BuildDir {
     }
 }
 
-/// Libraries often leave their Cargo.lock out of git; without one both sides could get
-/// other dependencies.
-fn keep_lock_file(project: &Path) -> Result<(), Failure> {
-    let (ours, theirs) = (Path::new("Cargo.lock"), project.join("Cargo.lock"));
-    match theirs.exists() || !ours.exists() {
-        true => Ok(()),
-        false => fs::copy(ours, &theirs)
-            .map(drop)
-            .map_err(|e| Failure::at(&theirs, e)),
+impl std::fmt::Display for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.side.name(), self.revision)
     }
 }
 
-/// Has the compiler name all functions anew, so that they are laid out in another order:
-/// what differs then between two builds of one source is the layout's doing.
-fn other_order(command: &mut Command) {
-    const FLAG: &str = "-Cmetadata=null";
-    match std::env::var("RUSTFLAGS") {
-        Ok(flags) => command.env("RUSTFLAGS", format!("{flags} {FLAG}")),
-        Err(_) => command.args(["--config", &format!("build.rustflags=['{FLAG}']")]),
-    };
+impl Tree {
+    /// What cargo says of it, with its dependencies.
+    fn metadata(&self, options: &[String]) -> Result<Metadata, Failure> {
+        MetadataCommand::new()
+            .current_dir(&self.project)
+            .other_options(options)
+            .exec()
+            .map_err(|e| {
+                let cause = last_line(&e.to_string());
+                Failure::new(format!("{self}: cargo cannot read it: {cause}")).remedy(format!(
+                    "git checkout {} && cargo fetch, where there is a network",
+                    self.revision
+                ))
+            })
+    }
+
+    /// Makes all of its files as new as this moment.
+    fn renew(&self) -> io::Result<()> {
+        let now = SystemTime::now();
+        for entry in WalkDir::new(&self.root) {
+            let entry = entry?;
+            if entry.file_type().is_file() {
+                File::open(entry.path())?.set_modified(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of it, where it has one.
+    fn file(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.project.join(name))
+            .or_else(|_| fs::read_to_string(self.root.join(name)))
+            .ok()
+    }
 }
 
-/// The bench targets in cargo's messages: name, executable, and the package's directory.
-fn executables(messages: &str) -> impl Iterator<Item = (String, PathBuf, PathBuf)> {
-    messages.lines().filter_map(|line| {
-        let message: CargoMessage = serde_json::from_str(line).ok()?;
-        let target = message.target?;
-        let directory = message.manifest_path?.parent()?.to_owned();
-        let executable = message.executable?;
-        let is_bench = target.kind.iter().any(|kind| kind == "bench");
-        is_bench.then_some((target.name, executable, directory))
+/// One compiler builds both, or there is nothing to compare.
+fn one_toolchain([base, head]: &[Tree; 2]) -> Result<Option<String>, Failure> {
+    let wanted = |tree: &Tree| {
+        let file = tree
+            .file("rust-toolchain.toml")
+            .or_else(|| tree.file("rust-toolchain"))?;
+        let channel = file
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("channel"));
+        let channel = channel.map_or(file.trim(), |c| c.trim_start_matches([' ', '=']));
+        Some(channel.trim_matches(['"', ' ', '\'']).to_owned())
+    };
+    let (old, new) = (wanted(base), wanted(head));
+    if old == new {
+        return Ok(None);
+    }
+    let said = |wanted: &Option<String>| match wanted {
+        Some(channel) => format!("the toolchain `{channel}`"),
+        None => "none in particular".to_owned(),
+    };
+    let parted = format!("base asks for {}, head for {}", said(&old), said(&new));
+    match std::env::var("RUSTUP_TOOLCHAIN") {
+        Ok(one) => Ok(Some(format!("{parted}; both were built with `{one}`."))),
+        Err(_) => Err(Failure::new(format!(
+            "{parted} (rust-toolchain.toml): two compilers would be compared"
+        ))
+        .remedy("RUSTUP_TOOLCHAIN=NAME cargo compare duet ... builds both with one")),
+    }
+}
+
+/// Libraries often leave their Cargo.lock out of git; without one both sides could get
+/// other dependencies. The work tree's serves then, or the other side's.
+fn one_lock_file(trees: &[Tree; 2]) -> Result<Option<String>, Failure> {
+    let lock = |tree: &Tree| tree.project.join("Cargo.lock");
+    let paths = trees.each_ref().map(lock);
+    let lacking: Vec<usize> = (0..2).filter(|side| !paths[*side].exists()).collect();
+    let ours = PathBuf::from("Cargo.lock");
+    for side in &lacking {
+        // In a workspace it lies above.
+        let above = trees[*side].project.ancestors().skip(1);
+        let mut above = above.take_while(|dir| dir.starts_with(&trees[*side].root));
+        let theirs = &paths[1 - side];
+        let from = match above.any(|dir| dir.join("Cargo.lock").exists()) {
+            true => continue,
+            false if theirs.exists() => theirs,
+            false if ours.exists() => &ours,
+            false => continue,
+        };
+        fs::copy(from, &paths[*side]).map_err(|e| Failure::at(&paths[*side], e))?;
+    }
+    Ok(match lacking[..] {
+        [side] if paths[side].exists() => Some(format!(
+            "{} has no Cargo.lock: it was built with the other side's.",
+            trees[side].side.name()
+        )),
+        _ => None,
     })
+}
+
+/// The bench targets of a workspace's packages.
+fn bench_names(metadata: &Metadata) -> BTreeSet<String> {
+    metadata
+        .workspace_packages()
+        .iter()
+        .flat_map(|package| &package.targets)
+        .filter(|target| target.kind.contains(&TargetKind::Bench))
+        .map(|target| target.name.clone())
+        .collect()
+}
+
+/// Which bench targets to build.
+#[derive(Debug, PartialEq, Eq)]
+enum Names {
+    All,
+    These(Vec<String>),
+}
+
+/// Which targets each side builds, and which of those asked for it lacks.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    here: [Names; 2],
+    lacking: [Vec<String>; 2],
+}
+
+fn named(asked: &[String], have: [BTreeSet<String>; 2]) -> Result<Named, Failure> {
+    let both = || have[0].union(&have[1]);
+    if both().next().is_none() {
+        return Err(Failure::new("neither side has a bench target")
+            .remedy("cd to the package with the benches, or --package NAME"));
+    }
+    if asked.is_empty() {
+        return Ok(Named {
+            here: [Names::All, Names::All],
+            lacking: Default::default(),
+        });
+    }
+    if let Some(unknown) = asked.iter().find(|name| !both().any(|n| n == *name)) {
+        let near = nearest(unknown, both().map(String::as_str));
+        let all = || both().cloned().collect::<Vec<_>>().join(", ");
+        return Err(Failure::new(format!(
+            "--bench {unknown}: neither side has such a bench target"
+        ))
+        .remedy(near.map_or_else(all, |near| format!("--bench {near}"))));
+    }
+    let part = |side: usize| asked.iter().cloned().partition(|n| have[side].contains(n));
+    let [(base, not_base), (head, not_head)]: [(Vec<String>, Vec<String>); 2] = [part(0), part(1)];
+    Ok(Named {
+        here: [Names::These(base), Names::These(head)],
+        lacking: [not_base, not_head],
+    })
+}
+
+/// The last thing that is said in a text of several lines.
+fn last_line(text: &str) -> String {
+    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
+    line.unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_bench_targets_are_taken_from_cargos_messages() {
-        let line = |kind: &str, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","manifest_path":"/p/Cargo.toml","target":{{"kind":["{kind}"],"name":"n"}},"executable":{executable}}}"#
-            )
-        };
-        let messages = [
-            line("bench", "\"/t/n-1\""),
-            line("bench", "null"),
-            line("lib", "\"/t/l-1\""),
-            r#"{"reason":"build-finished","success":true}"#.to_owned(),
-        ]
-        .join("\n");
-        let found: Vec<_> = executables(&messages).collect();
-        assert_eq!(
-            found,
-            [("n".to_owned(), PathBuf::from("/t/n-1"), PathBuf::from("/p"))]
-        );
+    fn names(all: &[&str]) -> BTreeSet<String> {
+        all.iter().map(|n| (*n).to_owned()).collect()
     }
 
     #[test]
-    fn all_sides_have_names_of_one_length() {
-        assert!(
-            [Side::Base, Side::Head, Side::Null]
-                .iter()
-                .all(|s| s.name().len() == 4)
-        );
+    fn a_target_that_one_side_lacks_is_built_on_the_other() {
+        let asked = ["a".to_owned(), "b".to_owned()];
+        let named = named(&asked, [names(&["a"]), names(&["a", "b"])]).unwrap();
+        assert_eq!(named.here[0], Names::These(vec!["a".into()]));
+        assert_eq!(named.here[1], Names::These(asked.to_vec()));
+        assert_eq!(named.lacking, [vec!["b".to_owned()], vec![]]);
+    }
+
+    #[test]
+    fn a_target_that_nobody_has_is_said_with_its_nearest() {
+        let asked = ["sorts".to_owned()];
+        let said = named(&asked, [names(&["sort"]), names(&["x"])]).unwrap_err();
+        assert!(said.to_string().contains("--bench sort"), "{said}");
+        assert!(named(&[], [names(&[]), names(&[])]).is_err());
+    }
+
+    #[test]
+    fn both_sides_have_names_of_one_length() {
+        assert_eq!(Side::Base.name().len(), Side::Head.name().len());
     }
 }

@@ -1,9 +1,11 @@
-//! One bench executable, asked by Criterion's own command line (0.5 to 0.8).
+//! One bench executable, asked by Criterion's own command line (0.3 to 0.8).
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use super::criterion;
 use super::process::{Cpu, Patience, Process, RunError, failed};
 use super::turns::{self, Pipes};
 use crate::input::Samples;
@@ -16,19 +18,21 @@ pub struct Executable {
 }
 
 /// What an executable says it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
     /// The ids of its benchmarks, in its order.
     pub ids: Vec<String>,
     /// Whether it takes turns with another process, block by block.
     pub turns: bool,
+    /// What saying so took: what every process of it sets up, whatever it measures.
+    pub set_up: Duration,
 }
 
 /// Tells a bench by how many percent it is to be slower than it is, so that one can see
 /// whether it is found.
 const PLANT: &str = "PROBECOST_PLANT_PCT";
 
-/// How long a process measures.
+/// How long a process measures a benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct SamplingConfig {
     /// Warm-up in seconds.
@@ -42,37 +46,33 @@ pub struct SamplingConfig {
 /// What a process is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
-    /// The benchmark.
-    pub id: &'a str,
+    /// The benchmarks, by what their ids match as a whole.
+    pub patterns: &'a [&'a str],
     pub sampling: SamplingConfig,
     /// A slowdown that the bench is to plant, in percent, where one is tried out.
     pub plant: Option<u32>,
 }
 
 impl Executable {
-    /// Lists the benchmarks.
+    /// Lists the benchmarks; `None` where it does not answer as Criterion does.
     ///
     /// # Errors
-    /// It ends badly, or takes longer than `limit`.
-    pub fn list(&self, cpu: &Cpu, patience: &Patience) -> Result<Listing, RunError> {
+    /// It ends badly, or takes too long.
+    pub fn list(&self, cpu: &Cpu, patience: &Patience) -> Result<Option<Listing>, RunError> {
+        let started = Instant::now();
         let home = home()?;
         let mut pipes = Pipes::new().map_err(failed)?;
         let arguments = ["--bench", "--list"];
         let mut process = self.start(&arguments, None, home.path(), Some(&mut pipes), cpu)?;
         process.wait(patience)?;
-        let ids = process
-            .stdout()
-            .lines()
-            .filter_map(|line| line.strip_suffix(": benchmark"))
-            .map(str::to_owned)
-            .collect();
-        Ok(Listing {
+        Ok(ids(&process.stdout()).map(|ids| Listing {
             ids,
             turns: pipes.greeted(),
-        })
+            set_up: started.elapsed(),
+        }))
     }
 
-    /// Starts a process that measures one benchmark into the Criterion home `home`.
+    /// Starts a process that measures benchmarks into the Criterion home `home`.
     pub fn measure(
         &self,
         task: Task,
@@ -85,6 +85,7 @@ impl Executable {
             task.sampling.measurement.to_string(),
             task.sampling.samples.to_string(),
         ];
+        let filter = task.patterns.join("|");
         let arguments = [
             "--bench",
             "--noplot",
@@ -97,16 +98,15 @@ impl Executable {
             // The fewest that Criterion does not warn of; its own intervals are not used.
             "--nresamples",
             "1001",
-            "--exact",
-            task.id,
+            &filter,
         ];
-        self.start(&arguments, task.plant, home, pipes, cpu)
+        self.start(&arguments, Some(&task), home, pipes, cpu)
     }
 
     fn start(
         &self,
         arguments: &[&str],
-        plant: Option<u32>,
+        task: Option<&Task>,
         home: &Path,
         pipes: Option<&mut Pipes>,
         cpu: &Cpu,
@@ -117,8 +117,17 @@ impl Executable {
             .current_dir(&self.directory)
             .env("CRITERION_HOME", home)
             .env_remove(turns::VARIABLE);
-        if let Some(percent) = plant {
-            // As long on either side, 0 on one of them: see `alias`.
+        if let Some(task) = task {
+            let SamplingConfig {
+                warm_up,
+                measurement,
+                samples,
+            } = task.sampling;
+            let sampling = format!("{warm_up},{measurement},{samples}");
+            command.env(criterion::VARIABLE, sampling);
+        }
+        if let Some(percent) = task.and_then(|t| t.plant) {
+            // As long on either side, 0 on one of them: see `Pair`.
             command.env(PLANT, format!("{percent:03}"));
         }
         Process::start(&mut command, cpu, |command| match pipes {
@@ -128,18 +137,38 @@ impl Executable {
     }
 }
 
-/// What a process measured into its Criterion home.
+/// The benchmarks in what `--list` printed; `None` where it was the standard library's
+/// harness that answered. Criterion says `bench` up to 0.4, and `benchmark` since.
+fn ids(said: &str) -> Option<Vec<String>> {
+    let totals = said.lines().rev().find(|line| !line.is_empty());
+    let built_in = totals.is_some_and(|l| {
+        let words: Vec<&str> = l.split(' ').collect();
+        matches!(
+            words[..],
+            [_, "test," | "tests,", _, "benchmark" | "benchmarks"]
+        )
+    });
+    let id = |line: &str| {
+        let id = line
+            .strip_suffix(": benchmark")
+            .or_else(|| line.strip_suffix(": bench"))?;
+        Some(id.to_owned())
+    };
+    (!built_in).then(|| said.lines().filter_map(id).collect())
+}
+
+/// What a process measured into its Criterion home, by id.
 ///
 /// # Errors
 /// It wrote no result, or one that cannot be used.
-pub fn samples(process: &Process, home: &Path) -> Result<Samples, RunError> {
+pub fn samples(process: &Process, home: &Path) -> Result<BTreeMap<String, Samples>, RunError> {
     match Samples::read(home) {
-        Ok(Some(samples)) => Ok(samples),
-        Ok(None) => Err(RunError::Failed(format!(
+        Ok(all) if all.is_empty() => Err(failed(format!(
             "ended well and wrote no sample.json{}",
             process.last_words()
         ))),
-        Err(cause) => Err(RunError::Failed(cause)),
+        Ok(all) => Ok(all),
+        Err(cause) => Err(failed(cause)),
     }
 }
 
@@ -155,14 +184,17 @@ pub fn home() -> Result<tempfile::TempDir, RunError> {
         })
 }
 
-/// Links `path` under a name of a fixed length, so that both sides are called alike.
-///
-/// # Errors
-/// The executable does not exist, or the link cannot be made.
-pub fn alias(path: &Path, place: &Path) -> Result<PathBuf, std::io::Error> {
-    let real = fs::canonicalize(path)?;
-    let link = place.join("bench");
-    fs::create_dir_all(place)?;
-    std::os::unix::fs::symlink(real, &link)?;
-    Ok(link)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_all_criterions_are_read_and_those_of_the_standard_library_are_not() {
+        let old = "a/b: bench\nsome words\nc: bench\n";
+        let new = "a/b: benchmark\nc: benchmark\n";
+        assert_eq!(ids(old).unwrap(), ["a/b", "c"]);
+        assert_eq!(ids(new).unwrap(), ["a/b", "c"]);
+        assert_eq!(ids("x: test\n\n1 test, 0 benchmarks\n"), None);
+        assert_eq!(ids("x: benchmark\n\n0 tests, 1 benchmarks\n"), None);
+    }
 }

@@ -25,6 +25,9 @@ const TAIL: usize = 600;
 /// How much of what a process prints is kept, in bytes.
 const MOST: usize = 16 << 20;
 
+/// What Criterion prints once it has measured a benchmark, before it thinks about it.
+const MEASURED: &[u8] = b": Analyzing\n";
+
 /// Why a process gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunError {
@@ -101,6 +104,8 @@ struct Stream {
     pipe: Option<OwnedFd>,
     /// The end of it.
     kept: Vec<u8>,
+    /// How often it said that a benchmark is measured.
+    measured: usize,
 }
 
 impl Process {
@@ -185,6 +190,33 @@ impl Process {
         }
     }
 
+    /// Lets it go on until it has measured `so_many` benchmarks, or has ended, and holds it
+    /// there; whether it has ended. The time that it may take begins anew.
+    ///
+    /// # Errors
+    /// It took longer than the limit, or somebody asked us to stop.
+    pub fn measure(&mut self, so_many: usize, patience: &Patience) -> Result<bool, RunError> {
+        self.started = Instant::now();
+        kill_process_group(self.pid, Signal::CONT).map_err(failed)?;
+        while self.stdout.measured + self.stderr.measured < so_many {
+            if self.wait_for(None, patience)?.1 {
+                return Ok(true);
+            }
+        }
+        kill_process_group(self.pid, Signal::STOP).map_err(failed)?;
+        Ok(false)
+    }
+
+    /// Lets it go on to its end.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn finish(&mut self, patience: &Patience) -> Result<(), RunError> {
+        self.started = Instant::now();
+        let _ = kill_process_group(self.pid, Signal::CONT);
+        self.wait(patience)
+    }
+
     /// The end of what it printed, as the end of a sentence.
     pub fn last_words(&self) -> String {
         let kept = match self.stderr.kept.is_empty() {
@@ -232,6 +264,7 @@ impl Stream {
         Ok(Self {
             pipe,
             kept: Vec::new(),
+            measured: 0,
         })
     }
 
@@ -240,7 +273,12 @@ impl Stream {
         let mut bytes = [0; 1 << 16];
         while let Some(pipe) = &self.pipe {
             match rustix::io::read(pipe.as_fd(), &mut bytes) {
-                Ok(read) if read > 0 => self.kept.extend_from_slice(&bytes[..read]),
+                Ok(read) if read > 0 => {
+                    let from = self.kept.len().saturating_sub(MEASURED.len() - 1);
+                    self.kept.extend_from_slice(&bytes[..read]);
+                    let new = self.kept[from..].windows(MEASURED.len());
+                    self.measured += new.filter(|w| *w == MEASURED).count();
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
                 // Nobody writes any more.

@@ -3,48 +3,41 @@
 use probecost::gate::Gate;
 use probecost::host::{Host, provenance};
 use probecost::schema::{
-    BaselineUsed, DuetControl, DuetSetup, PairedRounds, Policy, RunCounts, Severity, Status,
-    Summary, Unit, Verdict, VerdictRow,
+    BaselineUsed, DuetSetup, PairedRounds, Policy, RunCounts, Severity, Status, Summary, Unit,
+    Verdict, VerdictRow,
 };
 use probecost::stats::{Interval, median};
 
+use super::measure::{BenchmarkRun, End, Suite, ratios};
 use super::round::Round;
-use super::sequential::{self, Settled};
-use super::subjects::{Gap, Name};
-use super::{BenchmarkRun, End, Suite, ratios};
+use super::sequential::{Settled, estimate};
+use super::sides::Name;
+use super::subjects::Gap;
 use crate::decide::shared_shift;
 use crate::verdict::{percent, sort, thousandths};
 
 /// Everything that was found.
 pub struct Found<'a> {
     pub suite: &'a Suite,
-    pub control: Option<&'a Suite>,
     pub names: &'a [Name; 2],
+    /// How they were built.
+    pub notes: Vec<String>,
     pub host: Host,
     pub gate: &'a Gate,
     pub policy: Policy,
     pub seed: u64,
-    pub times: Times,
-}
-
-/// What it took, in seconds.
-#[derive(Clone, Copy)]
-pub struct Times {
+    /// What building and measuring took, in seconds.
     pub built: f64,
-    pub total: f64,
+    pub measured: f64,
 }
 
 /// The verdict.
 pub fn verdict(found: &Found) -> Verdict {
     let threshold = found.gate.duet.change_pct;
-    let control = found.control.map(|suite| control(suite, found.gate));
     let mut rows: Vec<VerdictRow> = (found.suite.runs.iter())
         .map(|run| row(run, found.gate))
         .chain(found.suite.gaps.iter().map(gap))
         .collect();
-    if let Some(control) = &control {
-        rows.iter_mut().for_each(|row| limit(row, control));
-    }
     sort(&mut rows);
     let summary = Summary::of(&rows);
     let changes: Vec<f64> = rows
@@ -53,7 +46,7 @@ pub fn verdict(found: &Found) -> Verdict {
         .filter_map(|r| r.change_pct)
         .collect();
     let [base, head] = found.names;
-    let rounds = found.suite.runs.iter().map(|c| c.judged().len());
+    let rounds = found.suite.runs.iter().map(|c| c.shown().len());
     Verdict {
         schema: Verdict::SCHEMA,
         provenance: provenance(),
@@ -68,16 +61,15 @@ pub fn verdict(found: &Found) -> Verdict {
         exit: Verdict::exit_of(&rows, &[], found.policy),
         summary,
         shift: shared_shift(&changes, threshold),
-        notes: notes(found, control.as_ref()),
+        notes: notes(found),
         duet: Some(DuetSetup {
             base: base.asked.clone(),
             base_commit: base.commit.clone(),
             head: head.asked.clone(),
             head_commit: head.commit.clone(),
             seed: found.seed,
-            build_seconds: thousandths(found.times.built),
-            measure_seconds: thousandths(found.times.total - found.times.built),
-            control,
+            build_seconds: thousandths(found.built),
+            measure_seconds: thousandths(found.measured),
         }),
         probes: Vec::new(),
         rows,
@@ -85,22 +77,17 @@ pub fn verdict(found: &Found) -> Verdict {
     }
 }
 
-impl BenchmarkRun {
-    /// The rounds that the row shows: the fresh ones where there are any.
-    fn judged(&self) -> &[Round] {
-        match self.fresh.is_empty() {
-            true => &self.screen,
-            false => &self.fresh,
-        }
-    }
-}
-
 fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
-    let rounds = run.judged();
+    let rounds = run.shown();
     let of = |side: fn(&Round) -> f64| median(&rounds.iter().map(side).collect::<Vec<f64>>());
     let (base, head) = (of(|r| r.base_ns), of(|r| r.head_ns));
-    let change = sequential::estimate(&ratios(rounds)).map(percent);
-    let (status, more, reason) = status(&run.end, change, run.subject.threshold_pct);
+    let change = estimate(&ratios(rounds)).map(percent);
+    let (status, more, reason) = status(run, change);
+    let reason = match &run.subject.note {
+        None => reason,
+        Some(note) if reason.is_empty() => note.clone(),
+        Some(note) => format!("{reason}; {note}"),
+    };
     let severity = match (status, change) {
         (Status::Regressed, Some(change)) => gate.severity.of(change.est),
         _ => Severity::Acceptable,
@@ -128,26 +115,42 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
             rounds: run.fresh.len(),
             lockstep: run.subject.lockstep,
             seconds: thousandths(run.seconds),
-            layout_pct: None,
+            slower: slower(rounds),
         }),
         reason,
     }
 }
 
-fn status(end: &End, change: Option<Interval>, threshold: f64) -> (Status, Option<usize>, String) {
+/// In how many rounds head was slower.
+fn slower(rounds: &[Round]) -> usize {
+    rounds.iter().filter(|round| round.ratio > 0.0).count()
+}
+
+fn status(run: &BenchmarkRun, change: Option<Interval>) -> (Status, Option<usize>, String) {
     let words = |status: Status, reason: &str| (status, None, reason.to_owned());
-    match end {
+    let threshold = run.subject.threshold_pct;
+    // A fresh round has a layout of its own, where there can be several.
+    let rounds = match run.subject.pair.shared() {
+        Ok(_) => "layouts",
+        Err(_) => "rounds of its own",
+    };
+    let held = format!("{} of {} {rounds}", slower(&run.fresh), run.fresh.len());
+    match &run.end {
         End::Cleared => words(Status::Unchanged, ""),
         End::Short => words(
             Status::Filtered,
             "shorter than times.shortest_ns of gate.toml: shown, never alarmed on",
         ),
         End::Broken(why) => words(Status::Broken, why),
-        End::Open | End::Interrupted => words(
-            Status::Missing,
+        End::NoTime | End::Open => words(
+            Status::Inconclusive,
+            "time was up before there were rounds enough (--minutes)",
+        ),
+        End::Interrupted => words(
+            Status::Inconclusive,
             "interrupted before there were rounds enough; what there is is shown",
         ),
-        End::Settled(Settled::Slower) => words(Status::Regressed, "slower, in rounds of its own"),
+        End::Settled(Settled::Slower) => words(Status::Regressed, &format!("slower in {held}")),
         End::Settled(Settled::Faster) => words(Status::Improved, ""),
         End::Settled(Settled::Unchanged) => match change {
             Some(c) if c.hi > threshold => {
@@ -157,12 +160,22 @@ fn status(end: &End, change: Option<Interval>, threshold: f64) -> (Status, Optio
                 );
                 (Status::Unchanged, None, reason)
             }
-            _ => words(Status::Unchanged, ""),
+            _ => {
+                let first = estimate(&ratios(&run.screen)).map(percent);
+                let first = first.map_or(0.0, |c| c.est);
+                let reason = match first > threshold {
+                    true => format!("{first:+.1} % in the screen was luck: slower in {held}"),
+                    false => String::new(),
+                };
+                (Status::Unchanged, None, reason)
+            }
         },
         End::Settled(Settled::Undecided(more)) => (
             Status::Inconclusive,
             Some(*more),
-            format!("it may still be chance: about {more} more rounds would decide (--rounds)"),
+            format!(
+                "slower in {held}, which may still be chance: about {more} more rounds would decide (--rounds)"
+            ),
         ),
     }
 }
@@ -171,41 +184,8 @@ fn gap(gap: &Gap) -> VerdictRow {
     VerdictRow::without_figures(&gap.id, Unit::Ns, gap.status, gap.reason.clone())
 }
 
-fn control(suite: &Suite, gate: &Gate) -> DuetControl {
-    let mut rows: Vec<VerdictRow> = suite.runs.iter().map(|run| row(run, gate)).collect();
-    sort(&mut rows);
-    let sizes = rows.iter().filter_map(|r| r.change_pct.map(f64::abs));
-    DuetControl {
-        largest_pct: sizes.reduce(f64::max),
-        rows,
-    }
-}
-
-/// Notes beside a row what two builds of base differ by; a regression no larger than that
-/// may be the layout's doing.
-fn limit(row: &mut VerdictRow, control: &DuetControl) {
-    let Some(layout) = control
-        .rows
-        .iter()
-        .find(|c| c.id == row.id)
-        .and_then(|c| c.change_pct)
-    else {
-        return;
-    };
-    if let Some(paired) = &mut row.paired {
-        paired.layout_pct = Some(layout);
-    }
-    if row.status == Status::Regressed && row.change_pct.is_some_and(|c| c <= layout.abs()) {
-        row.status = Status::Inconclusive;
-        row.severity = Severity::Acceptable;
-        row.reason = format!(
-            "slower, but layout noise: two builds of base differ by {layout:+.1} % as well"
-        );
-    }
-}
-
 /// What a reader of the whole should know.
-fn notes(found: &Found, control: Option<&DuetControl>) -> Vec<String> {
+fn notes(found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     let runs = &found.suite.runs;
     let screened = runs.iter().filter(|c| c.fresh.is_empty()).count();
@@ -219,12 +199,6 @@ fn notes(found: &Found, control: Option<&DuetControl>) -> Vec<String> {
             100.0 * numbers.family_error
         ));
     }
-    match control.map(|c| c.largest_pct) {
-        None => {}
-        Some(Some(largest)) => notes.push(format!(
-            "Layout noise: two builds of base, laid out in another order, differ by up to {largest:.1} %."
-        )),
-        Some(None) => notes.push("The control gave no figure.".to_owned()),
-    }
+    notes.extend(found.notes.iter().cloned());
     notes
 }

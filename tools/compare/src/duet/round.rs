@@ -1,43 +1,15 @@
 //! One round: a process of base and a process of head, as close together as can be.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use probecost::stats::median;
 
 use super::harness::{self, Executable, SamplingConfig, Task};
 use super::process::{Cpu, Patience, Process, RunError, failed};
-use super::sequential::Threshold;
+use super::subjects::Subject;
 use super::turns::{self, Pipes};
 use crate::input::Samples;
-
-/// A benchmark that both sides have.
-#[derive(Debug, Clone)]
-pub struct Subject {
-    pub id: String,
-    pub base: Executable,
-    pub head: Executable,
-    /// Whether both take turns block by block; else one runs after the other.
-    pub lockstep: bool,
-    /// The smallest change that is called, in percent.
-    pub threshold_pct: f64,
-    /// A slowdown that head is to plant, in percent, where one is tried out.
-    pub plant: Option<u32>,
-}
-
-impl Subject {
-    /// The smallest change that is called.
-    pub fn threshold(&self) -> Threshold {
-        Threshold::of(self.threshold_pct)
-    }
-
-    fn task(&self, side: usize, sampling: SamplingConfig) -> Task<'_> {
-        Task {
-            id: &self.id,
-            sampling,
-            plant: self.plant.map(|percent| [0, percent][side]),
-        }
-    }
-}
 
 /// What a round gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +29,16 @@ pub enum First {
     Head,
 }
 
+impl First {
+    /// Both sides, the one that begins first.
+    fn sides(self) -> [usize; 2] {
+        match self {
+            First::Base => [0, 1],
+            First::Head => [1, 0],
+        }
+    }
+}
+
 /// How rounds are made.
 pub struct Rounds<'a> {
     pub sampling: SamplingConfig,
@@ -66,87 +48,140 @@ pub struct Rounds<'a> {
     pub patience: Patience<'a>,
 }
 
+/// What each benchmark of a batch gave on a side, or why it gave nothing.
+type Measured = Vec<Result<Samples, RunError>>;
+
 impl Rounds<'_> {
-    /// Makes one.
-    ///
-    /// # Errors
-    /// A side gave nothing, which the words name, or somebody asked us to stop.
-    pub fn one(&self, subject: &Subject, first: First) -> Result<Round, RunError> {
-        let homes = [harness::home()?, harness::home()?];
-        let places = [homes[0].path(), homes[1].path()];
-        let [base, head] = match subject.lockstep {
-            true => self.in_turns(subject, first, places)?,
-            false => self.one_by_one(subject, first, places)?,
-        };
-        let middle = |samples: &Samples| median(&samples.0).unwrap_or(f64::NAN);
-        let (base_ns, head_ns) = (middle(&base), middle(&head));
-        let ratio = match subject.lockstep {
-            // Blocks that followed each other share the machine's state of that moment.
-            true => {
-                let blocks = base.0.iter().zip(&head.0);
-                let ratios: Vec<f64> = blocks.map(|(base, head)| (head / base).ln()).collect();
-                median(&ratios).unwrap_or(f64::NAN)
-            }
-            false => (head_ns / base_ns).ln(),
-        };
-        Ok(Round {
-            base_ns,
-            head_ns,
-            ratio,
-        })
+    /// Makes one of several benchmarks of one target, which share a process of base and one
+    /// of head; by benchmark, what it gave. Which side begins is said for each of them.
+    pub fn batch(
+        &self,
+        executables: &[Executable; 2],
+        batch: &[(&Subject, First)],
+    ) -> Vec<Result<Round, RunError>> {
+        match batch {
+            [] => Vec::new(),
+            [(subject, first)] => vec![self.one(executables, subject, *first)],
+            several => match self.alternating(executables, several) {
+                Err(RunError::Interrupted) => vec![Err(RunError::Interrupted); several.len()],
+                Err(RunError::Failed(_)) => self.one_by_one(executables, several),
+                Ok([base, head]) => {
+                    let rounds = base.into_iter().zip(head).zip(several);
+                    let made = rounds.map(|((base, head), (subject, first))| match (base, head) {
+                        (Ok(base), Ok(head)) => Ok(round(&base, &head, false)),
+                        // Alone it may, or at least it can be told why not.
+                        _ => self.one(executables, subject, *first),
+                    });
+                    made.collect()
+                }
+            },
+        }
     }
 
     fn one_by_one(
         &self,
+        executables: &[Executable; 2],
+        batch: &[(&Subject, First)],
+    ) -> Vec<Result<Round, RunError>> {
+        let one = |(subject, first): &(&Subject, First)| self.one(executables, subject, *first);
+        batch.iter().map(one).collect()
+    }
+
+    /// Makes one of a single benchmark.
+    ///
+    /// # Errors
+    /// A side gave nothing, which the words name, or somebody asked us to stop.
+    fn one(
+        &self,
+        executables: &[Executable; 2],
+        subject: &Subject,
+        first: First,
+    ) -> Result<Round, RunError> {
+        let homes = [harness::home()?, harness::home()?];
+        let places = [homes[0].path(), homes[1].path()];
+        let [base, head] = match subject.lockstep {
+            true => self.in_turns(executables, subject, first, places)?,
+            false => self.one_after_the_other(executables, subject, first, places)?,
+        };
+        Ok(round(&base, &head, subject.lockstep))
+    }
+
+    fn one_after_the_other(
+        &self,
+        executables: &[Executable; 2],
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
     ) -> Result<[Samples; 2], RunError> {
         let measure = |side: usize| {
-            let of = |executable: &Executable| {
-                let task = subject.task(side, self.sampling);
-                let mut process = executable.measure(task, homes[side], None, self.cpu)?;
-                process.wait(&self.patience)?;
-                harness::samples(&process, homes[side])
-            };
-            of([&subject.base, &subject.head][side]).map_err(|e| blame(side, e))
+            let patterns = [subject.pattern.as_str()];
+            let task = task(&patterns, self.sampling, subject.plant, side);
+            let mut process = executables[side].measure(task, homes[side], None, self.cpu)?;
+            process.wait(&self.patience)?;
+            of(subject, harness::samples(&process, homes[side])?)
         };
-        match first {
-            First::Base => {
-                let base = measure(0)?;
-                Ok([base, measure(1)?])
-            }
-            First::Head => {
-                let head = measure(1)?;
-                Ok([measure(0)?, head])
+        let mut both = [None, None];
+        for side in first.sides() {
+            both[side] = Some(measure(side).map_err(|e| blame(side, e))?);
+        }
+        whole(both)
+    }
+
+    /// Both processes live at once, and each is held while the other measures the same
+    /// benchmark: what they set up is paid once, and the sides stay close together.
+    fn alternating(
+        &self,
+        executables: &[Executable; 2],
+        batch: &[(&Subject, First)],
+    ) -> Result<[Measured; 2], RunError> {
+        let homes = [harness::home()?, harness::home()?];
+        let patterns: Vec<&str> = batch.iter().map(|(s, _)| s.pattern.as_str()).collect();
+        let plant = batch.iter().find_map(|(s, _)| s.plant);
+        let mut processes: [Option<Process>; 2] = [None, None];
+        let mut ended = [false; 2];
+        for (done, (_, first)) in batch.iter().enumerate() {
+            for side in first.sides() {
+                let process = match &mut processes[side] {
+                    Some(process) => process,
+                    none => {
+                        let task = task(&patterns, self.sampling, plant, side);
+                        let home = homes[side].path();
+                        none.insert(executables[side].measure(task, home, None, self.cpu)?)
+                    }
+                };
+                if !ended[side] {
+                    ended[side] = process.measure(done + 1, &self.patience)?;
+                }
             }
         }
+        let mut read = |side: usize| {
+            let process = processes[side].as_mut();
+            let process = process.ok_or_else(|| failed("was never started"))?;
+            process.finish(&self.patience)?;
+            let mut all = harness::samples(process, homes[side].path())?;
+            let mine = batch.iter().map(|(subject, _)| take(subject, &mut all));
+            Ok(mine.collect())
+        };
+        Ok([read(0)?, read(1)?])
     }
 
     fn in_turns(
         &self,
+        executables: &[Executable; 2],
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
     ) -> Result<[Samples; 2], RunError> {
         let mut pipes = [Pipes::new().map_err(failed)?, Pipes::new().map_err(failed)?];
         let mut start = |side: usize| {
-            let executable = [&subject.base, &subject.head][side];
-            let pipes = Some(&mut pipes[side]);
-            executable
-                .measure(
-                    subject.task(side, self.lockstep_sampling),
-                    homes[side],
-                    pipes,
-                    self.cpu,
-                )
+            let patterns = [subject.pattern.as_str()];
+            let task = task(&patterns, self.lockstep_sampling, subject.plant, side);
+            executables[side]
+                .measure(task, homes[side], Some(&mut pipes[side]), self.cpu)
                 .map_err(|e| blame(side, e))
         };
         let mut processes: [Process; 2] = [start(0)?, start(1)?];
-        let begins = match first {
-            First::Base => 0,
-            First::Head => 1,
-        };
+        let [begins, _] = first.sides();
         let driven = turns::drive(&mut pipes, &mut processes, begins, &self.patience);
         drop(pipes);
         let mut end = |side: usize| {
@@ -162,11 +197,66 @@ impl Rounds<'_> {
                 return Err(blame(side, error));
             }
         }
-        let [base, head] = &processes;
-        Ok([
-            harness::samples(base, homes[0]).map_err(|e| blame(0, e))?,
-            harness::samples(head, homes[1]).map_err(|e| blame(1, e))?,
-        ])
+        let mut both = [None, None];
+        for side in 0..2 {
+            let samples = harness::samples(&processes[side], homes[side]);
+            let samples = samples.and_then(|all| of(subject, all));
+            both[side] = Some(samples.map_err(|e| blame(side, e))?);
+        }
+        whole(both)
+    }
+}
+
+fn task<'a>(
+    patterns: &'a [&'a str],
+    sampling: SamplingConfig,
+    plant: Option<u32>,
+    side: usize,
+) -> Task<'a> {
+    Task {
+        patterns,
+        sampling,
+        plant: plant.map(|percent| [0, percent][side]),
+    }
+}
+
+/// The samples of the only benchmark that was asked for.
+fn of(subject: &Subject, mut all: BTreeMap<String, Samples>) -> Result<Samples, RunError> {
+    match all.len() {
+        1 => take(subject, &mut all),
+        several => Err(failed(format!("{several} benchmarks have this id"))),
+    }
+}
+
+fn take(subject: &Subject, all: &mut BTreeMap<String, Samples>) -> Result<Samples, RunError> {
+    let id = all.keys().find(|id| subject.pattern.is_match(id)).cloned();
+    id.and_then(|id| all.remove(&id))
+        .ok_or_else(|| failed("wrote no sample.json"))
+}
+
+fn whole(both: [Option<Samples>; 2]) -> Result<[Samples; 2], RunError> {
+    match both {
+        [Some(base), Some(head)] => Ok([base, head]),
+        _ => Err(failed("one side was not measured")),
+    }
+}
+
+fn round(base: &Samples, head: &Samples, lockstep: bool) -> Round {
+    let middle = |samples: &Samples| median(&samples.0).unwrap_or(f64::NAN);
+    let (base_ns, head_ns) = (middle(base), middle(head));
+    let ratio = match lockstep {
+        // Blocks that followed each other share the machine's state of that moment.
+        true => {
+            let blocks = base.0.iter().zip(&head.0);
+            let ratios: Vec<f64> = blocks.map(|(base, head)| (head / base).ln()).collect();
+            median(&ratios).unwrap_or(f64::NAN)
+        }
+        false => (head_ns / base_ns).ln(),
+    };
+    Round {
+        base_ns,
+        head_ns,
+        ratio,
     }
 }
 

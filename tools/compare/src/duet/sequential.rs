@@ -9,9 +9,11 @@ use probecost::gate::Duet;
 use probecost::stats::{CONFIDENCE, Interval, holm, median, median_interval};
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-/// Rounds between two looks at a benchmark, and before the first: the fewest that give a
-/// 99 % interval.
-const STRIDE: usize = 8;
+/// The fewest rounds that give a 99 % interval.
+pub const FEWEST: usize = 8;
+
+/// Rounds between two looks at a benchmark, and before the first.
+const STRIDE: usize = FEWEST;
 
 /// What the screen says of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,48 +1,50 @@
 //! Which benchmarks both sides have, and which only one.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
 
 use probecost::gate::nearest;
 use probecost::schema::Status;
 use regex::Regex;
-use tempfile::TempDir;
 
-use super::build::{BuildDir, Built};
-use super::harness::{self, Executable, Listing};
-use super::process::RunError;
-use super::round::{Rounds, Subject};
+use super::harness::Listing;
+use super::pair::Pair;
+use super::sequential::Threshold;
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
 
-/// The executables of both sides, by bench target.
-pub struct Sides {
-    base: Executables,
-    head: Executables,
-    /// Base, built a second time.
-    null: Option<Executables>,
-    names: [Name; 2],
-    /// Their links lie here.
-    _links: TempDir,
-    /// They were built here.
-    _directory: Option<BuildDir>,
+/// A benchmark that both sides have.
+#[derive(Clone)]
+pub struct Subject {
+    pub id: String,
+    /// What its id matches in every process; most have one that stays.
+    pub pattern: Regex,
+    /// Both executables.
+    pub pair: Rc<Pair>,
+    /// Whether both take turns block by block; else one runs after the other.
+    pub lockstep: bool,
+    /// What each of its processes sets up.
+    pub set_up: Duration,
+    /// The smallest change that is called, in percent.
+    pub threshold_pct: f64,
+    /// A slowdown that head is to plant, in percent, where one is tried out.
+    pub plant: Option<u32>,
+    /// What a reader should know of it.
+    pub note: Option<String>,
 }
 
-type Executables = BTreeMap<String, Executable>;
-
-/// What a side is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
-    /// As it was asked for.
-    pub asked: String,
-    /// The commit, where it is one.
-    pub commit: Option<String>,
+impl Subject {
+    /// The smallest change that is called.
+    pub fn threshold(&self) -> Threshold {
+        Threshold::of(self.threshold_pct)
+    }
 }
 
 /// What there is to compare.
-pub struct Pairs {
-    pub subjects: Vec<Subject>,
+#[derive(Default)]
+pub struct Subjects {
+    pub all: Vec<Subject>,
     pub gaps: Vec<Gap>,
 }
 
@@ -54,239 +56,159 @@ pub struct Gap {
     pub reason: String,
 }
 
-/// What one side has: by id, the target whose benchmark it is; by target, why it has none.
-#[derive(Default)]
-struct Catalogue {
-    ids: BTreeMap<String, (String, Executable, bool)>,
-    errors: BTreeMap<String, String>,
+/// What a side's target listed: once, and where an id was found on one side only, again.
+pub struct Listed {
+    pub first: Result<Listing, String>,
+    pub again: Option<Listing>,
 }
 
-impl Sides {
-    /// Two executables as they are, run here.
-    ///
-    /// # Errors
-    /// One of them does not exist.
-    pub fn given(base: &Path, head: &Path) -> Result<Self, Failure> {
-        let here = env::current_dir().map_err(|e| Failure::new(format!("this directory: {e}")))?;
-        let one = |path: &Path| {
-            let executable = Executable {
-                path: path.to_owned(),
-                directory: here.clone(),
-            };
-            BTreeMap::from([("bench".to_owned(), executable)])
-        };
-        let name = |path: &Path| Name {
-            asked: path.display().to_string(),
-            commit: None,
-        };
-        let links = links()?;
-        Ok(Self {
-            base: link(one(base), links.path(), "base")?,
-            head: link(one(head), links.path(), "head")?,
-            null: None,
-            names: [name(base), name(head)],
-            _links: links,
-            _directory: None,
-        })
+impl Listed {
+    fn ids(&self) -> &[String] {
+        self.first.as_ref().map_or(&[], |l| &l.ids)
     }
 
-    /// Two revisions that were built in `directory`, and base a second time.
-    ///
-    /// # Errors
-    /// An executable cannot be linked.
-    pub fn built(
-        directory: BuildDir,
-        (base, old): (&str, Built),
-        (head, new): (&str, Built),
-        null: Option<Built>,
-    ) -> Result<Self, Failure> {
-        let name = |asked: &str, commit: String| Name {
-            asked: asked.to_owned(),
-            commit: Some(commit),
+    /// The ids that did not come a second time.
+    fn volatile(&self) -> BTreeSet<&str> {
+        let Some(again) = &self.again else {
+            return BTreeSet::new();
         };
-        let links = links()?;
-        let null = match null {
-            Some(null) => Some(link(null.benches, links.path(), "null")?),
-            None => None,
-        };
-        Ok(Self {
-            base: link(old.benches, links.path(), "base")?,
-            head: link(new.benches, links.path(), "head")?,
-            null,
-            names: [name(base, old.commit), name(head, new.commit)],
-            _links: links,
-            _directory: Some(directory),
-        })
+        let ids = self.ids().iter().map(String::as_str);
+        ids.filter(|id| !again.ids.iter().any(|other| other == id))
+            .collect()
     }
+}
 
-    /// What base and head are called.
-    pub fn names(&self) -> &[Name; 2] {
-        &self.names
-    }
+/// Whether the sides differ, so that a second listing may tell why.
+pub fn differ([base, head]: [&Listing; 2]) -> bool {
+    base.ids != head.ids
+}
 
-    /// Lists both sides and pairs what they have in common.
-    ///
-    /// # Errors
-    /// Neither side has a benchmark that matches, or somebody asked us to stop.
-    pub fn pairs(
-        &self,
-        only: Option<&Regex>,
-        rounds: &Rounds,
-        thresholds: &Thresholds,
-    ) -> Result<Pairs, Failure> {
-        let (base, head) = (list(&self.base, rounds)?, list(&self.head, rounds)?);
-        let nothing = nothing(&base, &head);
-        let pairs = pair(base, head, only, thresholds);
-        match pairs.subjects.is_empty() && pairs.gaps.is_empty() {
-            true => Err(nothing),
-            false => Ok(pairs),
+/// Which of a target's benchmarks are compared, and how.
+pub fn pair(
+    name: &str,
+    executables: &Rc<Pair>,
+    [base, head]: [&Listed; 2],
+    only: Option<&Regex>,
+    thresholds: &Thresholds,
+) -> Subjects {
+    let mut found = Subjects::default();
+    let wanted = |id: &str| only.is_none_or(|only| only.is_match(id));
+    let gap = |id: &str, status: Status, reason: String| Gap {
+        id: id.to_owned(),
+        status,
+        reason,
+    };
+    match (&base.first, &head.first) {
+        (Err(why), Err(_)) => {
+            let reason = format!("{name} does not list its benchmarks on either side: it {why}");
+            found.gaps.push(gap(name, Status::Broken, reason));
+            return found;
         }
+        (Err(why), Ok(_)) => {
+            let reason = format!("base's {name} does not list its benchmarks: it {why}");
+            found.gaps.push(gap(name, Status::Broken, reason));
+        }
+        _ => {}
     }
-
-    /// Pairs of base with its second build, where there is one.
-    ///
-    /// # Errors
-    /// Somebody asked us to stop.
-    pub fn control(
-        &self,
-        only: Option<&Regex>,
-        rounds: &Rounds,
-        thresholds: &Thresholds,
-    ) -> Result<Option<Pairs>, Failure> {
-        let Some(null) = &self.null else {
-            return Ok(None);
+    let changing = changing([base, head]);
+    let listing = base.first.as_ref().or(head.first.as_ref());
+    let lockstep = [base, head]
+        .iter()
+        .all(|side| side.first.as_ref().is_ok_and(|l| l.turns));
+    let set_up = listing.map_or(Duration::ZERO, |l| l.set_up);
+    for id in base.ids().iter().filter(|id| wanted(id)) {
+        if let Some(why) = thresholds.out_of_focus(id) {
+            found.gaps.push(gap(id, Status::Filtered, why.to_owned()));
+            continue;
+        }
+        let masked = changing.get(id.as_str());
+        if !head.ids().contains(id) && masked.is_none() {
+            let reason = match &head.first {
+                Err(why) => format!("head's {name} does not list its benchmarks: it {why}"),
+                Ok(_) => gone(id, base.ids(), head.ids()),
+            };
+            found.gaps.push(gap(id, Status::Missing, reason));
+            continue;
+        }
+        let pattern = masked.map_or_else(|| regex::escape(id), |mask| mask.clone());
+        let Ok(pattern) = Regex::new(&format!("^(?:{pattern})$")) else {
+            continue;
         };
-        let pairs = pair(
-            list(&self.base, rounds)?,
-            list(null, rounds)?,
-            only,
-            thresholds,
-        );
-        Ok(Some(pairs))
+        found.all.push(Subject {
+            id: id.clone(),
+            pattern,
+            pair: Rc::clone(executables),
+            lockstep,
+            set_up,
+            threshold_pct: match thresholds.gate.benchmark.get(id) {
+                Some(own) => own.change_pct,
+                None => thresholds.gate.duet.change_pct,
+            },
+            plant: None,
+            note: masked.map(|_| "its id changes from process to process: matched by place".into()),
+        });
     }
+    let known: Vec<&Regex> = found.all.iter().map(|s| &s.pattern).collect();
+    let new: Vec<Gap> = (head.ids().iter())
+        .filter(|id| wanted(id) && !base.ids().contains(id))
+        .filter(|id| !known.iter().any(|pattern| pattern.is_match(id)))
+        .map(|id| gap(id, Status::New, "base has no such benchmark".to_owned()))
+        .collect();
+    found.gaps.extend(new);
+    found
 }
 
-fn links() -> Result<TempDir, Failure> {
-    tempfile::Builder::new()
-        .prefix("duet-")
-        .tempdir()
-        .map_err(|e| Failure::at(&env::temp_dir(), e).remedy("df -h; TMPDIR=DIR moves it"))
-}
-
-/// Calls executables by links whose paths are as long on either side: what a process finds
-/// on its stack moves its addresses, and those move its times.
-fn link(executables: Executables, links: &Path, side: &str) -> Result<Executables, Failure> {
-    executables
-        .into_iter()
-        .map(|(target, executable)| {
-            let place = links.join(side).join(&target);
-            let path = harness::alias(&executable.path, &place)
-                .map_err(|e| Failure::at(&executable.path, e))?;
-            Ok((target, Executable { path, ..executable }))
-        })
+/// The ids of base that change from process to process and that head has in the same
+/// number, with what they match: their digits may be any.
+fn changing<'a>([base, head]: [&'a Listed; 2]) -> BTreeMap<&'a str, String> {
+    let masks = |side: &'a Listed| {
+        let volatile = side.volatile();
+        let ids = side.ids().iter().map(String::as_str);
+        let masks = ids
+            .filter(|id| volatile.contains(id))
+            .map(|id| (id, mask(id)));
+        masks.collect::<Vec<_>>()
+    };
+    let (base, head) = (masks(base), masks(head));
+    let unique = |mask: &String, all: &[(&str, String)]| {
+        all.iter().filter(|(_, other)| other == mask).count() == 1
+    };
+    base.iter()
+        .filter(|(_, mask)| unique(mask, &base) && unique(mask, &head))
+        .map(|(id, mask)| (*id, mask.clone()))
         .collect()
 }
 
-fn list(executables: &Executables, rounds: &Rounds) -> Result<Catalogue, Failure> {
-    let mut catalogue = Catalogue::default();
-    for (target, executable) in executables {
-        match executable.list(rounds.cpu, &rounds.patience) {
-            Ok(Listing { ids, turns }) => {
-                for id in ids {
-                    let entry = (target.clone(), executable.clone(), turns);
-                    catalogue.ids.entry(id).or_insert(entry);
-                }
-            }
-            Err(RunError::Interrupted) => {
-                return Err(Failure::new("interrupted before anything was measured"));
-            }
-            Err(RunError::Failed(words)) => {
-                catalogue.errors.insert(target.clone(), words);
-            }
+/// What an id matches, its digits left open.
+fn mask(id: &str) -> String {
+    let mut mask = String::new();
+    let mut digits = false;
+    for letter in id.chars() {
+        match (letter.is_ascii_digit(), digits) {
+            (true, false) => mask.push_str("[0-9]+"),
+            (true, true) => {}
+            (false, _) => mask.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4]))),
         }
+        digits = letter.is_ascii_digit();
     }
-    Ok(catalogue)
-}
-
-fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>, thresholds: &Thresholds) -> Pairs {
-    let wanted = |id: &str| only.is_none_or(|only| only.is_match(id));
-    let mut pairs = Pairs {
-        subjects: Vec::new(),
-        gaps: Vec::new(),
-    };
-    for (id, (target, old, old_turns)) in base.ids.iter().filter(|(id, _)| wanted(id)) {
-        if let Some(why) = thresholds.out_of_focus(id) {
-            pairs.gaps.push(Gap {
-                id: id.clone(),
-                status: Status::Filtered,
-                reason: why.to_owned(),
-            });
-            continue;
-        }
-        match head.ids.get(id) {
-            Some((_, new, new_turns)) => pairs.subjects.push(Subject {
-                id: id.clone(),
-                base: old.clone(),
-                head: new.clone(),
-                lockstep: *old_turns && *new_turns,
-                threshold_pct: match thresholds.gate.benchmark.get(id) {
-                    Some(own) => own.change_pct,
-                    None => thresholds.gate.duet.change_pct,
-                },
-                plant: None,
-            }),
-            None => pairs.gaps.push(Gap {
-                id: id.clone(),
-                status: Status::Missing,
-                reason: match head.errors.get(target) {
-                    Some(why) => format!("head's {target} does not list its benchmarks: it {why}"),
-                    None => gone(id, &base, &head),
-                },
-            }),
-        }
-    }
-    for id in head
-        .ids
-        .keys()
-        .filter(|id| wanted(id) && !base.ids.contains_key(*id))
-    {
-        pairs.gaps.push(Gap {
-            id: id.clone(),
-            status: Status::New,
-            reason: "base has no such benchmark".to_owned(),
-        });
-    }
-    // A target that lists nothing on either side is no Criterion harness: of no concern.
-    for (target, why) in &base.errors {
-        if head.ids.values().any(|(of, _, _)| of == target) {
-            pairs.gaps.push(Gap {
-                id: target.clone(),
-                status: Status::Broken,
-                reason: format!("base's {target} does not list its benchmarks: it {why}"),
-            });
-        }
-    }
-    pairs
+    mask
 }
 
 /// Why there is nothing to compare.
-fn nothing(base: &Catalogue, head: &Catalogue) -> Failure {
-    if !(base.ids.is_empty() && head.ids.is_empty()) {
-        return Failure::new("--only: no benchmark matches").remedy("leave it out to see all");
+pub fn nothing(only: Option<&Regex>, listed: bool) -> Failure {
+    match only {
+        Some(only) if listed => Failure::new(format!("--only {only}: no benchmark matches"))
+            .remedy("leave it out to see all"),
+        _ => Failure::new(
+            "neither side lists benchmarks as Criterion does: all end well, and name none",
+        )
+        .remedy("EXE --bench --list shows what there is; --bench NAME takes one bench target"),
     }
-    let why = base.errors.iter().next().map_or(
-        "both end well, and name none".to_owned(),
-        |(target, why)| format!("{target} {why}"),
-    );
-    Failure::new(format!(
-        "neither side lists benchmarks as Criterion does: {why}"
-    ))
-    .remedy("EXE --bench --list shows what there is; --bench NAME takes one bench target")
 }
 
 /// A benchmark that head has no more, and what it may be called now.
-fn gone(id: &str, base: &Catalogue, head: &Catalogue) -> String {
-    let new = head.ids.keys().filter(|id| !base.ids.contains_key(*id));
+fn gone(id: &str, base: &[String], head: &[String]) -> String {
+    let new = head.iter().filter(|id| !base.contains(id));
     match nearest(id, new.map(String::as_str)) {
         Some(name) => format!("head has no such benchmark; is it `{name}` now?"),
         None => "head has no such benchmark".to_owned(),
@@ -295,51 +217,51 @@ fn gone(id: &str, base: &Catalogue, head: &Catalogue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::harness::Executable;
     use super::*;
     use probecost::gate::Gate;
     use probecost::schema::Policy;
 
-    /// With everything as it is shipped.
-    fn pair(base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
-        pair_with(&Gate::shipped(), base, head, only)
+    fn listing(ids: &[&str], turns: bool) -> Listing {
+        Listing {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            turns,
+            set_up: Duration::ZERO,
+        }
     }
 
-    fn pair_with(gate: &Gate, base: Catalogue, head: Catalogue, only: Option<&Regex>) -> Pairs {
-        super::pair(
-            base,
-            head,
-            only,
-            &Thresholds::of(gate, Policy::Strict).unwrap(),
-        )
+    fn listed(ids: &[&str]) -> Listed {
+        Listed {
+            first: Ok(listing(ids, true)),
+            again: None,
+        }
     }
 
-    fn catalogue(ids: &[&str], turns: bool) -> Catalogue {
+    fn pair_with(gate: &Gate, base: &Listed, head: &Listed, only: Option<&str>) -> Subjects {
+        let place = tempfile::tempdir().unwrap();
         let executable = Executable {
-            path: "/x".into(),
+            path: "/bin/true".into(),
             directory: "/".into(),
         };
-        let entry = |id: &&str| {
-            (
-                (*id).to_owned(),
-                ("t".to_owned(), executable.clone(), turns),
-            )
-        };
-        Catalogue {
-            ids: ids.iter().map(entry).collect(),
-            errors: BTreeMap::new(),
-        }
+        let both = Rc::new(Pair::new([&executable, &executable], place.path()).unwrap());
+        let thresholds = Thresholds::of(gate, Policy::Strict).unwrap();
+        let only = only.map(|only| Regex::new(only).unwrap());
+        super::pair("t", &both, [base, head], only.as_ref(), &thresholds)
+    }
+
+    fn pair(base: &Listed, head: &Listed) -> Subjects {
+        pair_with(&Gate::shipped(), base, head, None)
     }
 
     #[test]
     fn what_one_side_lacks_is_a_row() {
-        let pairs = pair(
-            catalogue(&["a/same", "a/sort_old"], true),
-            catalogue(&["a/same", "a/sort_new"], true),
-            None,
+        let found = pair(
+            &listed(&["a/same", "a/sort_old"]),
+            &listed(&["a/same", "a/sort_new"]),
         );
-        assert_eq!(pairs.subjects.len(), 1);
-        assert!(pairs.subjects[0].lockstep);
-        let [gone, new] = &pairs.gaps[..] else {
+        assert_eq!(found.all.len(), 1);
+        assert!(found.all[0].lockstep);
+        let [gone, new] = &found.gaps[..] else {
             panic!()
         };
         assert_eq!((gone.status, new.status), (Status::Missing, Status::New));
@@ -352,38 +274,49 @@ mod tests {
 
     #[test]
     fn turns_take_two() {
-        let pairs = pair(catalogue(&["a"], true), catalogue(&["a"], false), None);
-        assert!(!pairs.subjects[0].lockstep);
+        let mut head = listed(&["a"]);
+        head.first = Ok(listing(&["a"], false));
+        assert!(!pair(&listed(&["a"]), &head).all[0].lockstep);
     }
 
     #[test]
     fn a_side_that_does_not_list_is_named() {
-        let mut silent = catalogue(&[], false);
-        silent
-            .errors
-            .insert("t".into(), "ended with signal: 6".into());
-        let pairs = pair(catalogue(&["a"], false), silent, None);
-        assert_eq!(pairs.gaps[0].status, Status::Missing);
-        assert!(
-            pairs.gaps[0].reason.contains("signal: 6"),
-            "{}",
-            pairs.gaps[0].reason
-        );
-        let mut silent = catalogue(&[], false);
-        silent.errors.insert("t".into(), "ended".into());
-        let pairs = pair(silent, catalogue(&["a"], false), None);
-        assert_eq!(
-            (pairs.gaps[0].status, pairs.gaps[1].status),
-            (Status::New, Status::Broken)
-        );
+        let silent = || Listed {
+            first: Err("ended with signal: 6".to_owned()),
+            again: None,
+        };
+        let found = pair(&listed(&["a"]), &silent());
+        assert_eq!(found.gaps[0].status, Status::Missing);
+        assert!(found.gaps[0].reason.contains("signal: 6"));
+        let found = pair(&silent(), &listed(&["a"]));
+        let statuses = [found.gaps[0].status, found.gaps[1].status];
+        assert_eq!(statuses, [Status::Broken, Status::New]);
+        assert_eq!(pair(&silent(), &silent()).gaps[0].status, Status::Broken);
+    }
+
+    #[test]
+    fn an_id_that_changes_from_process_to_process_is_matched_by_what_stays() {
+        let side = |first: &[&str], again: &[&str]| Listed {
+            first: Ok(listing(first, false)),
+            again: Some(listing(again, false)),
+        };
+        let base = side(&["a/10", "at 12:01:07"], &["a/10", "at 12:01:09"]);
+        let head = side(&["a/20", "at 12:01:08"], &["a/20", "at 12:01:11"]);
+        let found = pair(&base, &head);
+        let [subject] = &found.all[..] else { panic!() };
+        assert!(subject.pattern.is_match("at 7:59:59"));
+        assert!(subject.note.is_some());
+        // An id that stays is another benchmark, however like it looks.
+        let gaps: Vec<&str> = found.gaps.iter().map(|g| g.id.as_str()).collect();
+        assert_eq!(gaps, ["a/10", "a/20"]);
     }
 
     #[test]
     fn only_what_is_asked_for() {
-        let both = || catalogue(&["a/x", "b/x"], false);
-        let pairs = pair(both(), both(), Some(&Regex::new("^b").unwrap()));
-        assert_eq!(pairs.subjects.len(), 1);
-        assert!(pairs.gaps.is_empty());
+        let both = listed(&["a/x", "b/x"]);
+        let found = pair_with(&Gate::shipped(), &both, &both, Some("^b"));
+        assert_eq!(found.all.len(), 1);
+        assert!(found.gaps.is_empty());
     }
 
     #[test]
@@ -393,12 +326,20 @@ mod tests {
         let mut own = gate.policy.strict;
         own.change_pct = 8.0;
         gate.benchmark.insert("a/x".into(), own);
-        let both = || catalogue(&["a/x", "a/y", "b/x"], false);
-        let pairs = pair_with(&gate, both(), both(), None);
-        let called: Vec<(&str, f64)> = (pairs.subjects.iter())
+        let both = listed(&["a/x", "a/y", "b/x"]);
+        let found = pair_with(&gate, &both, &both, None);
+        let called: Vec<(&str, f64)> = (found.all.iter())
             .map(|s| (s.id.as_str(), s.threshold_pct))
             .collect();
         assert_eq!(called, [("a/x", 8.0), ("a/y", gate.duet.change_pct)]);
-        assert_eq!(pairs.gaps[0].status, Status::Filtered);
+        assert_eq!(found.gaps[0].status, Status::Filtered);
+    }
+
+    #[test]
+    fn a_pattern_matches_one_id_as_a_whole() {
+        let both = listed(&["a+b"]);
+        let found = pair(&both, &both);
+        assert!(found.all[0].pattern.is_match("a+b"));
+        assert!(!found.all[0].pattern.is_match("a+b/c"));
     }
 }

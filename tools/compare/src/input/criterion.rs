@@ -154,29 +154,31 @@ fn estimates_hold(place: &Path) -> Result<(), String> {
     }
 }
 
-/// The samples of a process that ran one benchmark, in the order they were taken: each a
-/// time of one operation in nanoseconds.
+/// The samples of one benchmark in one process, in the order they were taken: each a time
+/// of one operation in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples(pub Vec<f64>);
 
 impl Samples {
-    /// Those of the only benchmark in the Criterion home `home`; `None` where there is none.
+    /// Those in the Criterion home `home`, by id.
     ///
     /// # Errors
-    /// There are several, or the file cannot be used: it and the cause.
-    pub fn read(home: &Path) -> Result<Option<Self>, String> {
+    /// Several have one id, or a file cannot be used: it and the cause.
+    pub fn read(home: &Path) -> Result<BTreeMap<String, Self>, String> {
         let found = super::walk::walk(home).map_err(|e| e.to_string())?;
-        let [place] = &found.criterion[..] else {
-            return match found.criterion.len() {
-                0 => Ok(None),
-                several => Err(format!("{several} benchmarks have this id")),
-            };
-        };
-        let path = place.join("sample.json");
-        let sample = parse::<Sample>(&path).map_err(|(cause, _)| cause)?;
-        per_operation(&sample)
-            .map(|samples| Some(Self(samples)))
-            .map_err(|cause| format!("{}: {cause}", path.display()))
+        let mut all = BTreeMap::new();
+        for place in &found.criterion {
+            let path = place.join("benchmark.json");
+            let Benchmark { full_id, .. } = parse(&path).map_err(|(cause, _)| cause)?;
+            let path = place.join("sample.json");
+            let sample = parse::<Sample>(&path).map_err(|(cause, _)| cause)?;
+            let samples =
+                per_operation(&sample).map_err(|cause| format!("{}: {cause}", path.display()))?;
+            if all.insert(full_id.clone(), Self(samples)).is_some() {
+                return Err(format!("several benchmarks have the id {full_id}"));
+            }
+        }
+        Ok(all)
     }
 }
 

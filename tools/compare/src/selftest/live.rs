@@ -1,8 +1,9 @@
-//! `compare selftest --duet`: how often `duet` errs, live, on this machine.
+//! `cargo compare selftest --duet`: how often `duet` errs, live, on this machine.
 //!
-//! Suites of an executable against itself, by turns as it is and with a slowdown that the
-//! bench plants in one of its benchmarks. Suites are independent of each other, so their
-//! rates have exact intervals.
+//! Suites of a bench executable, or of this project's HEAD, against itself: by turns as it
+//! is and with a slowdown that the bench plants in one of its benchmarks. Suites are
+//! independent of each other, so their rates have exact intervals. Of a project, whose
+//! functions can be laid out anew, one suite more: what a layout alone makes of it.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use regex::Regex;
 use serde::Serialize;
 
 use super::{Format, rate};
-use crate::duet::{self, Interrupt, Plant, Question, What};
+use crate::duet::{Interrupt, Question, Selection, Stage, Variation, What};
 use crate::failure::Failure;
 
 /// What is planted, in percent.
@@ -26,8 +27,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is asked.
 pub struct Live {
-    /// A bench executable that plants by `PROBECOST_PLANT_PCT`.
-    pub executable: PathBuf,
+    /// A bench executable that plants by `PROBECOST_PLANT_PCT`; else this project's.
+    pub executable: Option<PathBuf>,
     /// Suites of either kind.
     pub times: usize,
     /// Only benchmarks that match.
@@ -42,7 +43,8 @@ pub struct Live {
 #[derive(Debug, Serialize)]
 struct Report {
     schema: u32,
-    executable: PathBuf,
+    /// What was held against itself.
+    subject: String,
     benchmarks: usize,
     planted_pct: u32,
     /// Suites without a change in which any benchmark was called slower.
@@ -55,10 +57,27 @@ struct Report {
     undecided: Share,
     /// What the planted ones were seen to be, in percent: the median.
     seen_pct: Option<f64>,
+    /// Two layouts of one source against each other, where there can be two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<Layout>,
     /// Machine time of a benchmark in a suite: the mean.
     seconds_per_benchmark: f64,
     /// The benchmarks whose slowdown was not called.
     missed: Vec<String>,
+}
+
+/// How far two layouts of one source lie apart.
+#[derive(Debug, Serialize)]
+struct Layout {
+    /// The change of the middle benchmark, in percent, without its sign.
+    median_pct: f64,
+    /// That of the one that changes most.
+    largest_pct: f64,
+    /// Which one that is.
+    largest: String,
+    /// Benchmarks that would be called slower or faster, were the layouts not shared.
+    called: usize,
+    benchmarks: usize,
 }
 
 /// How often something came true.
@@ -76,6 +95,7 @@ struct Suites {
     unchanged: Vec<Verdict>,
     /// With the id that was planted in.
     planted: Vec<(String, Verdict)>,
+    other_layout: Option<Verdict>,
 }
 
 /// Runs the suites, and says how often `duet` erred.
@@ -84,8 +104,20 @@ struct Suites {
 /// The executable cannot be used, has no benchmarks, or plants nothing.
 pub fn live(trial: &Live) -> Result<String, Failure> {
     let interrupt = Interrupt::listen()?;
-    let suites = run(trial, &interrupt)?;
-    let report = report(trial, &suites)?;
+    let what = match &trial.executable {
+        Some(executable) => What::Executables {
+            base: executable.clone(),
+            head: executable.clone(),
+        },
+        None => What::Revisions {
+            base: "HEAD".to_owned(),
+            head: None,
+            selection: Selection::default(),
+        },
+    };
+    let stage = Stage::set(&what, &interrupt)?;
+    let suites = run(trial, &stage, &interrupt)?;
+    let report = report(trial, suites)?;
     match trial.format {
         Format::Json => serde_json::to_string_pretty(&report)
             .map(|text| text + "\n")
@@ -96,37 +128,40 @@ pub fn live(trial: &Live) -> Result<String, Failure> {
 
 /// Suites of either kind by turns, so that both see the same hours of the machine; fewer
 /// where somebody asks us to stop.
-fn run(trial: &Live, interrupt: &Interrupt) -> Result<Suites, Failure> {
+fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Failure> {
     let mut suites = Suites::default();
-    let bar = bar(2 * trial.times);
-    for k in 0..trial.times {
-        let suite = |plant: Option<Plant>| {
-            let question = Question {
-                what: What::Itself {
-                    executable: trial.executable.clone(),
-                    plant,
-                },
-                only: trial.only.clone(),
-                rounds: None,
-                timeout: TIMEOUT,
-                policy: Policy::Strict,
-                seed: trial.seed.wrapping_add(k as u64),
-            };
-            let verdict = duet::duet(&question, interrupt);
-            bar.inc(1);
-            verdict
+    let bar = bar(2 * trial.times + usize::from(stage.has_layouts()));
+    let suite = |k: usize, variation: &Variation| {
+        let question = Question {
+            only: trial.only.clone(),
+            rounds: None,
+            time: None,
+            timeout: TIMEOUT,
+            policy: Policy::Strict,
+            seed: trial.seed.wrapping_add(k as u64),
         };
-        let unchanged = suite(None)?;
+        let verdict = stage.compare(&question, variation, interrupt);
+        bar.inc(1);
+        verdict
+    };
+    if stage.has_layouts() {
+        suites.other_layout = Some(suite(0, &Variation::OtherLayout)?);
+    }
+    for k in 0..trial.times {
+        let unchanged = suite(k, &Variation::None)?;
         if interrupt.came() {
             break;
         }
-        let ids = ids(&unchanged, &trial.executable)?;
+        let ids = ids(&unchanged, &trial.subject())?;
         suites.unchanged.push(unchanged);
         let id = ids[k % ids.len()].clone();
-        let planted = suite(Some(Plant {
-            id: id.clone(),
-            percent: PERCENT,
-        }))?;
+        let planted = suite(
+            k,
+            &Variation::Planted {
+                id: id.clone(),
+                percent: PERCENT,
+            },
+        )?;
         if interrupt.came() {
             break;
         }
@@ -136,12 +171,37 @@ fn run(trial: &Live, interrupt: &Interrupt) -> Result<Suites, Failure> {
     Ok(suites)
 }
 
+impl Live {
+    /// What is held against itself, in words.
+    fn subject(&self) -> PathBuf {
+        self.executable.clone().unwrap_or_else(|| "HEAD".into())
+    }
+}
+
+impl Layout {
+    fn of(verdict: &Verdict) -> Option<Self> {
+        let size = |row: &VerdictRow| Some((row.change_pct?.abs(), row.id.clone()));
+        let mut sizes: Vec<(f64, String)> = verdict.rows.iter().filter_map(size).collect();
+        sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let called = |row: &&VerdictRow| matches!(row.status, Status::Regressed | Status::Improved);
+        let (largest_pct, largest) = sizes.last()?.clone();
+        let all: Vec<f64> = sizes.iter().map(|(size, _)| *size).collect();
+        Some(Self {
+            median_pct: median(&all)?,
+            largest_pct,
+            largest,
+            called: verdict.rows.iter().filter(called).count(),
+            benchmarks: sizes.len(),
+        })
+    }
+}
+
 /// The benchmarks that raise alarms, in alphabetical order.
 fn ids(verdict: &Verdict, executable: &Path) -> Result<Vec<String>, Failure> {
     let mut ids = Vec::new();
     for row in &verdict.rows {
         match row.status {
-            Status::Broken | Status::Missing => {
+            Status::Broken | Status::Missing | Status::Inconclusive if row.change_pct.is_none() => {
                 let cause = format!("`{}`: {}", row.id, row.reason);
                 return Err(Failure::at(executable, cause));
             }
@@ -159,7 +219,7 @@ fn ids(verdict: &Verdict, executable: &Path) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
+fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
     let slower = |row: &VerdictRow| row.status == Status::Regressed;
     let of = |id: &str, verdict: &Verdict| verdict.rows.iter().find(|r| r.id == id).cloned();
     let rows: Vec<VerdictRow> = (suites.planted.iter())
@@ -168,17 +228,24 @@ fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
     let seen: Vec<f64> = rows.iter().filter_map(|r| r.change_pct).collect();
     let seen_pct = median(&seen);
     // A bench that plants nothing would make the power look like none.
-    if seen_pct.is_some_and(|seen| seen < f64::from(PERCENT) / 3.0) {
-        return Err(Failure::at(
-            &trial.executable,
-            format!(
-                "plants nothing: asked for +{} %, it came out {:+.1} % slower in the middle",
-                PERCENT,
-                seen_pct.unwrap_or_default()
-            ),
-        )
-        .remedy("let the bench do so many percent more when PROBECOST_PLANT_PCT says so"));
-    }
+    let planted = |seen: f64| seen >= f64::from(PERCENT) / 3.0;
+    let rows = match (seen_pct, &trial.executable) {
+        (Some(seen), Some(executable)) if !planted(seen) => {
+            return Err(Failure::at(
+                executable,
+                format!(
+                    "plants nothing: asked for +{PERCENT} %, it came out {seen:+.1} % slower in the middle"
+                ),
+            )
+            .remedy("let the bench do so many percent more when PROBECOST_PLANT_PCT says so"));
+        }
+        (Some(seen), None) if !planted(seen) => {
+            suites.planted.clear();
+            Vec::new()
+        }
+        _ => rows,
+    };
+    let seen_pct = seen_pct.filter(|seen| planted(*seen));
     let all = || {
         suites
             .unchanged
@@ -194,7 +261,8 @@ fn report(trial: &Live, suites: &Suites) -> Result<Report, Failure> {
     };
     Ok(Report {
         schema: 1,
-        executable: trial.executable.clone(),
+        subject: trial.subject().display().to_string(),
+        layout: suites.other_layout.as_ref().and_then(Layout::of),
         benchmarks: suites.unchanged.first().map_or(0, measured),
         planted_pct: PERCENT,
         false_alarms: Share::of(suites.unchanged.iter().map(|v| v.rows.iter().any(slower))),
@@ -236,7 +304,7 @@ fn text(report: &Report) -> String {
     let mut text = format!(
         "duet, {} against itself: {} benchmarks, {} suites without a change and {} with +{} % in one of them.\n\n\
          | suites | came | rate (95 %) |\n|:--|--:|--:|\n",
-        report.executable.display(),
+        report.subject,
         report.benchmarks,
         report.false_alarms.of,
         report.found.of,
@@ -254,12 +322,23 @@ fn text(report: &Report) -> String {
         ),
         ("either: undecided".to_owned(), &report.undecided),
     ] {
+        if share.of == 0 {
+            continue;
+        }
         let percent = share.rate.map(|rate| 100.0 * rate);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
             "| {name} | {} of {} | {:.0} % ({:.0} to {:.0}) |",
             share.came, share.of, percent.est, percent.lo, percent.hi
+        );
+    }
+    if let Some(layout) = &report.layout {
+        let _ = writeln!(
+            text,
+            "\nLayout: two layouts of one source lie {:.1} % apart in the middle, at most {:.1} % ({}); \
+             {} of {} would be called. Base and head share theirs.",
+            layout.median_pct, layout.largest_pct, layout.largest, layout.called, layout.benchmarks
         );
     }
     if let Some(seen) = report.seen_pct {

@@ -36,10 +36,11 @@ pub struct SelftestArgs {
     /// Runs of an unchanged program, 7 at least, 40 or more better
     #[arg(long = "run", value_name = "DIR", num_args = 1.., required_unless_present = "duet")]
     pub runs: Vec<PathBuf>,
-    /// Instead: how often `duet` errs, live, by this bench executable against itself, as it
-    /// is and with PROBECOST_PLANT_PCT=5 in one of its benchmarks
-    #[arg(long, value_name = "EXE", conflicts_with_all = ["runs", "planted", "baseline"])]
-    pub duet: Option<PathBuf>,
+    /// Instead: how often `duet` errs, live, by this bench executable, or HEAD of this
+    /// project, against itself, as it is and with PROBECOST_PLANT_PCT=5 in one of its
+    /// benchmarks; of a project also what its layout does
+    #[arg(long, value_name = "EXE", num_args = 0..=1, conflicts_with_all = ["runs", "planted", "baseline"])]
+    pub duet: Option<Option<PathBuf>>,
     /// With --duet: suites of either kind
     #[arg(long, value_name = "N", default_value_t = 20, requires = "duet", value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,

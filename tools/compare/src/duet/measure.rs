@@ -1,0 +1,405 @@
+//! Rounds of all benchmarks: a screen, then fresh ones for what it leaves open, as long as
+//! there is time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use probecost::gate::Gate;
+use probecost::stats::median;
+
+use super::layout::Order;
+use super::process::RunError;
+use super::round::{First, Round, Rounds, orders};
+use super::sequential::{FEWEST, Look, Rule, Screened, Settled, Threshold, screen};
+use super::subjects::{Gap, Subject, Subjects};
+
+/// The fewest rounds of a screen that may clear a benchmark, where time is short.
+const SHORT_SCREEN: usize = 3;
+
+/// The share of the time that the screen may take, where time is short.
+const SCREEN_SHARE: f64 = 0.6;
+
+/// The most benchmarks that share a process: each bears what those before it leave behind.
+const LARGEST_BATCH: usize = 64;
+
+/// The rounds after which a slower benchmark is mostly settled.
+const USUAL_ROUNDS: usize = 16;
+
+/// A benchmark's rounds, as far as they came.
+pub struct BenchmarkRun {
+    pub subject: Subject,
+    pub screen: Vec<Round>,
+    pub fresh: Vec<Round>,
+    pub end: End,
+    pub seconds: f64,
+    orders: Vec<First>,
+}
+
+/// What became of a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// There is no answer yet.
+    Open,
+    /// It was cleared by the screen.
+    Cleared,
+    /// It was judged on its fresh rounds.
+    Settled(Settled),
+    /// It is too short to raise an alarm.
+    Short,
+    /// A process gave nothing.
+    Broken(String),
+    /// Time was up before there was an answer.
+    NoTime,
+    /// Somebody stopped us before there was an answer.
+    Interrupted,
+}
+
+/// All benchmarks of one comparison.
+pub struct Suite {
+    pub runs: Vec<BenchmarkRun>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Measures suites.
+pub struct Bench<'a> {
+    pub rounds: Rounds<'a>,
+    pub gate: &'a Gate,
+    /// The most fresh rounds of a benchmark.
+    pub most: usize,
+    /// The longest that it may take.
+    pub time: Option<Duration>,
+    /// Whether each side has a layout of its own, to see what that does.
+    pub apart: bool,
+    pub seed: u64,
+}
+
+/// What is under way.
+struct Progress {
+    rng: fastrand::Rng,
+    started: Instant,
+    time: Option<Duration>,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn left(&self) -> Option<Duration> {
+        Some(self.time?.saturating_sub(self.started.elapsed()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+}
+
+impl BenchmarkRun {
+    fn new(subject: Subject, orders: Vec<First>) -> Self {
+        Self {
+            subject,
+            screen: Vec::new(),
+            fresh: Vec::new(),
+            end: End::Open,
+            seconds: 0.0,
+            orders,
+        }
+    }
+
+    /// The rounds that are shown: the fresh ones where there are any.
+    pub fn shown(&self) -> &[Round] {
+        match self.fresh.is_empty() {
+            true => &self.screen,
+            false => &self.fresh,
+        }
+    }
+
+    /// What one more round takes, in seconds.
+    fn round_seconds(&self) -> f64 {
+        self.seconds / (self.screen.len() + self.fresh.len()).max(1) as f64
+    }
+
+    fn looks_slower_by(&self) -> f64 {
+        median(&ratios(&self.screen)).unwrap_or_default()
+    }
+}
+
+impl Bench<'_> {
+    /// A screen of all, then fresh rounds of what it could not clear.
+    pub fn measure(&self, subjects: Subjects) -> Suite {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let rounds = self.gate.duet.screen_rounds + self.most;
+        let mut runs: Vec<BenchmarkRun> = (subjects.all.into_iter())
+            .map(|subject| BenchmarkRun::new(subject, orders(&mut rng, rounds)))
+            .collect();
+        let mut progress = Progress {
+            rng,
+            started: Instant::now(),
+            time: self.time,
+            bar: bar(runs.len() * self.gate.duet.screen_rounds),
+        };
+        self.screen(&mut runs, &mut progress);
+        self.settle(&mut runs, &mut progress);
+        progress.bar.finish_and_clear();
+        Suite {
+            runs,
+            gaps: subjects.gaps,
+        }
+    }
+
+    /// What measuring will take if the screen clears nearly all.
+    pub fn estimate(&self, subjects: &[Subject]) -> Duration {
+        let rounds = self.gate.duet.screen_rounds as u32;
+        let each = self.benchmark_time();
+        let once = |subject: &Subject| each + subject.set_up / self.batch_size(subject) as u32;
+        2 * rounds * subjects.iter().map(once).sum::<Duration>()
+    }
+
+    /// What a process spends on a benchmark.
+    fn benchmark_time(&self) -> Duration {
+        // What Criterion thinks about its samples comes on top.
+        Duration::from_secs_f64(
+            self.rounds.sampling.warm_up + self.rounds.sampling.measurement + 0.03,
+        )
+    }
+
+    /// The rounds of the screen, one of each benchmark after the other.
+    fn screen(&self, runs: &mut [BenchmarkRun], progress: &mut Progress) {
+        let rounds = self.gate.duet.screen_rounds;
+        for k in 0..rounds {
+            let open = open(runs);
+            // Each two rounds, of which either side begins one.
+            let order = match k / 2 {
+                0 => Order::Name,
+                several => self.order(several),
+            };
+            progress
+                .bar
+                .set_message(format!("screen {} of {rounds}", k + 1));
+            self.round(runs, &open, order, progress, |run| &mut run.screen);
+            let enough = |time: Duration| {
+                let next = progress
+                    .started
+                    .elapsed()
+                    .mul_f64((k + 2) as f64 / (k + 1) as f64);
+                k + 1 >= SHORT_SCREEN && next > time.mul_f64(SCREEN_SHARE)
+            };
+            if progress.time.is_some_and(enough) {
+                break;
+            }
+        }
+        for run in runs.iter_mut().filter(|run| run.end == End::Open) {
+            let times: Vec<f64> = (run.screen.iter())
+                .map(|r| r.base_ns.min(r.head_ns))
+                .collect();
+            run.end = if run.screen.len() < SHORT_SCREEN.min(rounds) {
+                End::NoTime
+            } else if median(&times).is_some_and(|ns| ns < self.gate.times.shortest_ns) {
+                End::Short
+            } else if screen(&ratios(&run.screen), run.subject.threshold()) == Screened::Cleared {
+                End::Cleared
+            } else {
+                End::Open
+            };
+        }
+    }
+
+    /// Fresh rounds until looks settle what is open, or there are enough. Where time is
+    /// short, what looks slowest comes first.
+    fn settle(&self, runs: &mut [BenchmarkRun], progress: &mut Progress) {
+        let mut waiting = open(runs);
+        waiting.sort_by(|a, b| {
+            let [a, b] = [*a, *b].map(|i| runs[i].looks_slower_by());
+            b.total_cmp(&a)
+        });
+        let all = waiting.clone();
+        let rule = Rule::new(&self.gate.duet, all.len(), self.most);
+        progress
+            .bar
+            .inc_length((all.len() * USUAL_ROUNDS.min(self.most)) as u64);
+        let mut unsettled = Vec::new();
+        while !waiting.is_empty() && !progress.is_over() {
+            let rest = waiting.split_off(self.affordable(&waiting, runs, progress));
+            let mut active = std::mem::replace(&mut waiting, rest);
+            for k in 0..self.most {
+                let order = self.order(100 + k);
+                progress
+                    .bar
+                    .set_message(format!("{} open, fresh round {}", active.len(), k + 1));
+                self.round(runs, &active, order, progress, |run| &mut run.fresh);
+                active.retain(|i| {
+                    let run = &runs[*i];
+                    let rounds = run.fresh.len();
+                    let look = || rule.look(&ratios(&run.fresh), run.subject.threshold());
+                    run.end == End::Open && !(rule.looks_after(rounds) && look() != Look::Open)
+                });
+                if active.is_empty() || progress.is_over() {
+                    break;
+                }
+            }
+            unsettled.extend(active);
+        }
+        for i in waiting.into_iter().chain(unsettled) {
+            if runs[i].end == End::Open && runs[i].fresh.len() < FEWEST.min(self.most) {
+                runs[i].end = End::NoTime;
+            }
+        }
+        let whole: Vec<usize> = (all.into_iter())
+            .filter(|i| runs[*i].end == End::Open)
+            .collect();
+        let rounds: Vec<(Vec<f64>, Threshold)> = (whole.iter())
+            .map(|i| (ratios(&runs[*i].fresh), runs[*i].subject.threshold()))
+            .collect();
+        for (i, settled) in whole.into_iter().zip(rule.settle(&rounds)) {
+            runs[i].end = End::Settled(settled);
+        }
+    }
+
+    fn order(&self, number: usize) -> Order {
+        Order::Random(self.seed.wrapping_mul(1000).wrapping_add(number as u64))
+    }
+
+    fn orders_of_sides(&self, order: Order) -> [Order; 2] {
+        match self.apart {
+            true => [Order::Name, self.order(0)],
+            false => [order; 2],
+        }
+    }
+
+    /// How many of those that wait, at least one, there is time enough to settle.
+    fn affordable(&self, waiting: &[usize], runs: &[BenchmarkRun], progress: &Progress) -> usize {
+        let Some(left) = progress.left() else {
+            return waiting.len();
+        };
+        let mut seconds = left.as_secs_f64();
+        let fits = waiting.iter().take_while(|i| {
+            seconds -= runs[**i].round_seconds() * USUAL_ROUNDS.min(self.most) as f64;
+            seconds >= 0.0
+        });
+        fits.count().max(1)
+    }
+
+    /// One round of each of `which`.
+    fn round(
+        &self,
+        runs: &mut [BenchmarkRun],
+        which: &[usize],
+        order: Order,
+        progress: &mut Progress,
+        rounds: impl Fn(&mut BenchmarkRun) -> &mut Vec<Round>,
+    ) {
+        for batch in self.batches(runs, which, &mut progress.rng) {
+            if progress.is_over() || self.rounds.patience.interrupt.came() {
+                break;
+            }
+            let started = Instant::now();
+            let pair = Rc::clone(&runs[batch[0]].subject.pair);
+            let results = match pair.executables(self.orders_of_sides(order)) {
+                Err(e) => vec![Err(e); batch.len()],
+                Ok(executables) => {
+                    let of = |i: &usize| {
+                        let run = &runs[*i];
+                        let first = run.orders[run.screen.len() + run.fresh.len()];
+                        (&run.subject, first)
+                    };
+                    let tasks: Vec<_> = batch.iter().map(of).collect();
+                    self.rounds.batch(executables, &tasks)
+                }
+            };
+            let seconds = started.elapsed().as_secs_f64() / batch.len() as f64;
+            for (i, result) in batch.into_iter().zip(results) {
+                runs[i].seconds += seconds;
+                match result {
+                    Ok(round) => rounds(&mut runs[i]).push(round),
+                    Err(RunError::Interrupted) => {}
+                    Err(RunError::Failed(words)) => runs[i].end = End::Broken(words),
+                }
+                progress.bar.inc(1);
+            }
+        }
+        if self.rounds.patience.interrupt.came() {
+            for run in runs.iter_mut().filter(|run| run.end == End::Open) {
+                run.end = End::Interrupted;
+            }
+        }
+    }
+
+    /// Who shares a process with whom: as many of a target as its set-up warrants, and in
+    /// each round others, since each bears what those before it leave behind.
+    fn batches(
+        &self,
+        runs: &[BenchmarkRun],
+        which: &[usize],
+        rng: &mut fastrand::Rng,
+    ) -> Vec<Vec<usize>> {
+        let mut targets: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut batches = Vec::new();
+        for i in which {
+            let subject = &runs[*i].subject;
+            match self.batch_size(subject) {
+                1 => batches.push(vec![*i]),
+                _ => targets
+                    .entry(Rc::as_ptr(&subject.pair))
+                    .or_default()
+                    .push(*i),
+            }
+        }
+        for mut members in targets.into_values() {
+            rng.shuffle(&mut members);
+            let size = self.batch_size(&runs[members[0]].subject);
+            // The last one is no smaller than the others by more than one.
+            let size = members.len().div_ceil(members.len().div_ceil(size));
+            for batch in members.chunks(size) {
+                let mut batch = batch.to_vec();
+                batch.sort_unstable();
+                batches.push(batch);
+            }
+        }
+        batches
+    }
+
+    /// How many share a process, so that what it sets up is no more than half of what it
+    /// measures.
+    fn batch_size(&self, subject: &Subject) -> usize {
+        if subject.lockstep || subject.plant.is_some() {
+            return 1;
+        }
+        let wanted = 2.0 * subject.set_up.as_secs_f64() / self.benchmark_time().as_secs_f64();
+        (wanted.ceil() as usize).clamp(1, LARGEST_BATCH)
+    }
+}
+
+fn open(runs: &[BenchmarkRun]) -> Vec<usize> {
+    (0..runs.len())
+        .filter(|i| runs[*i].end == End::Open)
+        .collect()
+}
+
+pub fn ratios(rounds: &[Round]) -> Vec<f64> {
+    rounds.iter().map(|r| r.ratio).collect()
+}
+
+/// What is asked of the user's patience, in words.
+pub fn announcement(subjects: &[Subject], estimate: Duration, time: Option<Duration>) -> String {
+    let longest = subjects.iter().map(|s| s.set_up).max().unwrap_or_default();
+    let set_up = match longest.as_secs_f64() {
+        s if s < 0.1 => String::new(),
+        s => format!(", of which each process sets up for {s:.1} s"),
+    };
+    let time = match time {
+        Some(time) => format!("; {} at most", HumanDuration(time)),
+        None => String::new(),
+    };
+    format!(
+        "{} benchmarks{set_up}: about {}, and more for what may have changed{time}",
+        subjects.len(),
+        HumanDuration(estimate)
+    )
+}
+
+fn bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent} %, {eta} left, {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

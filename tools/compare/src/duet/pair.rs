@@ -1,0 +1,147 @@
+//! A bench target's executables of both sides, laid out alike and as often anew as one asks.
+
+use std::cell::Cell;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::harness::Executable;
+use super::layout::{self, Order};
+use super::link::{self, Function, Link};
+use super::process::{RunError, failed};
+
+/// Both executables, called by paths of one length: what a process finds on its stack moves
+/// its addresses, and those move its times.
+pub struct Pair {
+    sides: [Executable; 2],
+    layout: Layout,
+    /// Which layout each side has now.
+    orders: [Cell<Option<Order>>; 2],
+}
+
+/// Where functions lie.
+enum Layout {
+    /// At the same addresses on both sides.
+    Shared {
+        links: [Link; 2],
+        functions: [Vec<Function>; 2],
+        lld: PathBuf,
+        /// How much of base's code that holds for, 0..=1.
+        share: f64,
+    },
+    /// Where they came to lie, and why that could not be helped.
+    Own(String),
+}
+
+impl Pair {
+    /// The executables of base and of head, to be called in `place`.
+    ///
+    /// # Errors
+    /// An executable does not exist, or there is no room.
+    pub fn new(made: [&Executable; 2], place: &Path) -> io::Result<Self> {
+        let paths = ["base", "head"].map(|side| place.join(side).join("bench"));
+        let mut sides = made.clone().map(Executable::clone);
+        for (side, path) in sides.iter_mut().zip(&paths) {
+            fs::create_dir_all(path.parent().unwrap_or(place))?;
+            side.path = path.clone();
+        }
+        let layout = shared([&made[0].path, &made[1].path], place).unwrap_or_else(Layout::Own);
+        let pair = Self {
+            sides,
+            layout,
+            orders: Default::default(),
+        };
+        match pair.lay_out([Order::Name; 2]) {
+            Ok(()) => Ok(pair),
+            Err(why) => {
+                for (path, executable) in paths.iter().zip(made) {
+                    let _ = fs::remove_file(path);
+                    symlink(fs::canonicalize(&executable.path)?, path)?;
+                }
+                Ok(Self {
+                    layout: Layout::Own(why),
+                    ..pair
+                })
+            }
+        }
+    }
+
+    /// Both executables in these layouts, where they can have several.
+    ///
+    /// # Errors
+    /// The linker refuses.
+    pub fn executables(&self, orders: [Order; 2]) -> Result<&[Executable; 2], RunError> {
+        if let Layout::Shared { .. } = self.layout {
+            self.lay_out(orders).map_err(failed)?;
+        }
+        Ok(&self.sides)
+    }
+
+    /// How much of base's code head has at the same addresses, or why that cannot be said.
+    pub fn shared(&self) -> Result<f64, &str> {
+        match &self.layout {
+            Layout::Shared { share, .. } => Ok(*share),
+            Layout::Own(why) => Err(why),
+        }
+    }
+
+    fn lay_out(&self, orders: [Order; 2]) -> Result<(), String> {
+        let (links, [base, head], lld) = match &self.layout {
+            Layout::Shared {
+                links,
+                functions,
+                lld,
+                ..
+            } => (links, functions, lld),
+            Layout::Own(why) => return Err(why.clone()),
+        };
+        for (side, order) in orders.into_iter().enumerate() {
+            if self.orders[side].replace(Some(order)) == Some(order) {
+                continue;
+            }
+            let path = &self.sides[side].path;
+            let file = path.with_extension("order");
+            let symbols = layout::orders(base, head, order)[side].join("\n");
+            fs::write(&file, symbols).map_err(|e| format!("{}: {e}", file.display()))?;
+            // A process may still run the one that lies there.
+            let _ = fs::remove_file(path);
+            links[side].again(path, Some(&file), lld)?;
+        }
+        Ok(())
+    }
+}
+
+/// What both sides need to be laid out alike; otherwise why they cannot be.
+fn shared(made: [&Path; 2], place: &Path) -> Result<Layout, String> {
+    let mut links = made.map(Link::of).into_iter();
+    let (Some(Some(base)), Some(Some(head))) = (links.next(), links.next()) else {
+        return Err("functions lie as they were linked: how is not known".to_owned());
+    };
+    let lld = lld();
+    let plain = place.join("plain");
+    let functions = |link: &Link| {
+        link.again(&plain, None, &lld)
+            .and_then(|()| link::functions(&plain))
+            .map_err(|e| format!("functions lie as each linker likes: lld cannot link them: {e}"))
+    };
+    let (old, new) = (functions(&base)?, functions(&head)?);
+    let _ = fs::remove_file(&plain);
+    Ok(Layout::Shared {
+        share: layout::shared(&old, &new),
+        links: [base, head],
+        functions: [old, new],
+        lld,
+    })
+}
+
+/// Where rustc keeps the linker that it brings.
+fn lld() -> PathBuf {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir"])
+        .output();
+    let said = output.map_or_else(|_| Vec::new(), |o| o.stdout);
+    let libraries = PathBuf::from(String::from_utf8_lossy(&said).trim());
+    libraries.with_file_name("bin").join("gcc-ld")
+}

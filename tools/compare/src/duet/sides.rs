@@ -1,0 +1,227 @@
+//! The executables of both sides, target by target.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::Path;
+use std::rc::Rc;
+
+use probecost::schema::Status;
+use regex::Regex;
+use tempfile::TempDir;
+
+use super::build::{BuildDir, Built, Target};
+use super::harness::{Executable, Listing};
+use super::layout::Order;
+use super::pair::Pair;
+use super::process::{Cpu, Patience, RunError};
+use super::subjects::{Gap, Listed, Subjects, differ, nothing, pair};
+use crate::failure::Failure;
+use crate::thresholds::Thresholds;
+
+/// What there is on both sides.
+pub struct Sides {
+    pairs: BTreeMap<String, Rc<Pair>>,
+    /// Targets that only one side has.
+    lone: Vec<Gap>,
+    names: [Name; 2],
+    notes: Vec<String>,
+    /// The executables lie here.
+    _place: TempDir,
+    /// They were built here.
+    _directory: Option<BuildDir>,
+}
+
+/// What a side is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// As it was asked for.
+    pub asked: String,
+    /// The commit, where it is one.
+    pub commit: Option<String>,
+}
+
+impl Sides {
+    /// Two executables as they are, run here.
+    ///
+    /// # Errors
+    /// One of them does not exist.
+    pub fn given(base: &Path, head: &Path) -> Result<Self, Failure> {
+        let here = env::current_dir().map_err(|e| Failure::new(format!("this directory: {e}")))?;
+        let executable = |path: &Path| match path.is_file() {
+            true => Ok(Executable {
+                path: path.to_owned(),
+                directory: here.clone(),
+            }),
+            false => Err(Failure::at(path, "No such file")),
+        };
+        let name = |path: &Path| Name {
+            asked: path.display().to_string(),
+            commit: None,
+        };
+        let place = place()?;
+        let made = [&executable(base)?, &executable(head)?];
+        let pair = Pair::new(made, &place.path().join("00")).map_err(|e| Failure::at(base, e))?;
+        Ok(Self {
+            pairs: BTreeMap::from([("bench".to_owned(), Rc::new(pair))]),
+            lone: Vec::new(),
+            names: [name(base), name(head)],
+            notes: Vec::new(),
+            _place: place,
+            _directory: None,
+        })
+    }
+
+    /// Two revisions that were built in `directory`.
+    ///
+    /// # Errors
+    /// There is no room for their executables.
+    pub fn built(directory: BuildDir, asked: [&str; 2], built: Built) -> Result<Self, Failure> {
+        let place = place()?;
+        let [base, head] = built.benches;
+        let lacking = |side: usize, target: &dyn std::fmt::Display| Gap {
+            id: target.to_string(),
+            status: [Status::New, Status::Missing][side],
+            reason: format!("{} has no such bench target", ["base", "head"][side]),
+        };
+        let mut lone: Vec<Gap> = Vec::new();
+        for side in 0..2 {
+            lone.extend(built.lacking[side].iter().map(|name| lacking(side, name)));
+        }
+        let named = |target: &Target| built.lacking.iter().flatten().any(|n| *n == target.name);
+        let mut pairs = BTreeMap::new();
+        for (i, (target, old)) in base.iter().enumerate() {
+            match head.get(target) {
+                Some(new) => {
+                    let place = place.path().join(format!("{i:02}"));
+                    let pair = Pair::new([old, new], &place);
+                    let pair = pair.map_err(|e| Failure::at(&place, e).remedy("df -h"))?;
+                    pairs.insert(target.to_string(), Rc::new(pair));
+                }
+                None if named(target) => {}
+                None => lone.push(lacking(1, target)),
+            }
+        }
+        let new = head.keys().filter(|t| !base.contains_key(t) && !named(t));
+        lone.extend(new.map(|target| lacking(0, target)));
+        let mut names = asked
+            .into_iter()
+            .zip(built.commits)
+            .map(|(asked, commit)| Name {
+                asked: asked.to_owned(),
+                commit: Some(commit),
+            });
+        let (Some(base), Some(head)) = (names.next(), names.next()) else {
+            return Err(Failure::new("a side has no name"));
+        };
+        drop(names);
+        Ok(Self {
+            pairs,
+            lone,
+            names: [base, head],
+            notes: built.notes,
+            _place: place,
+            _directory: Some(directory),
+        })
+    }
+
+    /// What base and head are called.
+    pub fn names(&self) -> &[Name; 2] {
+        &self.names
+    }
+
+    /// Whether any of them share a layout.
+    pub fn has_layouts(&self) -> bool {
+        self.pairs.values().any(|pair| pair.shared().is_ok())
+    }
+
+    /// What a reader should know of how they were built, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        let mut shares: Vec<f64> = Vec::new();
+        for (target, pair) in &self.pairs {
+            match pair.shared() {
+                Ok(share) => shares.push(100.0 * share),
+                Err(_) if self._directory.is_none() => {}
+                Err(why) => notes.push(format!("{target}: {why}.")),
+            }
+        }
+        let least = shares.iter().copied().reduce(f64::min);
+        notes.extend(least.map(|least| {
+            format!(
+                "One layout for both sides: {least:.0} % of base's code lies at the same addresses in \
+                 head, and each fresh round was linked in another order."
+            )
+        }));
+        notes
+    }
+
+    /// Lists both sides and pairs what they have in common.
+    ///
+    /// # Errors
+    /// Neither side has a benchmark that matches, or somebody asked us to stop.
+    pub fn subjects(
+        &self,
+        only: Option<&Regex>,
+        thresholds: &Thresholds,
+        cpu: &Cpu,
+        patience: &Patience,
+    ) -> Result<Subjects, Failure> {
+        let mut found = Subjects {
+            all: Vec::new(),
+            gaps: self.lone.clone(),
+        };
+        let mut listed = false;
+        for (target, executables) in &self.pairs {
+            let Some(lists) = list(executables, cpu, patience)? else {
+                continue;
+            };
+            listed = true;
+            let [base, head] = &lists;
+            let more = pair(target, executables, [base, head], only, thresholds);
+            found.all.extend(more.all);
+            found.gaps.extend(more.gaps);
+        }
+        match found.all.is_empty() && found.gaps.is_empty() {
+            true => Err(nothing(only, listed)),
+            false => Ok(found),
+        }
+    }
+}
+
+fn place() -> Result<TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("duet-")
+        .tempdir()
+        .map_err(|e| Failure::at(&env::temp_dir(), e).remedy("df -h; TMPDIR=DIR moves it"))
+}
+
+/// What both sides list; `None` where they are no Criterion harness. Where they differ, a
+/// second time, since an id may change from process to process.
+fn list(pair: &Pair, cpu: &Cpu, patience: &Patience) -> Result<Option<[Listed; 2]>, Failure> {
+    let interrupted = || Failure::new("interrupted before anything was measured");
+    let once = |side: usize| -> Result<Result<Option<Listing>, String>, Failure> {
+        let listed = pair
+            .executables([Order::Name; 2])
+            .and_then(|both| both[side].list(cpu, patience));
+        match listed {
+            Ok(listing) => Ok(Ok(listing)),
+            Err(RunError::Failed(why)) => Ok(Err(why)),
+            Err(RunError::Interrupted) => Err(interrupted()),
+        }
+    };
+    let (base, head) = (once(0)?, once(1)?);
+    let apart = match (&base, &head) {
+        (Ok(None), Ok(None)) => return Ok(None),
+        (Ok(Some(base)), Ok(Some(head))) => differ([base, head]),
+        _ => false,
+    };
+    let listed = |side: usize, first: Result<Option<Listing>, String>| {
+        let again = match apart {
+            true => once(side)?.ok().flatten(),
+            false => None,
+        };
+        let first = first.and_then(|l| l.ok_or_else(|| "is no Criterion harness".to_owned()));
+        Ok(Listed { first, again })
+    };
+    Ok(Some([listed(0, base)?, listed(1, head)?]))
+}
