@@ -1,16 +1,12 @@
-//! `compare duet` on executables that answer as Criterion's do, and on revisions of a
-//! project that cargo builds.
+//! `cargo compare duet` on executables that answer as Criterion's do.
 
 mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use git2::{IndexAddOption, Repository, Signature};
 
 use support::{Place, Ran};
 
@@ -210,9 +206,12 @@ fn a_child_left_behind_is_ended_and_holds_nobody_up() {
     let leave = "sleep 1000 & echo $! >>left";
     for name in ["old", "new"] {
         executable(&place, name, "a", leave);
-        let script = fs::read_to_string(place.path(name)).unwrap();
-        let lists = script.replacen("    exit\n", &format!("    {leave}\n    exit\n"), 1);
-        fs::write(place.path(name), lists).unwrap();
+        edit(
+            &place,
+            name,
+            "    exit\n",
+            &format!("    {leave}\n    exit\n"),
+        );
     }
     let started = Instant::now();
     duet(&place, &[]).exits(0);
@@ -339,6 +338,82 @@ fn executables_that_cannot_be_used_are_named() {
     );
 }
 
+/// Changes a script that was written by [`executable`].
+fn edit(place: &Place, name: &str, from: &str, to: &str) {
+    let script = fs::read_to_string(place.path(name)).unwrap();
+    assert!(script.contains(from), "{from} is not in {script}");
+    fs::write(place.path(name), script.replacen(from, to, 1)).unwrap();
+}
+
+/// Where listing takes a while, so does whatever each process sets up: it is shared.
+#[test]
+fn a_set_up_that_costs_is_shared_and_one_that_ends_early_takes_nobody_along() {
+    let place = Place::new();
+    let ids = "a b c d e f g h";
+    executable(&place, "old", ids, "");
+    executable(&place, "new", ids, "[[ $id == c ]] && ns=1100");
+    for name in ["old", "new"] {
+        edit(&place, name, "    exit\n", "    sleep 0.6\n    exit\n");
+    }
+    let ran = duet(&place, &[]).exits(1);
+    assert_eq!(ran.row("c")["status"], "regressed");
+    assert_eq!(ran.json()["summary"]["unchanged"], 7);
+    let processes = fs::read_to_string(place.path("new.count")).unwrap();
+    // Six rounds of eight, and sixteen of one.
+    assert!(processes.lines().count() < 6 * 8, "{processes}");
+    executable(&place, "new", ids, "[[ $id == f ]] && exit 101");
+    edit(&place, "new", "    exit\n", "    sleep 0.6\n    exit\n");
+    let ran = duet(&place, &[]).exits(2);
+    assert_eq!(ran.row("f")["status"], "broken");
+    assert_eq!(ran.json()["summary"]["unchanged"], 7);
+}
+
+#[test]
+fn what_time_does_not_suffice_for_is_inconclusive() {
+    let place = Place::new();
+    let slow = "sleep 0.1; [[ $id == c && $0 == *head* ]] && ns=1200";
+    executable(&place, "old", "a b c d", slow);
+    executable(&place, "new", "a b c d", slow);
+    let ran = duet(&place, &["--minutes", "0.04"]).exits(3);
+    let row = ran.row("c");
+    assert_eq!(row["status"], "inconclusive");
+    let reason = row["reason"].to_string();
+    assert!(reason.contains("time was up"), "{reason}");
+    assert_eq!(ran.json()["summary"]["missing"], 0);
+    assert!(ran.err.contains("4 benchmarks: about"), "{}", ran.err);
+    let said = duet(&place, &["--only", ""]).exits(2).err;
+    assert!(said.contains("--only is empty"), "{said}");
+}
+
+#[test]
+fn old_lists_and_benches_that_print_a_lot_are_read() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a b", "yes | head -c 3000000");
+        edit(&place, name, "$id: benchmark", "$id: bench");
+        edit(
+            &place,
+            name,
+            "    exit\n",
+            "    yes | head -c 3000000\n    exit\n",
+        );
+    }
+    let ran = duet(&place, &[]).exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 2);
+}
+
+#[test]
+fn an_id_with_the_time_of_day_is_one_benchmark() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a at/$(date +%N)", "");
+    }
+    let ran = duet(&place, &[]).exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 2);
+    let said = ran.json()["rows"].to_string();
+    assert!(said.contains("changes from process to process"), "{said}");
+}
+
 /// With `TURNS` the executables are asked block by block, and never both at once.
 #[test]
 fn both_that_speak_turns_are_asked_in_turn() {
@@ -441,160 +516,4 @@ fn the_live_selftest_counts_what_is_found_and_what_is_not() {
     executable(&place, "old", "a b", "");
     let said = place.compare(&selftest).exits(2).err;
     assert!(said.contains("plants nothing"), "{said}");
-}
-
-/// A project whose bench answers as Criterion's do, and needs nothing but the compiler.
-struct Project {
-    place: Place,
-    repository: Repository,
-}
-
-impl Project {
-    fn new() -> Self {
-        let place = Place::new();
-        let repository = Repository::init(place.path("")).unwrap();
-        let write = |name: &str, text: &str| {
-            let path = place.path(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write(".gitignore", "/target\n");
-        write(
-            "Cargo.toml",
-            "[package]\nname = \"fake\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[[bench]]\nname = \"fake\"\nharness = false\n",
-        );
-        write("src/lib.rs", "");
-        let project = Self { place, repository };
-        project.bench("&[(\"a\", 1000), (\"b\", 1000)]");
-        project.commit();
-        project
-    }
-
-    /// Writes a bench with these ids and times.
-    fn bench(&self, table: &str) {
-        let source = format!(
-            r#"use std::fs;
-fn main() {{
-    let table: &[(&str, u64)] = {table};
-    let args: Vec<String> = std::env::args().collect();
-    if args.iter().any(|a| a == "--list") {{
-        table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
-        return;
-    }}
-    let id = args.last().unwrap().replace("^(?:", "").replace(")$", "");
-    let ns = table.iter().find(|(known, _)| *known == id).unwrap().1;
-    let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
-    fs::create_dir_all(&new).unwrap();
-    fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
-    let time = 10 * ns + u64::from(std::process::id() % 3);
-    fs::write(format!("{{new}}/sample.json"), format!("{{{{\"iters\":[10,10],\"times\":[{{time}},{{time}}]}}}}")).unwrap();
-}}
-"#
-        );
-        let path = self.place.path("benches/fake.rs");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, source).unwrap();
-    }
-
-    fn commit(&self) {
-        let mut index = self.repository.index().unwrap();
-        index.add_all(["*"], IndexAddOption::DEFAULT, None).unwrap();
-        index.write().unwrap();
-        let tree = self
-            .repository
-            .find_tree(index.write_tree().unwrap())
-            .unwrap();
-        let by = Signature::now("a", "a@example.org").unwrap();
-        let parent = self
-            .repository
-            .head()
-            .ok()
-            .and_then(|h| h.peel_to_commit().ok());
-        self.repository
-            .commit(
-                Some("HEAD"),
-                &by,
-                &by,
-                "x",
-                &tree,
-                &parent.iter().collect::<Vec<_>>(),
-            )
-            .unwrap();
-    }
-
-    fn duet(&self, more: &[&str]) -> Ran {
-        let mut command = self
-            .place
-            .command(&[&["duet", "--format", "json"], more].concat());
-        // The outer cargo's wishes are not meant for this project.
-        command
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("RUSTFLAGS");
-        Ran::of(command)
-    }
-
-    /// What `duet` left in the target directory.
-    fn left(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.place.path("target/duet"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-#[test]
-fn revisions_are_built_compared_and_cleared_away() {
-    let project = Project::new();
-    project.bench("&[(\"a\", 1000), (\"b\", 1060)]");
-    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
-    assert!(
-        said.contains("differs from HEAD in benches/fake.rs"),
-        "{said}"
-    );
-    // With the commit named, the changes are left out.
-    project.duet(&["--base", "HEAD", "--head", "HEAD"]).exits(0);
-    project.commit();
-    let ran = project.duet(&["--base", "HEAD~1"]).exits(1);
-    assert_eq!(ran.row("b")["status"], "regressed");
-    assert_eq!(ran.row("a")["status"], "unchanged");
-    let duet = &ran.json()["duet"];
-    assert_eq!(duet["base_commit"].as_str().unwrap().len(), 40);
-    assert_ne!(duet["base_commit"], duet["head_commit"]);
-    assert_eq!(project.left(), ["build", "lock", "tools"]);
-    let notes = ran.json()["notes"].to_string();
-    assert!(notes.contains("One layout for both sides"), "{notes}");
-    let reason = ran.row("b")["reason"].to_string();
-    assert!(reason.contains("slower in 16 of 16 layouts"), "{reason}");
-    assert!(
-        Path::new(&project.place.path(".git/worktrees"))
-            .read_dir()
-            .is_err()
-    );
-    let status = project.repository.statuses(None).unwrap();
-    assert!(
-        status.iter().all(|s| s.status().is_ignored()),
-        "the work tree was touched"
-    );
-}
-
-#[test]
-fn a_base_that_cannot_serve_says_why() {
-    let project = Project::new();
-    project.bench("&[(\"a\", 1000), (\"new\", 1000)]");
-    project.commit();
-    let ran = project.duet(&["--base", "HEAD~1"]).exits(2);
-    assert_eq!(ran.row("b")["status"], "missing");
-    assert_eq!(ran.row("new")["status"], "new");
-    project.bench("this is no table");
-    project.commit();
-    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
-    assert!(said.contains("base HEAD: does not build"), "{said}");
-    assert_eq!(project.left(), ["build", "lock", "tools"]);
-    let said = project.duet(&["--base", "nowhere"]).exits(2).err;
-    assert!(
-        said.contains("nowhere:") && said.contains("git log"),
-        "{said}"
-    );
 }

@@ -52,8 +52,8 @@ pub struct DuetArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
     pub rounds: Option<u32>,
     /// The longest that measuring may take; what it cannot decide is inconclusive
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub minutes: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = minutes)]
+    pub minutes: Option<Duration>,
     /// The longest that one process may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
@@ -101,11 +101,21 @@ impl DuetArgs {
         let question = Question {
             only: self.only.clone(),
             rounds: self.rounds.map(|n| n as usize),
-            time: (self.minutes).map(|n| Duration::from_secs(60 * u64::from(n))),
+            time: self.minutes,
             timeout: Duration::from_secs(self.timeout),
             policy: self.policy,
             seed: self.seed,
         };
         Ok((what, question))
+    }
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text
+        .parse()
+        .map_err(|_| "no number of minutes".to_owned())?;
+    match Duration::try_from_secs_f64(60.0 * minutes) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("must be more than 0 minutes".to_owned()),
     }
 }

@@ -42,7 +42,7 @@ impl Pair {
     /// An executable does not exist, or there is no room.
     pub fn new(made: [&Executable; 2], place: &Path) -> io::Result<Self> {
         let paths = ["base", "head"].map(|side| place.join(side).join("bench"));
-        let mut sides = made.clone().map(Executable::clone);
+        let mut sides = made.map(Executable::clone);
         for (side, path) in sides.iter_mut().zip(&paths) {
             fs::create_dir_all(path.parent().unwrap_or(place))?;
             side.path = path.clone();

@@ -1,0 +1,311 @@
+//! `cargo compare duet` on revisions of a project that cargo builds.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use git2::{IndexAddOption, Repository, Signature};
+
+use support::{Place, Ran};
+
+const MANIFEST: &str = r#"[package]
+name = "fake"
+version = "0.1.0"
+edition = "2024"
+[workspace]
+[[bench]]
+name = "fake"
+harness = false
+[profile.bench]
+lto = false
+"#;
+
+const LIBRARY: &str = r#"
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+#[inline(never)]
+fn sum(n: u64) -> u64 {
+    (0..n).fold(1, |a, b| a.wrapping_mul(31).wrapping_add(b))
+}
+#[inline(never)]
+fn join(n: u64) -> String {
+    (0..n).map(|i| i.to_string()).collect::<Vec<_>>().join("-")
+}
+pub fn all(n: u64) -> u64 {
+    sum(n) | join(n).len() as u64
+}
+"#;
+
+/// A project whose bench answers as Criterion's do, and needs nothing but the compiler.
+struct Project {
+    place: Place,
+    repository: Repository,
+}
+
+impl Project {
+    fn new() -> Self {
+        let place = Place::new();
+        let repository = Repository::init(place.path("")).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = place.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(".gitignore", "/target\n");
+        write("Cargo.toml", MANIFEST);
+        write("src/lib.rs", LIBRARY);
+        let project = Self { place, repository };
+        project.bench("&[(\"a\", 1000), (\"b\", 1000)]");
+        project.commit();
+        project
+    }
+
+    /// Changes a file.
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let path = self.place.path(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from} is not in {text}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.place.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes a bench with these ids and times.
+    fn bench(&self, table: &str) {
+        let source = format!(
+            r#"use std::fs;
+fn main() {{
+    let table: &[(&str, u64)] = {table};
+    let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|a| a == "--list") {{
+        table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
+        return;
+    }}
+    assert!(fake::all(args.len() as u64) > 0, "{{}}", fake::VERSION);
+    let id = args.last().unwrap().replace("^(?:", "").replace(")$", "");
+    let ns = table.iter().find(|(known, _)| *known == id).unwrap().1;
+    let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
+    fs::create_dir_all(&new).unwrap();
+    fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
+    let time = 10 * ns + u64::from(std::process::id() % 3);
+    fs::write(format!("{{new}}/sample.json"), format!("{{{{\"iters\":[10,10],\"times\":[{{time}},{{time}}]}}}}")).unwrap();
+}}
+"#
+        );
+        let path = self.place.path("benches/fake.rs");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, source).unwrap();
+    }
+
+    fn commit(&self) {
+        let mut index = self.repository.index().unwrap();
+        index.add_all(["*"], IndexAddOption::DEFAULT, None).unwrap();
+        index.write().unwrap();
+        let tree = self
+            .repository
+            .find_tree(index.write_tree().unwrap())
+            .unwrap();
+        let by = Signature::now("a", "a@example.org").unwrap();
+        let parent = self
+            .repository
+            .head()
+            .ok()
+            .and_then(|h| h.peel_to_commit().ok());
+        self.repository
+            .commit(
+                Some("HEAD"),
+                &by,
+                &by,
+                "x",
+                &tree,
+                &parent.iter().collect::<Vec<_>>(),
+            )
+            .unwrap();
+    }
+
+    fn duet(&self, more: &[&str]) -> Ran {
+        let mut command = self
+            .place
+            .command(&[&["duet", "--format", "json"], more].concat());
+        // The outer cargo's wishes are not meant for this project.
+        command
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS");
+        Ran::of(command)
+    }
+
+    /// What `duet` left in the target directory.
+    fn left(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.place.path("target/duet"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn revisions_are_built_compared_and_cleared_away() {
+    let project = Project::new();
+    project.bench("&[(\"a\", 1000), (\"b\", 1060)]");
+    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
+    assert!(
+        said.contains("differs from HEAD in benches/fake.rs"),
+        "{said}"
+    );
+    // With the commit named, the changes are left out.
+    project.duet(&["--base", "HEAD", "--head", "HEAD"]).exits(0);
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD~1"]).exits(1);
+    assert_eq!(ran.row("b")["status"], "regressed");
+    assert_eq!(ran.row("a")["status"], "unchanged");
+    let duet = &ran.json()["duet"];
+    assert_eq!(duet["base_commit"].as_str().unwrap().len(), 40);
+    assert_ne!(duet["base_commit"], duet["head_commit"]);
+    assert_eq!(project.left(), ["build", "lock", "tools"]);
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("One layout for both sides"), "{notes}");
+    let reason = ran.row("b")["reason"].to_string();
+    assert!(reason.contains("slower in 16 of 16 layouts"), "{reason}");
+    assert!(
+        Path::new(&project.place.path(".git/worktrees"))
+            .read_dir()
+            .is_err()
+    );
+    let status = project.repository.statuses(None).unwrap();
+    assert!(
+        status.iter().all(|s| s.status().is_ignored()),
+        "the work tree was touched"
+    );
+}
+
+#[test]
+fn a_base_that_cannot_serve_says_why() {
+    let project = Project::new();
+    project.bench("&[(\"a\", 1000), (\"new\", 1000)]");
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD~1"]).exits(2);
+    assert_eq!(ran.row("b")["status"], "missing");
+    assert_eq!(ran.row("new")["status"], "new");
+    project.bench("this is no table");
+    project.commit();
+    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
+    assert!(said.contains("base HEAD: does not build"), "{said}");
+    assert_eq!(project.left(), ["build", "lock", "tools"]);
+    let said = project.duet(&["--base", "nowhere"]).exits(2).err;
+    assert!(
+        said.contains("nowhere:") && said.contains("git log"),
+        "{said}"
+    );
+}
+
+/// What changes no code that is measured leaves all of it where it was: the version, a
+/// comment, a name, a function more; with and without link-time optimisation.
+#[test]
+fn both_sides_share_a_layout_whatever_else_changes() {
+    for lto in ["lto = false", "lto = true"] {
+        let project = Project::new();
+        project.edit("Cargo.toml", "lto = false", lto);
+        project.commit();
+        project.edit("Cargo.toml", "0.1.0", "0.20.11");
+        project.edit("src/lib.rs", "fn join", "// Joins.\nfn join_all");
+        project.edit("src/lib.rs", "join(n).len", "join_all(n).len");
+        let used = "pub fn more(n: u64) -> u64 {\n    sum(n) ^ another(n)\n}\n\
+                    #[inline(never)]\nfn another(n: u64) -> u64 {\n    n.rotate_left(9) / 7\n}\n";
+        project.edit("src/lib.rs", "pub fn all", &format!("{used}pub fn all"));
+        project.edit("benches/fake.rs", "> 0, ", "> 0 && fake::more(9) > 0, ");
+        project.commit();
+        let ran = project.duet(&["--base", "HEAD~1"]).exits(0);
+        let notes = ran.json()["notes"].to_string();
+        let same = ["100 % of base's code", "99 % of base's code"];
+        assert!(same.iter().any(|s| notes.contains(s)), "{lto}: {notes}");
+    }
+}
+
+/// What a project asks of the compiler and the linker holds; what makes both sides alike
+/// comes behind it.
+#[test]
+fn flags_and_linkers_of_a_project_are_kept() {
+    let project = Project::new();
+    project.write(
+        ".cargo/config.toml",
+        "[build]\nrustflags = [\"--cfg\", \"special\", \"-Clink-arg=-fuse-ld=bfd\"]\n\
+         [target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"\n",
+    );
+    project.edit(
+        "src/lib.rs",
+        "pub const VERSION",
+        "#[cfg(not(special))]\ncompile_error!(\"the flags are gone\");\npub const VERSION",
+    );
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD"]).exits(0);
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("100 % of base's code"), "{notes}");
+    let ran = project.duet(&["--base", "HEAD", "--as-built"]).exits(0);
+    let notes = ran.json()["notes"].to_string();
+    assert!(
+        notes.contains("functions lie as they were linked"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
+    let project = Project::new();
+    let path = project.place.path("Cargo.lock");
+    fs::write(
+        path,
+        "version = 4\n\n[[package]]\nname = \"fake\"\nversion = \"0.1.0\"\n",
+    )
+    .unwrap();
+    project.write("benches/more.rs", "fn main() {}");
+    project.edit(
+        "Cargo.toml",
+        "[profile",
+        "[[bench]]\nname = \"more\"\nharness = false\n[profile",
+    );
+    project.commit();
+    let ran = project
+        .duet(&["--base", "HEAD~1", "--bench", "more", "fake"])
+        .exits(0);
+    assert_eq!(ran.row("more")["status"], "new");
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("base has no Cargo.lock"), "{notes}");
+    let said = project
+        .duet(&["--base", "HEAD", "--bench", "mor"])
+        .exits(2)
+        .err;
+    assert!(
+        said.contains("neither side has") && said.contains("--bench more"),
+        "{said}"
+    );
+    project.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.2.3\"\n");
+    project.commit();
+    fs::remove_file(project.place.path("rust-toolchain.toml")).unwrap();
+    project.commit();
+    let mut command = project
+        .place
+        .command(&["duet", "--base", "HEAD~1", "--head", "HEAD"]);
+    command.env_remove("RUSTUP_TOOLCHAIN");
+    let said = Ran::of(command).exits(2).err;
+    assert!(
+        said.contains("base asks for the toolchain `1.2.3`"),
+        "{said}"
+    );
+    project.edit(
+        "Cargo.toml",
+        "[workspace]",
+        "[workspace]\n[dependencies]\nno-such-crate-here = { path = \"gone\" }",
+    );
+    project.commit();
+    let said = project
+        .duet(&["--base", "HEAD", "--head", "HEAD~1"])
+        .exits(2)
+        .err;
+    assert!(said.contains("base HEAD: cargo cannot read it"), "{said}");
+}
