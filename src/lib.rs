@@ -9,6 +9,7 @@
 //! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
 //! * [`stream`]: the mechanisms of the other streams: images, coverage, seccomp.
 //! * [`monitor`]: what processes take, each second.
+//! * [`stream`]: the mechanisms of the other streams: pressure, images, coverage, seccomp.
 //! * [`pipeline`]: the user half of the agent: decode, match, enrich, aggregate, encode.
 //! * [`instrument`]: kernel programs of a stated cost and a stated load, to calibrate with.
 //! * [`agent`]: the kernel half: programs, ladder of hooks, ring, consumer.

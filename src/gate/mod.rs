@@ -17,7 +17,7 @@ use toml::{Table, Value};
 pub use budget::Budget;
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
-pub use streams::Image;
+pub use streams::{Image, Pressure};
 
 use crate::schema::Severity;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
@@ -60,6 +60,8 @@ pub struct Gate {
     pub impact: ImpactLimits,
     /// Budgets of the agent itself.
     pub agent: AgentBudgets,
+    /// What watching memory pressure may cost, and has to save.
+    pub pressure: Pressure,
     /// What pulls of images have to reach.
     pub image: Image,
 }
@@ -267,6 +269,10 @@ impl Gate {
                 self.agent.growth_mb_per_hour,
             ),
             ("agent.cpu_pct".into(), self.agent.cpu_pct),
+            ("pressure.less_pct".into(), self.pressure.less_pct),
+            ("pressure.cpu_pct".into(), self.pressure.cpu_pct),
+            ("pressure.memory_mb".into(), self.pressure.memory_mb),
+            ("pressure.steady_pct".into(), self.pressure.steady_pct),
             ("image.vs_tar".into(), self.image.vs_tar),
             ("image.vs_composefs".into(), self.image.vs_composefs),
         ];

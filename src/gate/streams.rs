@@ -2,6 +2,20 @@
 
 use serde::Deserialize;
 
+/// Memory pressure, watched and acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pressure {
+    /// The least by which acting on pressure makes it less, in percent.
+    pub less_pct: f64,
+    /// The monitor's share of one CPU, in percent.
+    pub cpu_pct: f64,
+    /// The monitor's resident memory, in megabytes.
+    pub memory_mb: f64,
+    /// How far a baseline may move over three runs before it is said to, in percent.
+    pub steady_pct: f64,
+}
+
 /// Images from a store to a tree that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

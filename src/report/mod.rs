@@ -9,6 +9,7 @@ pub mod load;
 pub mod monitor;
 pub mod overhead;
 mod panels;
+pub mod pressure;
 pub mod seccomp;
 pub mod soak;
 pub mod soak_picture;

@@ -19,6 +19,7 @@ pub mod monitor;
 mod outcome;
 pub mod overhead;
 mod probes;
+pub mod pressure;
 mod provenance;
 mod run;
 pub mod seccomp;
@@ -58,6 +59,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("load", schemars::schema_for!(load::Load)),
         ("monitor", schemars::schema_for!(monitor::MonitorReport)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
+        ("pressure", schemars::schema_for!(pressure::PressureReport)),
         ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),
         ("seccomp-learnt", schemars::schema_for!(seccomp::Learnt)),
         ("seccomp-run", schemars::schema_for!(seccomp::Replay)),

@@ -2,6 +2,7 @@
 
 pub mod coverage;
 pub mod image;
+pub mod pressure;
 mod scratch;
 pub mod seccomp;
 mod watched;

@@ -8,6 +8,7 @@ mod impact;
 mod load;
 mod monitor;
 mod overhead;
+mod pressure;
 mod repeatability;
 mod rungs;
 mod seccomp;
@@ -57,6 +58,10 @@ enum Command {
     KnownCalls(coverage::KnownCallsArgs),
     /// Send requests to a server at a rate, whatever it answers
     Load(load::LoadArgs),
+    /// What watching memory pressure costs, and what acting on it saves
+    Pressure(pressure::Command),
+    #[command(hide = true)]
+    PressurePart(pressure::PartArgs),
     /// How long images take from a store to a tree that can be read
     Image(image::Command),
     /// What a process and its children take, each second
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(args),
         Command::Impact(args) => impact::run(args),
         Command::ServeAgent { settings } => impact::serve_agent(settings),
+        Command::Pressure(args) => pressure::run(args),
+        Command::PressurePart(args) => pressure::run_part(args),
         Command::Image(args) => image::run(args),
         Command::Monitor(args) => monitor::run(args),
         Command::Host(args) => host::run(args),

@@ -1,0 +1,453 @@
+//! The blocks: every policy in turn, while two groups go on touching their pages.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use rustix::fs::{Advice, fadvise};
+
+use super::groups::{Groups, Rank};
+use super::load::{PAGE, read_number, write_number};
+use super::monitor::now_ns;
+use super::psi::{MACHINE, Stalled, WINDOW_US, stalled};
+use super::{PressureArgs, judge};
+use crate::gate;
+use crate::host::{self, Host, Obstacle};
+use crate::schema::pressure::{
+    MonitorBlock, Policy, PressureBlock, PressureReport, PressureSettings, SCHEMA,
+};
+use crate::stream::Scratch;
+
+const MB: u64 = 1_000_000;
+/// The stall by window that wakes the monitor.
+const THRESHOLD_US: u64 = 100_000;
+/// How long an arm has been on when it begins to count: a window, in which the kernel
+/// calls for the first time.
+const SETTLE: Duration = Duration::from_micros(WINDOW_US);
+/// How often the account is read to see when it passes the threshold.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Measures, and stops everything again. `progress` is told the share that is done.
+///
+/// # Errors
+/// Nothing can be measured here: no account of stalls, no cgroup that limits memory.
+pub fn measure(
+    args: &PressureArgs,
+    budgets: &gate::Pressure,
+    mut progress: impl FnMut(f64),
+) -> Result<PressureReport, Obstacle> {
+    stalled(Path::new(MACHINE))?;
+    let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
+    fs::create_dir_all(&args.dir).map_err(|error| broken(&error))?;
+    let scratch = Scratch::new(&args.dir).map_err(|error| broken(&error))?;
+    let groups = Groups::new(args.limit * MB)?;
+    let bench = Bench::start(args, groups, scratch)?;
+
+    let mut policies = vec![Policy::Off, Policy::Observe];
+    policies.extend(&args.policy);
+    let mut rng = Rng::with_seed(args.seed);
+    let mut blocks = Vec::new();
+    let steps = args.rounds as usize * policies.len();
+    sleep(SETTLE);
+    for round in 0..args.rounds as usize {
+        let mut order = policies.clone();
+        rng.shuffle(&mut order);
+        for policy in order {
+            progress(blocks.len() as f64 / steps as f64);
+            blocks.push(bench.block(round, policy)?);
+        }
+    }
+    let frozen = bench.groups.frozen(Rank::Low) || bench.groups.frozen(Rank::High);
+    let settings = bench.settings();
+    drop(bench);
+    let (arms, rows) = judge::judge(&blocks, &policies, frozen, budgets, args.seed);
+    Ok(PressureReport {
+        schema: SCHEMA,
+        provenance: host::provenance(),
+        host,
+        settings,
+        arms,
+        blocks,
+        rows,
+        notes: notes(),
+    })
+}
+
+/// What a reader should know whatever came out.
+fn notes() -> Vec<String> {
+    let mut notes = vec![
+        "the window of a trigger is a multiple of 2 s, since any other takes CAP_SYS_RESOURCE; \
+         the kernel then looks every 2 s, which bounds how soon anything can be done"
+            .to_owned(),
+    ];
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    if swaps.lines().count() < 2 {
+        notes.push("this machine has no swap: pressure is pages of files read again".into());
+    }
+    notes
+}
+
+/// A process of the load.
+struct Toucher {
+    process: Child,
+    progress: File,
+}
+
+struct Bench<'a> {
+    args: &'a PressureArgs,
+    high: Toucher,
+    low: Toucher,
+    low_pages: PathBuf,
+    // Removed after the processes in it have ended.
+    groups: Groups,
+    _scratch: Scratch,
+}
+
+impl<'a> Bench<'a> {
+    fn start(args: &'a PressureArgs, groups: Groups, scratch: Scratch) -> Result<Self, Obstacle> {
+        let place = scratch.path().to_owned();
+        let high = Toucher::start(args, &groups, Rank::High, &place.join("high"))?;
+        let low = match Toucher::start(args, &groups, Rank::Low, &place.join("low")) {
+            Ok(low) => low,
+            Err(obstacle) => {
+                drop(high);
+                return Err(obstacle);
+            }
+        };
+        Ok(Self {
+            args,
+            high,
+            low,
+            low_pages: place.join("low.pages"),
+            groups,
+            _scratch: scratch,
+        })
+    }
+
+    fn settings(&self) -> PressureSettings {
+        let freezes = self.groups.freezer(Rank::Low).is_some();
+        let reclaims = self.groups.reclaimer(Rank::Low).is_some();
+        PressureSettings {
+            rounds: self.args.rounds as usize,
+            seconds: f64::from(self.args.seconds),
+            limit_mb: self.args.limit,
+            touched_mb: self.args.touched,
+            threshold_ms: THRESHOLD_US / 1000,
+            window_ms: WINDOW_US / 1000,
+            slice_ms: self.args.slice,
+            cgroup: self.groups.version(),
+            held_by: if freezes { "cgroup.freeze" } else { "SIGSTOP" }.into(),
+            reclaimed_by: if reclaims {
+                "memory.reclaim"
+            } else {
+                "a cache that shrinks"
+            }
+            .into(),
+            seed: self.args.seed,
+        }
+    }
+
+    /// One block of one policy.
+    fn block(&self, round: usize, policy: Policy) -> Result<PressureBlock, Obstacle> {
+        let monitor = match policy {
+            Policy::Off => None,
+            _ => Some(Monitor::start(self, policy)?),
+        };
+        let account = self.groups.account(None);
+        let crossing = self.watch_until(Instant::now() + SETTLE, &account)?;
+        let (cpu, begin) = (monitor.as_ref().map(Monitor::cpu_ns), Instant::now());
+        let half = Duration::from_secs(u64::from(self.args.seconds)) / 2;
+        let looks = [self.look()?, self.look_after(half)?, self.look_after(half)?];
+        let seconds = begin.elapsed().as_secs_f64();
+        let a_second = |of: fn(&Look) -> u64, from: usize, to: usize| {
+            let gained = of(&looks[to]).saturating_sub(of(&looks[from]));
+            gained as f64 / looks[to].at.duration_since(looks[from].at).as_secs_f64()
+        };
+        let monitor = match (monitor, cpu) {
+            (Some(monitor), Some(before)) => {
+                let cpu_pct = (monitor.cpu_ns() - before) as f64 / 1e9 / seconds * 100.0;
+                let memory_mb = monitor.resident_mb();
+                let reactions = monitor.end(self)?;
+                let delay_ms = crossing
+                    .zip(reactions.first())
+                    .map(|(crossed, reacted)| reacted.saturating_sub(crossed) as f64 / 1e6);
+                Some(MonitorBlock {
+                    reactions: reactions.len() as u64,
+                    cpu_pct,
+                    memory_mb,
+                    delay_ms,
+                })
+            }
+            _ => None,
+        };
+        Ok(PressureBlock {
+            round,
+            policy,
+            some_us_s: a_second(|l| l.both.some, 0, 2),
+            halves_us_s: [
+                a_second(|l| l.both.some, 0, 1),
+                a_second(|l| l.both.some, 1, 2),
+            ],
+            full_us_s: a_second(|l| l.both.full, 0, 2),
+            machine_some_us_s: a_second(|l| l.machine.some, 0, 2),
+            high_some_us_s: a_second(|l| l.high.some, 0, 2),
+            high_pages_s: a_second(|l| l.high_pages, 0, 2),
+            low_pages_s: a_second(|l| l.low_pages, 0, 2),
+            swapped_pages_s: a_second(|l| l.swapped, 0, 2),
+            monitor,
+        })
+    }
+
+    /// Waits, and gives the time at which the account passed the threshold.
+    fn watch_until(&self, end: Instant, account: &Path) -> Result<Option<u64>, Obstacle> {
+        let before = stalled(account)?.some;
+        let mut crossed = None;
+        while Instant::now() < end {
+            if crossed.is_none() && stalled(account)?.some - before >= THRESHOLD_US {
+                crossed = Some(now_ns());
+            }
+            sleep(LOOK_EVERY);
+        }
+        Ok(crossed)
+    }
+
+    fn look_after(&self, time: Duration) -> Result<Look, Obstacle> {
+        sleep(time);
+        self.look()
+    }
+
+    fn look(&self) -> Result<Look, Obstacle> {
+        let pages = |toucher: &Toucher| read_number(&toucher.progress).map_err(|e| broken(&e));
+        Ok(Look {
+            at: Instant::now(),
+            both: stalled(&self.groups.account(None))?,
+            high: stalled(&self.groups.account(Some(Rank::High)))?,
+            machine: stalled(Path::new(MACHINE))?,
+            high_pages: pages(&self.high)?,
+            low_pages: pages(&self.low)?,
+            swapped: swapped(),
+        })
+    }
+
+    /// Has the low group go on, with all of its pages, whatever a monitor left behind.
+    fn release(&self) -> Result<(), Obstacle> {
+        let all = OpenOptions::new().write(true).open(&self.low_pages);
+        let pages = self.args.touched * MB / PAGE;
+        all.and_then(|file| write_number(&file, pages))
+            .map_err(|error| broken(&error))?;
+        match self.groups.freezer(Rank::Low) {
+            Some(freezer) => fs::write(freezer, "0").map_err(|error| broken(&error)),
+            None => {
+                let low = rustix::process::Pid::from_child(&self.low.process);
+                let go_on = rustix::process::Signal::CONT;
+                rustix::process::kill_process(low, go_on).map_err(|error| broken(&error.into()))
+            }
+        }
+    }
+}
+
+/// Everything that grows, at one moment.
+struct Look {
+    at: Instant,
+    both: Stalled,
+    high: Stalled,
+    machine: Stalled,
+    high_pages: u64,
+    low_pages: u64,
+    swapped: u64,
+}
+
+impl Toucher {
+    fn start(
+        args: &PressureArgs,
+        groups: &Groups,
+        rank: Rank,
+        file: &Path,
+    ) -> Result<Self, Obstacle> {
+        let pages = args.touched * MB / PAGE;
+        let [progress, kept] = ["progress", "pages"].map(|name| file.with_extension(name));
+        let prepare = || -> io::Result<File> {
+            // Its pages must be the group's, and not of who wrote them.
+            let mut data = File::create(file)?;
+            let mut rng = Rng::new();
+            let mut page = vec![0; PAGE as usize];
+            for _ in 0..pages {
+                rng.fill(&mut page);
+                data.write_all(&page)?;
+            }
+            data.sync_all()?;
+            fadvise(&data, 0, None, Advice::DontNeed)?;
+            write_number(&File::create(&kept)?, pages)?;
+            let open = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&progress)?;
+            write_number(&open, 0)?;
+            Ok(open)
+        };
+        let open = prepare().map_err(|error| broken(&error))?;
+        let mut process = this_program("load")?
+            .arg("--file")
+            .arg(file)
+            .arg("--progress")
+            .arg(progress)
+            .arg("--pages")
+            .arg(kept)
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(|error| broken(&error))?;
+        let go = process.stdin.take();
+        let toucher = Self {
+            process,
+            progress: open,
+        };
+        groups.join(rank, toucher.process.id())?;
+        if let Some(mut go) = go {
+            go.write_all(b"\n").map_err(|error| broken(&error))?;
+        }
+        Ok(toucher)
+    }
+}
+
+impl Drop for Toucher {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A monitor that runs.
+struct Monitor {
+    process: Child,
+    reactions: Arc<Mutex<Vec<u64>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Monitor {
+    fn start(bench: &Bench<'_>, policy: Policy) -> Result<Self, Obstacle> {
+        let groups = &bench.groups;
+        let mut command = this_program("monitor")?;
+        command.arg("--watch").arg(MACHINE);
+        command.arg("--watch").arg(groups.account(None));
+        command.args(["--threshold-us", &THRESHOLD_US.to_string()]);
+        command.args(["--slice-ms", &bench.args.slice.to_string()]);
+        match (
+            policy,
+            groups.freezer(Rank::Low),
+            groups.reclaimer(Rank::Low),
+        ) {
+            (Policy::Throttle, Some(freezer), _) => command.arg("--freeze").arg(freezer),
+            (Policy::Throttle, None, _) => {
+                command.args(["--stop", &bench.low.process.id().to_string()])
+            }
+            (Policy::Reclaim, _, Some(reclaimer)) => command.arg("--reclaim").arg(reclaimer),
+            (Policy::Reclaim, _, None) => command.arg("--pages").arg(&bench.low_pages),
+            (Policy::Off | Policy::Observe, ..) => &mut command,
+        };
+        let mut process = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| broken(&error))?;
+        let mut lines = BufReader::new(process.stdout.take().expect("it is piped"));
+        // The first line says that it watches.
+        let mut ready = String::new();
+        let read = lines
+            .read_line(&mut ready)
+            .map_err(|error| broken(&error))?;
+        if read == 0 {
+            let _ = process.wait();
+            return Err(Obstacle::new(
+                "the monitor of pressure did not start",
+                "see what it says above",
+            ));
+        }
+        let reactions: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let noted = Arc::clone(&reactions);
+        let reader = std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.extend(line.parse::<u64>());
+            }
+        });
+        Ok(Self {
+            process,
+            reactions,
+            reader: Some(reader),
+        })
+    }
+
+    /// Nanoseconds that it has been on a CPU.
+    fn cpu_ns(&self) -> u64 {
+        let path = format!("/proc/{}/schedstat", self.process.id());
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let first = text.split(' ').next();
+        first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
+    }
+
+    fn resident_mb(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kb = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kb.unwrap_or(f64::NAN) * 1024.0 / 1e6
+    }
+
+    /// Ends it, and gives the times of its reactions.
+    fn end(mut self, bench: &Bench<'_>) -> Result<Vec<u64>, Obstacle> {
+        self.stop();
+        bench.release()?;
+        let mut reactions = self
+            .reactions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut reactions))
+    }
+
+    fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// This program in one of its parts.
+fn this_program(part: &str) -> Result<Command, Obstacle> {
+    let program = std::env::current_exe().map_err(|error| broken(&error))?;
+    let mut command = Command::new(program);
+    command.args(["pressure-part", part]);
+    Ok(command)
+}
+
+/// Pages swapped in and out since the machine started.
+fn swapped() -> u64 {
+    let text = fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let counts = text.lines().filter_map(|line| {
+        let (name, count) = line.split_once(' ')?;
+        ["pswpin", "pswpout"]
+            .contains(&name)
+            .then(|| count.parse::<u64>().ok())?
+    });
+    counts.sum()
+}
+
+fn broken(error: &io::Error) -> Obstacle {
+    Obstacle::new(
+        format!("the load or the monitor failed: {error}"),
+        "see that --dir has room, and run this as root",
+    )
+}

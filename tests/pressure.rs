@@ -1,0 +1,124 @@
+//! `probecost pressure`, whole: few rounds, so that nothing is decided, and everything
+//! has to be at work and to be put back.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn probecost(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_probecost"));
+    command.args([
+        "pressure",
+        "--format",
+        "json",
+        "--rounds",
+        "1",
+        "--seconds",
+        "1",
+    ]);
+    command.args(["--limit", "16", "--touched", "12"]);
+    command.arg("--dir").arg(directory.join("work"));
+    command.arg("--out").arg(directory.join("out"));
+    command
+}
+
+/// Why this machine or this user cannot do it, which the command then says.
+fn obstacle(directory: &Path) -> Option<&'static str> {
+    let why = if !rustix::process::geteuid().is_root() {
+        "only root makes cgroups"
+    } else if !Path::new("/proc/pressure/memory").exists() {
+        "this kernel keeps no account of stalls"
+    } else {
+        return None;
+    };
+    let output = probecost(directory).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("error: no "), "{error}");
+    eprintln!("skipped: {why}: {error}");
+    Some(why)
+}
+
+/// Directories of groups that the process `owner` made, or any.
+fn groups(owner: &str) -> usize {
+    let wanted = format!("probecost-pressure-{owner}");
+    let hierarchies = ["unified", "memory", ""];
+    let entries = hierarchies.iter().flat_map(|name| {
+        let hierarchy = Path::new("/sys/fs/cgroup").join(name);
+        fs::read_dir(hierarchy).into_iter().flatten().flatten()
+    });
+    let ours = entries.filter(|e| e.file_name().to_string_lossy() == wanted);
+    ours.count()
+}
+
+#[test]
+fn the_monitor_reacts_and_everything_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    if obstacle(directory.path()).is_some() {
+        return;
+    }
+    let child = probecost(directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let owner = child.id().to_string();
+    let output = child.wait_with_output().unwrap();
+    assert!(matches!(output.status.code(), Some(2 | 3)), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let blocks = json["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        assert!(block["some_us_s"].as_f64().unwrap() > 0.0, "{block}");
+        assert!(block["high_pages_s"].as_f64().unwrap() > 0.0, "{block}");
+        assert_eq!(block["monitor"].is_null(), block["policy"] == "off");
+    }
+    let reacted = blocks
+        .iter()
+        .filter(|block| block["monitor"]["reactions"].as_u64() > Some(0));
+    assert!(reacted.count() > 0, "{blocks:?}");
+    let frozen = json["rows"].as_array().unwrap().iter();
+    let frozen: Vec<_> = frozen
+        .filter(|row| row["measure"] == "left_frozen")
+        .collect();
+    assert_eq!(frozen[0]["verdict"], "pass");
+    assert_eq!(groups(&owner), 0);
+    assert_eq!(
+        fs::read_dir(directory.path().join("work")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn what_was_killed_leaves_no_process_and_the_next_start_removes_its_groups() {
+    let directory = tempfile::tempdir().unwrap();
+    if obstacle(directory.path()).is_some() {
+        return;
+    }
+    let mut killed = probecost(directory.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let owner = killed.id().to_string();
+    let begin = Instant::now();
+    while groups(&owner) == 0 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "no group is made"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Until both are touching, and perhaps one is held.
+    std::thread::sleep(Duration::from_secs(3));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let output = probecost(directory.path()).output().unwrap();
+    assert!(matches!(output.status.code(), Some(2 | 3)), "{output:?}");
+    assert_eq!(groups(&owner), 0, "the groups of {owner} are left");
+    assert_eq!(
+        fs::read_dir(directory.path().join("work")).unwrap().count(),
+        0
+    );
+}
