@@ -619,6 +619,44 @@ fn a_cgroup_is_a_scope() {
     assert_eq!(hosts[0].comm, "cat");
 }
 
+/// The same where this process sees a part of the hierarchy as the whole, as in a
+/// container: what it sees as level 1 is level 2.
+#[test]
+fn a_cgroup_is_a_scope_in_a_namespace_of_cgroups() {
+    let _alone = alone();
+    let Ok(root) = host::cgroup2_mount() else {
+        eprintln!("skipped: no cgroup v2");
+        return;
+    };
+    if start(Options::default()).is_none() {
+        return;
+    }
+    let group = Group(root.join(format!("probecost-container-{}", std::process::id())));
+    if let Err(error) = fs::create_dir(&group.0) {
+        assert!(!agent::is_required() || !rustix::process::geteuid().is_root());
+        eprintln!("skipped: {}: {error}", group.0.display());
+        return;
+    }
+    let script = format!(
+        "echo $$ > {0}/cgroup.procs && exec unshare --cgroup --mount sh -c \
+         'umount {1} && mount -t cgroup2 cgroup2 {1} && exec \"$0\" --exact a_cgroup_is_a_scope' \"$0\"",
+        group.0.display(),
+        root.display()
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env("PROBECOST_REQUIRE_AGENT", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if said.contains("unshare") && !agent::is_required() {
+        eprintln!("skipped: {said}");
+        return;
+    }
+    assert!(said.contains("1 passed"), "{said}");
+}
+
 struct Group(PathBuf);
 
 impl Drop for Group {

@@ -28,6 +28,7 @@ mod others;
 pub mod record;
 pub(crate) mod ring;
 mod rule;
+mod scope;
 pub(crate) mod settings;
 
 use std::time::Duration;
@@ -102,6 +103,15 @@ impl Agent {
             ));
         };
 
+        match &options.scope {
+            Scope::ThisProcess => settings.tgid = pid,
+            Scope::Cgroup(path) => {
+                let (id, level) = scope::cgroup(path, &mut ebpf, &mut maps, &hooks)?;
+                settings.cgroup = id;
+                settings.cgroup_level = level;
+            }
+            Scope::Everyone => {}
+        }
         ring.read(u64::MAX, |_| ());
         let consumer = Consumer::spawn(ring, &options, sink)?;
 
@@ -109,15 +119,6 @@ impl Agent {
         settings.excluded_tid = consumer.tid();
         settings.sample = options.sample;
         settings.wakeup_bytes = options.wakeup.bytes();
-        match &options.scope {
-            Scope::ThisProcess => settings.tgid = pid,
-            Scope::Cgroup(path) => {
-                let (id, level) = object::cgroup(path)?;
-                settings.cgroup = id;
-                settings.cgroup_level = level;
-            }
-            Scope::Everyone => {}
-        }
         maps.write(&settings)?;
         maps.clear_counters()?;
         Ok(Self {

@@ -1,13 +1,10 @@
 //! The compiled programs, as they are committed beside their sources.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
 use aya::maps::Map;
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
 use super::ladder;
-use crate::host::{self, Obstacle};
+use crate::host::Obstacle;
 
 static AGENT: &[u8] = aya::include_bytes_aligned!("bpf/agent.bpf.o");
 
@@ -47,21 +44,6 @@ pub(crate) fn lacks(name: &str) -> Obstacle {
         format!("the eBPF object holds no {name}"),
         "rebuild it with tools/build-bpf",
     )
-}
-
-/// The id of a cgroup (v2), and how deep it lies below the root.
-pub(crate) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
-    let root = host::cgroup2_mount()?;
-    let below = path.strip_prefix(&root).map_err(|_| {
-        Obstacle::new(
-            format!("{} is no cgroup", path.display()),
-            format!("name a directory below {}", root.display()),
-        )
-    })?;
-    let id = std::fs::metadata(path)
-        .map_err(|error| Obstacle::new(format!("{}: {error}", path.display()), "create it first"))?
-        .ino();
-    Ok((id, below.components().count() as u32))
 }
 
 /// The obstacle where the kernel refuses an object's maps.

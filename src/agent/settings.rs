@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use super::ladder::Rung;
@@ -31,28 +32,19 @@ pub enum Wakeup {
     Bytes(u32),
 }
 
-/// Which parts of an event are filled in. All of them, but for taking the cost
-/// of an event apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fields(u32);
-
-impl Fields {
-    /// Only the process, thread and user.
-    pub const NONE: Self = Self(0);
-    /// The time of the call.
-    pub const TIME: Self = Self(1);
-    /// The command name.
-    pub const COMM: Self = Self(2);
-    /// The cgroup.
-    pub const CGROUP: Self = Self(4);
-    /// The path or the address.
-    pub const TARGET: Self = Self(8);
-    /// The full event.
-    pub const ALL: Self = Self(15);
-
-    /// These fields and `others`.
-    pub const fn with(self, others: Self) -> Self {
-        Self(self.0 | others.0)
+bitflags! {
+    /// Which parts of an event are filled in. All of them, but for taking the cost
+    /// of an event apart; with none, only the process, thread and user.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Fields: u32 {
+        /// The time of the call.
+        const TIME = 1;
+        /// The command name.
+        const COMM = 2;
+        /// The cgroup.
+        const CGROUP = 4;
+        /// The path or the address.
+        const TARGET = 8;
     }
 }
 
@@ -122,15 +114,9 @@ impl Settings {
             path_rules: 0,
             inode_rules: 0,
             sample: 1,
-            fields: Fields::ALL.bits(),
+            fields: Fields::all().bits(),
             wakeup_bytes: 0,
         }
-    }
-}
-
-impl Fields {
-    pub(crate) fn bits(self) -> u32 {
-        self.0
     }
 }
 

@@ -13,12 +13,12 @@ use crate::workload::Workload;
 /// What is told apart, `None` being the silent hook.
 const VARIANTS: [Option<Fields>; 7] = [
     None,
-    Some(Fields::NONE),
+    Some(Fields::empty()),
     Some(Fields::TIME),
     Some(Fields::COMM),
     Some(Fields::CGROUP),
     Some(Fields::TARGET),
-    Some(Fields::ALL),
+    Some(Fields::all()),
 ];
 
 /// Switching fields takes a microsecond, so stretches can be short.
@@ -43,7 +43,7 @@ pub fn parts(
         let mut took = [0.0; VARIANTS.len()];
         for place in order {
             agent.set_emitting(VARIANTS[place].is_some())?;
-            agent.set_fields(VARIANTS[place].unwrap_or(Fields::ALL))?;
+            agent.set_fields(VARIANTS[place].unwrap_or(Fields::all()))?;
             timer.settle(workload, STRETCH / 6)?;
             took[place] = timer.batches(workload, STRETCH)?.1;
             agent.drain()?;
@@ -51,7 +51,7 @@ pub fn parts(
         rounds.push(took);
     }
     agent.set_emitting(false)?;
-    agent.set_fields(Fields::ALL)?;
+    agent.set_fields(Fields::all())?;
     agent.detach();
     let over = |variant: usize, base: usize| {
         let differences: Vec<f64> = rounds

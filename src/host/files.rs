@@ -1,34 +1,20 @@
 //! The files under `/proc` and `/sys`, below a root that tests can replace.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 /// A file without which this machine cannot be described.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot read {}: {cause}; is /proc mounted? mount -t proc proc /proc", path.display())]
 pub struct Unreadable {
     /// The file.
     pub path: PathBuf,
     /// What the kernel said, or what the file lacks.
+    #[source]
     pub cause: io::Error,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unreadable { path, cause } = self;
-        write!(
-            f,
-            "cannot read {}: {cause}; is /proc mounted? mount -t proc proc /proc",
-            path.display()
-        )
-    }
-}
-
-impl std::error::Error for Unreadable {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
-    }
 }
 
 /// A file system tree; paths are given relative to its root.

@@ -107,18 +107,18 @@ impl Change {
     }
 
     /// The chance of an estimate this far out, on its own side, if nothing changed.
-    pub fn chance(&self) -> f64 {
+    pub fn p_value(&self) -> f64 {
         match StudentsT::new(0.0, 1.0, self.freedom) {
             Ok(t) if self.error > 0.0 => t.sf(self.est.abs() / self.error),
             _ => 1.0,
         }
     }
 
-    /// How many current runs in all would bring this estimate's chance down to
-    /// `chance`; `None` where no number would, because the reference itself is too rough.
-    pub fn runs_for(&self, chance: f64) -> Option<usize> {
+    /// How many current runs in all would bring this estimate's p-value down to
+    /// `p_value`; `None` where no number would, because the reference itself is too rough.
+    pub fn runs_for(&self, p_value: f64) -> Option<usize> {
         let t = StudentsT::new(0.0, 1.0, self.freedom).ok()?;
-        let error = self.est.abs() / t.inverse_cdf(1.0 - chance);
+        let error = self.est.abs() / t.inverse_cdf(1.0 - p_value);
         let room = error.powi(2) - self.limit;
         if room <= 0.0 {
             return None;
@@ -155,18 +155,18 @@ fn reach(freedom: f64, confidence: f64) -> Option<f64> {
     Some(t.inverse_cdf(0.5 + confidence / 2.0))
 }
 
-/// Which of `chances` may be called so that the chance of any false call among them
+/// Which of `p_values` may be called so that the chance of any false call among them
 /// all stays below `error` (Holm 1979): the smallest is held against `error` divided by
 /// their number, the next against one fewer, and so on up to the first that fails.
 /// The second value is what the first that failed, or the last, was held against.
-pub fn holm(chances: &[f64], error: f64) -> (Vec<bool>, f64) {
-    let mut order: Vec<usize> = (0..chances.len()).collect();
-    order.sort_by(|&a, &b| chances[a].total_cmp(&chances[b]));
-    let mut called = vec![false; chances.len()];
+pub fn holm(p_values: &[f64], error: f64) -> (Vec<bool>, f64) {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    let mut called = vec![false; p_values.len()];
     let mut limit = error;
     for (rank, &i) in order.iter().enumerate() {
-        limit = error / (chances.len() - rank) as f64;
-        if chances[i].is_nan() || chances[i] > limit {
+        limit = error / (p_values.len() - rank) as f64;
+        if p_values[i].is_nan() || p_values[i] > limit {
             break;
         }
         called[i] = true;
@@ -195,9 +195,9 @@ mod tests {
             drift: 0.005,
         };
         let slower = reference.change(&[0.5, 0.51, 0.49]).unwrap();
-        assert!((slower.est - 0.5).abs() < 1e-12 && slower.chance() < 1e-6);
+        assert!((slower.est - 0.5).abs() < 1e-12 && slower.p_value() < 1e-6);
         let faster = reference.change(&[-0.5, -0.51, -0.49]).unwrap();
-        assert!((faster.est + 0.5).abs() < 1e-12 && faster.chance() < 1e-6);
+        assert!((faster.est + 0.5).abs() < 1e-12 && faster.p_value() < 1e-6);
         let interval = slower.interval(0.99).unwrap();
         assert!(interval.contains(0.5) && !interval.contains(0.0));
     }
@@ -222,7 +222,7 @@ mod tests {
             sessions: &sessions,
             drift: 0.0,
         };
-        assert_eq!(reference.change(&[1.0; 5]).unwrap().chance(), 1.0);
+        assert_eq!(reference.change(&[1.0; 5]).unwrap().p_value(), 1.0);
     }
 
     #[test]

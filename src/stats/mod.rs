@@ -5,14 +5,14 @@
 mod change;
 mod fisher;
 mod interval;
-mod line;
 mod order;
+mod regression;
 
 pub use change::{Change, Reference, holm};
 pub use fisher::fisher;
 pub use interval::{Interval, median_interval, runs_for_median_interval};
-pub use line::slope;
 pub use order::{mad, median, quantile};
+pub use regression::slope;
 
 /// The confidence of every interval that this project prints.
 ///

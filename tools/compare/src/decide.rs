@@ -149,7 +149,7 @@ pub fn measure(row: &Evidence, times: &Times) -> Measured {
     let change = reference.change(&new);
     Measured {
         change,
-        chance: change.map_or(1.0, |c| c.chance()),
+        chance: change.map_or(1.0, |c| c.p_value()),
         est: middle(&new) - middle(&sessions.concat()),
         quick: lowest(&logs(&row.new_p10)) - lowest(&logs(&row.old_p10.concat())),
         threshold: (row.threshold_pct / 100.0).ln_1p(),
