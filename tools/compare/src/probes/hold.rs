@@ -150,7 +150,7 @@ fn held(
         noise_floor_pct: floor.map(|f| thousandths(100.0 * f.max(least).exp_m1())),
         moved: false,
     };
-    Some((row, change.map_or(1.0, |c| c.chance())))
+    Some((row, change.map_or(1.0, |c| c.p_value())))
 }
 
 /// The share of its time that each benchmark spends in the kernel, the median over the runs.
