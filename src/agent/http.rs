@@ -18,6 +18,7 @@ use super::ladder::{self, Link, Rung};
 use super::maps::map_failed;
 use super::object;
 use super::ring::Ring;
+use super::scope::cgroup;
 use super::settings::Options;
 use crate::host::{self, Obstacle};
 
@@ -211,7 +212,7 @@ impl HttpHook {
     /// # Errors
     /// It is no cgroup.
     pub fn watch_cgroup(&mut self, path: &Path) -> Result<(), Obstacle> {
-        (self.settings.cgroup, self.settings.cgroup_level) = object::cgroup(path)?;
+        (self.settings.cgroup, self.settings.cgroup_level) = cgroup(path)?;
         self.write()
     }
 

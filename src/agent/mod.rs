@@ -106,7 +106,7 @@ impl Agent {
         match &options.scope {
             Scope::ThisProcess => settings.tgid = pid,
             Scope::Cgroup(path) => {
-                let (id, level) = scope::cgroup(path, &mut ebpf, &mut maps, &hooks)?;
+                let (id, level) = scope::cgroup(path)?;
                 settings.cgroup = id;
                 settings.cgroup_level = level;
             }

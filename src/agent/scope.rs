@@ -8,11 +8,10 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use aya::Ebpf;
-
-use super::climb::{Hooks, perform};
+use super::climb::perform;
 use super::ladder::{self, Operation};
 use super::maps::Maps;
+use super::object;
 use super::settings::Settings;
 use crate::host::{self, Obstacle};
 
@@ -67,39 +66,49 @@ impl Cgroup {
     }
 }
 
-/// The id of the cgroup at `path` and its level in the whole hierarchy. The programs of
-/// `hooks` have been loaded.
-pub(super) fn cgroup(
-    path: &Path,
-    ebpf: &mut Ebpf,
-    maps: &mut Maps,
-    hooks: &Hooks,
-) -> Result<(u64, u32), Obstacle> {
+/// The id of the cgroup at `path` and its level in the whole hierarchy.
+pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
     let (wanted, own) = (Cgroup::at(path)?, Cgroup::own()?);
-    let no_level = |why: String| {
-        Obstacle::new(
-            format!("the level of this process's cgroup cannot be found: {why}"),
-            "see what this machine lacks with: cargo run -- host",
-        )
-    };
-    let hooked = |&operation: &Operation| Some((operation, hooks.of(operation).rung?));
-    let (operation, rung) = Operation::ALL
-        .iter()
-        .find_map(hooked)
-        .ok_or_else(|| no_level("nothing is hooked".to_string()))?;
-    let _links = ladder::attach(ebpf, rung).map_err(no_level)?;
-    for level in own.depth..DEEPEST {
-        maps.write(&Settings {
-            cgroup: own.id,
-            cgroup_level: level,
-            ..Settings::everything()
-        })?;
-        let seen = |maps: &Maps| Ok(maps.stats(0)?.of(operation).seen);
-        let before = seen(maps)?;
-        perform(operation).map_err(|error| no_level(error.to_string()))?;
-        if seen(maps)? > before {
-            return Ok((wanted.id, wanted.depth + level - own.depth));
+    let btf = ladder::kernel_types();
+    let mut ebpf = object::load(btf.as_ref(), rustix::param::page_size() as u32)?;
+    let mut maps = Maps::take(&mut ebpf)?;
+    let mut tried = Vec::new();
+    for operation in Operation::ALL {
+        for &rung in operation.rungs() {
+            let level = ladder::load(&mut ebpf, rung, btf.as_ref())
+                .and_then(|()| ladder::attach(&mut ebpf, rung))
+                .and_then(|_links| level(&own, &mut maps, operation));
+            match level {
+                Ok(level) => return Ok((wanted.id, wanted.depth + level - own.depth)),
+                Err(error) => tried.push(format!("{}: {error}", rung.name())),
+            }
         }
     }
-    Err(no_level(format!("it is at none up to {DEEPEST}")))
+    Err(Obstacle::new(
+        format!(
+            "the level of this process's cgroup cannot be found: {}",
+            tried.join("; ")
+        ),
+        "see what this machine lacks with: cargo run -- host",
+    ))
+}
+
+/// The level of this process's own cgroup: that at which the hooks see an operation of it.
+fn level(own: &Cgroup, maps: &mut Maps, operation: Operation) -> Result<u32, String> {
+    let seen = |maps: &Maps| maps.stats(0).map(|stats| stats.of(operation).seen);
+    for level in own.depth..DEEPEST {
+        let found = maps
+            .write(&Settings {
+                cgroup: own.id,
+                cgroup_level: level,
+                ..Settings::everything()
+            })
+            .and_then(|()| seen(maps));
+        let before = found.map_err(|error| error.to_string())?;
+        perform(operation).map_err(|error| error.to_string())?;
+        if seen(maps).map_err(|error| error.to_string())? > before {
+            return Ok(level);
+        }
+    }
+    Err(format!("it is at none up to {DEEPEST}"))
 }
