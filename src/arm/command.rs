@@ -223,6 +223,34 @@ impl Agent {
         }
     }
 
+    /// Whether it can be off while it runs.
+    pub fn has_switch(&self) -> bool {
+        self.spec.switch.is_some()
+    }
+
+    /// Fails where links that it was seen to have are still there.
+    pub fn must_be_detached(&self) -> Result<(), Obstacle> {
+        self.gone(|left| left.links.is_empty())
+    }
+
+    /// Waits until what is left of what it had is no more than `enough` wants.
+    fn gone(&self, enough: impl Fn(&Evidence) -> bool) -> Result<(), Obstacle> {
+        let begin = Instant::now();
+        let mut left = self.evidence.left();
+        while !enough(&left) && begin.elapsed() < ANSWER {
+            std::thread::sleep(Duration::from_millis(1));
+            left = self.evidence.left();
+        }
+        if enough(&left) {
+            return Ok(());
+        }
+        let (programs, links) = (left.programs.len(), left.links.len());
+        Err(self.obstacle(
+            &format!("left {programs} eBPF programs and {links} links behind when it was off"),
+            "see `bpftool prog` and remove what it pinned below /sys/fs/bpf",
+        ))
+    }
+
     /// Whether it is our own, which answers questions.
     pub fn is_ours(&self) -> bool {
         self.spec.is_ours()
@@ -244,19 +272,7 @@ impl Agent {
             }
         }
         self.place.kill();
-        let begin = Instant::now();
-        let mut left = self.evidence.left();
-        while !left.is_empty() && begin.elapsed() < ANSWER {
-            std::thread::sleep(Duration::from_millis(2));
-            left = self.evidence.left();
-        }
-        if !left.is_empty() {
-            let (programs, links) = (left.programs.len(), left.links.len());
-            return Err(self.obstacle(
-                &format!("left {programs} eBPF programs and {links} links behind when it ended"),
-                "see `bpftool prog` and remove what it pinned below /sys/fs/bpf",
-            ));
-        }
+        self.gone(Evidence::is_empty)?;
         self.child.output.settle(Duration::from_millis(50));
         Ok(Ended {
             printed: self.child.output.text(),

@@ -7,12 +7,14 @@ mod held;
 mod own;
 mod proof;
 mod spec;
+mod standing;
 
 pub use command::{Agent, Ended};
 pub use held::{Held, SETTLE, Seen, timed};
 pub use own::{Answer, Knobs, Mode, serve};
 pub use proof::{Baseline, Evidence, Probe, stir};
-pub use spec::{Ready, Spec, Switch};
+pub use spec::{Ready, Spec, Switch, words};
+pub use standing::Standing;
 
 /// A condition under which a program runs.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::redis;
+
 /// The longest head of a message, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
 /// The most header fields of a message.
@@ -41,7 +43,7 @@ pub enum Body {
 
 /// Bytes that are no message of HTTP/1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(&'static str);
+pub struct Malformed(pub(super) &'static str);
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,6 +198,9 @@ fn take(left: &mut u64, bytes: &mut Vec<u8>) {
 
 impl Head for Response {
     fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, Body)>, Malformed> {
+        if redis::is_reply(bytes) {
+            return redis::parse(bytes);
+        }
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut head = httparse::Response::new(&mut fields);
         let Ok(parsed) = head.parse(bytes) else {

@@ -27,6 +27,7 @@ mod connection;
 mod generator;
 pub mod http;
 pub mod ladder;
+mod redis;
 mod report;
 mod running;
 mod scenario;

@@ -9,9 +9,17 @@ use crate::host::Obstacle;
 /// Stands for a request's number in a URL.
 const NUMBER: &str = "{id}";
 
+/// What it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http,
+    Redis,
+}
+
 /// A server's address, and what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    protocol: Protocol,
     address: SocketAddr,
     authority: String,
     path: String,
@@ -21,9 +29,20 @@ impl Target {
     /// A path for each request, of whoever listens there.
     pub(super) fn numbered(address: SocketAddr) -> Self {
         Self {
+            protocol: Protocol::Http,
             address,
             authority: address.to_string(),
             path: format!("/{NUMBER}"),
+        }
+    }
+
+    /// Keys and values of a Redis server there.
+    pub fn redis(address: SocketAddr) -> Self {
+        Self {
+            protocol: Protocol::Redis,
+            address,
+            authority: address.to_string(),
+            path: String::new(),
         }
     }
 
@@ -50,6 +69,9 @@ impl Target {
 
     /// The request of this number, whole.
     pub(super) fn write_request(&self, number: u64, out: &mut Vec<u8>) {
+        if self.protocol == Protocol::Redis {
+            return super::redis::write_request(number, out);
+        }
         out.extend_from_slice(b"GET ");
         let mut rest = self.path.as_str();
         while let Some((before, after)) = rest.split_once(NUMBER) {
@@ -104,6 +126,7 @@ impl FromStr for Target {
             .next()
             .ok_or_else(|| bad("names no server"))?;
         Ok(Self {
+            protocol: Protocol::Http,
             address,
             authority: authority.to_owned(),
             path: match path.strip_prefix('/') {
@@ -116,7 +139,11 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        let scheme = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Redis => "redis",
+        };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 

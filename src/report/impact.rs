@@ -54,6 +54,14 @@ pub fn table(impact: &Impact) -> String {
 /// What each agent was seen to be, and why rows are in doubt.
 fn notes(impact: &Impact) -> Vec<String> {
     let mut notes = Vec::new();
+    for program in &impact.programs {
+        notes.extend(
+            program
+                .note
+                .as_ref()
+                .map(|note| format!("{}: {note}", program.program)),
+        );
+    }
     for arm in &impact.arms {
         if arm.kind == Kind::Off {
             continue;

@@ -19,6 +19,8 @@ pub struct Impact {
     pub provenance: Provenance,
     /// The seed of the order of arms.
     pub seed: u64,
+    /// The programs, in the order in which they were measured.
+    pub programs: Vec<ProgramReport>,
     /// The agents, one entry for each program it was measured under.
     pub arms: Vec<ArmReport>,
     /// A row for each program, arm and measure.
@@ -27,6 +29,15 @@ pub struct Impact {
 
 /// The version that is written.
 pub const SCHEMA: u32 = 1;
+
+/// A program that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgramReport {
+    /// Its name.
+    pub program: String,
+    /// What is to be known about its measurement: rates, and what was left out.
+    pub note: Option<String>,
+}
 
 /// What an arm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -8,6 +8,7 @@ mod getppid;
 mod job;
 mod open_close;
 mod program;
+mod service;
 mod stat_walk;
 mod udp_connect;
 mod zlib;
@@ -23,6 +24,7 @@ pub use full_read::FullRead;
 pub use getppid::Getppid;
 pub use job::{Awk, Build, Container, Grep, Job, OwnCommand};
 pub use open_close::OpenClose;
+pub use service::{Asked, Service, as_user};
 pub use stat_walk::StatWalk;
 pub use udp_connect::UdpConnect;
 

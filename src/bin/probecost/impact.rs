@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::arm::{self, Arm, Knobs, Mode, Spec};
-use probecost::experiment::impact::{Plan, jobs, rows};
+use probecost::experiment::impact::{Plan, jobs, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
+use probecost::load::Target;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
-use probecost::schema::impact::{Impact, Measure, Row, SCHEMA};
+use probecost::schema::impact::{Impact, Measure, ProgramReport, Row, SCHEMA};
 use probecost::schema::{Exit, Outcome};
-use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand};
+use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
 use probecost::{file, report};
 
 /// `probecost impact`
@@ -46,6 +47,12 @@ pub struct ImpactArgs {
     /// Where to leave impact.json
     #[arg(long, default_value = "target/probecost")]
     out: PathBuf,
+    /// A server of your own, which we start and put under load at --url
+    #[arg(long, value_name = "COMMAND", requires = "url", conflicts_with_all = ["program", "command"])]
+    service: Option<String>,
+    /// What is asked of it
+    #[arg(long, requires = "service")]
+    url: Option<Target>,
     /// A command of your own in place of a program
     #[arg(last = true)]
     command: Vec<String>,
@@ -53,10 +60,17 @@ pub struct ImpactArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Program {
+    Nginx,
+    Redis,
+    Postgres,
     Build,
     Container,
     Grep,
     Awk,
+    #[value(skip)]
+    Command,
+    #[value(skip)]
+    Service,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -91,15 +105,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     // Only some agents want it, and they say so.
     let _ = provide_tracefs();
     let ward = Ward::new()?;
-    let programs: Vec<Option<Program>> = if args.command.is_empty() {
-        if args.program.is_empty() {
-            vec![Some(Program::Build)]
-        } else {
-            args.program.iter().copied().map(Some).collect()
-        }
-    } else {
-        vec![None]
-    };
+    let programs = programs(args);
     let length = args
         .minutes
         .map_or(Duration::from_secs(120), |all| all / programs.len() as u32);
@@ -112,6 +118,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         host: Host::read()?,
         provenance: host::provenance(),
         seed: args.seed,
+        programs: Vec::new(),
         arms: Vec::new(),
         rows: Vec::new(),
     };
@@ -122,19 +129,28 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         if interrupted() {
             break;
         }
-        let name = program.map_or("command", Program::name);
+        let name = program.name();
         bar.set_message(name.to_owned());
         let mut arms = vec![Arm::Off];
         arms.extend(own_arms(args, &ward)?);
         arms.extend(agents.iter().cloned().map(Box::new).map(Arm::Agent));
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
-        let measured = set_up(program, args, &ward)
-            .and_then(|mut job| jobs(&mut *job, &arms, &ward, &plan, progress));
+        let measured = match set_up(program, args, &ward) {
+            Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan, progress),
+            Ok(Subject::Service(mut service)) => {
+                running(&mut service, &arms, &ward, &plan, cpus().1, progress)
+            }
+            Err(obstacle) => Err(obstacle),
+        };
         match measured {
             Ok(measured) => {
                 let report =
                     |arm: &probecost::experiment::impact::ArmLog| arm.report(&measured.program);
                 impact.arms.extend(measured.arms.iter().map(report));
+                impact.programs.push(ProgramReport {
+                    program: measured.program.clone(),
+                    note: measured.note.clone(),
+                });
                 impact
                     .rows
                     .extend(rows(&measured, host::allowed_cpus().len(), &limits));
@@ -165,26 +181,73 @@ pub fn serve_agent(settings: &str) -> Result<Exit, Box<dyn Error>> {
 impl Program {
     fn name(self) -> &'static str {
         match self {
+            Self::Nginx => "nginx",
+            Self::Redis => "redis",
+            Self::Postgres => "postgres",
             Self::Build => "build",
             Self::Container => "container",
             Self::Grep => "grep",
             Self::Awk => "awk",
+            Self::Command => "command",
+            Self::Service => "service",
         }
     }
 }
 
-fn set_up(
-    program: Option<Program>,
-    args: &ImpactArgs,
-    ward: &Ward,
-) -> Result<Box<dyn Job>, Obstacle> {
+/// What is measured, by how.
+enum Subject {
+    Job(Box<dyn Job>),
+    Service(Service),
+}
+
+fn programs(args: &ImpactArgs) -> Vec<Program> {
+    match (
+        &args.service,
+        args.command.as_slice(),
+        args.program.as_slice(),
+    ) {
+        (Some(_), _, _) => vec![Program::Service],
+        (None, [_, ..], _) => vec![Program::Command],
+        (None, [], []) => vec![Program::Build],
+        (None, [], asked) => asked.to_vec(),
+    }
+}
+
+/// The CPUs of a service, and that of its load: apart where there are two.
+fn cpus() -> (Vec<usize>, Option<usize>) {
+    let mut allowed = host::allowed_cpus();
+    match allowed.len() {
+        0 | 1 => (Vec::new(), None),
+        _ => {
+            let last = allowed.pop();
+            (allowed, last)
+        }
+    }
+}
+
+fn set_up(program: Program, args: &ImpactArgs, ward: &Ward) -> Result<Subject, Obstacle> {
     let (directory, bytes) = (ward.directory(), args.megabytes * 1_000_000);
+    let (own, _) = cpus();
     Ok(match program {
-        Some(Program::Build) => Box::new(Build::new(directory, host::allowed_cpus().len())?),
-        Some(Program::Container) => Box::new(Container::new(directory, CONTAINERS)?),
-        Some(Program::Grep) => Box::new(Grep::new(directory, bytes)?),
-        Some(Program::Awk) => Box::new(Awk::new(directory, bytes)?),
-        None => Box::new(OwnCommand::new(args.command.clone())?),
+        Program::Nginx => Subject::Service(Service::nginx(ward, &own)?),
+        Program::Redis => Subject::Service(Service::redis(ward, &own)?),
+        Program::Postgres => Subject::Service(Service::postgres(ward, &own)?),
+        Program::Service => {
+            let words = arm::words(args.service.as_deref().unwrap_or_default())
+                .map_err(|why| Obstacle::new(why, "quote it as a shell would"))?;
+            let target = args
+                .url
+                .clone()
+                .ok_or_else(|| Obstacle::new("no --url", "say what is asked of the service"))?;
+            Subject::Service(Service::own(&words, target, ward, &own)?)
+        }
+        Program::Build => {
+            Subject::Job(Box::new(Build::new(directory, host::allowed_cpus().len())?))
+        }
+        Program::Container => Subject::Job(Box::new(Container::new(directory, CONTAINERS)?)),
+        Program::Grep => Subject::Job(Box::new(Grep::new(directory, bytes)?)),
+        Program::Awk => Subject::Job(Box::new(Awk::new(directory, bytes)?)),
+        Program::Command => Subject::Job(Box::new(OwnCommand::new(args.command.clone())?)),
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::log::{ArmLog, Block, Measured};
-use crate::arm::{Arm, Held, SETTLE, stir, timed};
+use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
 use crate::process::{Child, MachineTime, Place, Ward, interrupted};
@@ -37,9 +37,14 @@ pub fn jobs(
 ) -> Result<Measured, Obstacle> {
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let place = ward.place("program");
-    let mut runner = Runner { job, ward, place };
+    let mut runner = Runner { job, place };
+    let mut standing: Vec<Standing> = arms.iter().map(|arm| Standing::new(arm, ward)).collect();
     // Caches fill, and a job that cannot run says so before anything is measured.
-    let (block, child) = runner.run(&Arm::Off, &mut ArmLog::new(&Arm::Off), 0)?;
+    let (block, child) = runner.run(
+        &mut Standing::new(&Arm::Off, ward),
+        &mut ArmLog::new(&Arm::Off),
+        0,
+    )?;
     if block.failed > 0 {
         return Err(failing(runner.job.name(), &child));
     }
@@ -64,7 +69,7 @@ pub fn jobs(
             if interrupted() || logs[arm].ended.is_some() {
                 continue;
             }
-            match runner.run(&arms[arm], &mut logs[arm], round) {
+            match runner.run(&mut standing[arm], &mut logs[arm], round) {
                 Ok((block, _)) => logs[arm].blocks.push(block),
                 Err(obstacle) if arm == 0 => return Err(obstacle),
                 Err(obstacle) => logs[arm].ended = Some(obstacle),
@@ -77,6 +82,7 @@ pub fn jobs(
     if interrupted() {
         note = Some("interrupted: what was measured until then".to_owned());
     }
+    end(&mut standing, &mut logs);
     Ok(Measured {
         program: runner.job.name().into(),
         arms: logs,
@@ -84,9 +90,18 @@ pub fn jobs(
     })
 }
 
+/// Ends the agents that stayed between blocks.
+pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog]) {
+    for (arm, log) in standing.iter_mut().zip(logs) {
+        match arm.end() {
+            Ok(ended) => log.left(ended.unwrap_or_default()),
+            Err(obstacle) => log.ended = log.ended.take().or(Some(obstacle)),
+        }
+    }
+}
+
 struct Runner<'a> {
     job: &'a mut dyn Job,
-    ward: &'a Ward,
     place: Place,
 }
 
@@ -94,14 +109,14 @@ impl Runner<'_> {
     /// One run under one arm: the arm is on, proven, and off again when it is over.
     fn run(
         &mut self,
-        arm: &Arm,
+        arm: &mut Standing,
         log: &mut ArmLog,
         round: usize,
     ) -> Result<(Block, Child), Obstacle> {
         let command = self.job.prepare()?;
         let mut child = self.place.gated(&command, &[])?;
         let pids = [child.pid()];
-        let (held, on_ms) = timed(|| Held::on(arm, self.ward, &pids));
+        let (held, on_ms) = timed(|| arm.on(&pids));
         let mut held = held?;
         log.turned_on(on_ms);
         let mut seen = held.prove(&pids, stir);
@@ -134,7 +149,7 @@ impl Runner<'_> {
             .zip(cpu)
             .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
         block.values.insert(Measure::Seconds, seconds);
-        let (ended, off_ms) = timed(|| held.off());
+        let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() && !interrupted() {
             return Err(Obstacle::new(

@@ -1,5 +1,7 @@
 //! From blocks to rows: ratios and differences by round, and what they come to.
 
+use std::collections::BTreeSet;
+
 use super::log::{ArmLog, Block, Measured};
 use crate::gate::{ImpactLimits, Limit, judge};
 use crate::schema::Outcome;
@@ -58,8 +60,8 @@ impl Judged<'_> {
     }
 
     fn measures(&self) -> Vec<Measure> {
-        let first = self.arm.blocks.first();
-        first.map_or(Vec::new(), |block| block.values.keys().copied().collect())
+        let all = self.arm.blocks.iter().flat_map(|block| block.values.keys());
+        all.copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn first_measure(&self) -> Measure {

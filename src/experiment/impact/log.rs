@@ -30,8 +30,8 @@ pub struct ArmLog {
     programs: usize,
     runs: u64,
     silent: usize,
-    on_ms: Vec<f64>,
-    off_ms: Vec<f64>,
+    pub(super) on_ms: Vec<f64>,
+    pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
     pub blocks: Vec<Block>,
     /// What our own agent counted, over all blocks.
@@ -118,7 +118,12 @@ impl ArmLog {
     /// How long it took to turn it off, and what it left.
     pub fn turned_off(&mut self, milliseconds: f64, ended: Ended) {
         self.off_ms.push(milliseconds);
-        if !ended.printed.is_empty() {
+        self.left(ended);
+    }
+
+    /// What its agent left when it ended.
+    pub fn left(&mut self, ended: Ended) {
+        if self.kind == Kind::Command && !ended.printed.is_empty() {
             self.printed = Some(ended.printed);
         }
         self.note = self.note.take().or(ended.note);
