@@ -198,6 +198,10 @@ impl Agent {
         let Some(status) = self.child.status() else {
             return Ok(());
         };
+        if self.spec.wants_pids() && status.success() {
+            // A tracer has nothing left to do when the program has ended.
+            return Ok(());
+        }
         self.child.output.settle(Duration::from_millis(50));
         Err(self.obstacle(
             &format!("ended by itself ({status})"),

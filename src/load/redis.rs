@@ -12,7 +12,7 @@ const VALUE: [u8; 64] = [b'v'; 64];
 pub(super) fn write_request(number: u64, out: &mut Vec<u8>) {
     // Whoever writes goes round all keys too, so that what is read was written.
     let key = format!("key:{}", number / 10 % KEYS);
-    let (writes, key) = (number % 10 == 0, key.as_bytes());
+    let (writes, key) = (number.is_multiple_of(10), key.as_bytes());
     let words: &[&[u8]] = match writes {
         true => &[b"SET", key, &VALUE],
         false => &[b"GET", key],

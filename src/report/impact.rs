@@ -52,7 +52,7 @@ pub fn table(impact: &Impact) -> String {
 }
 
 /// What each agent was seen to be, and why rows are in doubt.
-fn notes(impact: &Impact) -> Vec<String> {
+pub(super) fn notes(impact: &Impact) -> Vec<String> {
     let mut notes = Vec::new();
     for program in &impact.programs {
         notes.extend(
@@ -105,7 +105,7 @@ fn notes(impact: &Impact) -> Vec<String> {
     notes
 }
 
-fn value(value: Option<f64>, measure: Measure) -> String {
+pub(super) fn value(value: Option<f64>, measure: Measure) -> String {
     let Some(value) = value else {
         return String::new();
     };
@@ -126,7 +126,7 @@ fn value(value: Option<f64>, measure: Measure) -> String {
     }
 }
 
-fn change(row: &Row) -> String {
+pub(super) fn change(row: &Row) -> String {
     let around = |Interval { est, lo, hi }, digits: usize, unit: &str| {
         format!("{est:+.digits$}{unit} [{lo:+.digits$}, {hi:+.digits$}]")
     };

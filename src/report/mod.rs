@@ -5,6 +5,7 @@ pub mod findings;
 mod format;
 pub mod image;
 pub mod impact;
+pub mod impact_markdown;
 pub mod load;
 pub mod monitor;
 pub mod overhead;

@@ -1,6 +1,7 @@
 //! What any agent costs a real program.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use probecost::host::{self, Host, Obstacle};
 use probecost::load::Target;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
 use probecost::schema::impact::{Impact, Measure, ProgramReport, Row, SCHEMA};
-use probecost::schema::{Exit, Outcome};
+use probecost::schema::{Exit, FigureRow, Figures, Outcome};
 use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
 use probecost::{file, report};
 
@@ -35,6 +36,9 @@ pub struct ImpactArgs {
     /// How long to measure in all [default: 2 for each program]
     #[arg(long, value_parser = minutes)]
     minutes: Option<Duration>,
+    /// So many rounds in place of a time
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rounds: Option<u32>,
     /// The size of the log that grep and awk read, in megabytes
     #[arg(long, default_value_t = 1000)]
     megabytes: u64,
@@ -87,6 +91,7 @@ enum OwnArm {
 enum Format {
     Table,
     Json,
+    Markdown,
 }
 
 /// Containers that are started in one observation.
@@ -111,6 +116,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         .map_or(Duration::from_secs(120), |all| all / programs.len() as u32);
     let plan = Plan {
         length,
+        rounds: args.rounds.map(|rounds| rounds as usize),
         seed: args.seed,
     };
     let mut impact = Impact {
@@ -162,8 +168,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     bar.finish_and_clear();
     drop(ward);
     match args.format {
-        Format::Table => print!("{}", report::impact::table(&impact)),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&impact)?),
+        Format::Table => print(&report::impact::table(&impact)),
+        Format::Markdown => print(&report::impact_markdown::markdown(&impact)),
+        Format::Json => print(&(serde_json::to_string_pretty(&impact)? + "\n")),
     }
     Ok(Exit::of(impact.rows.iter().map(|row| row.verdict)))
 }
@@ -308,9 +315,37 @@ fn missing(program: &str, obstacle: &Obstacle) -> Row {
     }
 }
 
+/// A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 fn write(directory: &Path, impact: &Impact) -> Result<(), Box<dyn Error>> {
     let json = serde_json::to_vec_pretty(impact)?;
-    Ok(file::replace(&directory.join("impact.json"), &json)?)
+    file::replace(&directory.join("impact.json"), &json)?;
+    let figures = serde_json::to_vec_pretty(&figures(impact))?;
+    Ok(file::replace(
+        &directory.join("figures/impact.json"),
+        &figures,
+    )?)
+}
+
+/// What each agent adds, in percent, for budgets of `cargo compare check --run DIR`.
+fn figures(impact: &Impact) -> Figures {
+    let rows = impact.rows.iter().filter_map(|row| {
+        let percent = |ratio: f64| 100.0 * (ratio - 1.0);
+        Some(FigureRow {
+            id: format!("impact/{}/{}/{}", row.program, row.arm, row.measure),
+            unit: "percent".into(),
+            value: row.ratio?.map(percent),
+        })
+    });
+    Figures {
+        schema: Figures::SCHEMA,
+        provenance: Some(impact.provenance.clone()),
+        host: Some(impact.host.clone()),
+        rows: rows.collect(),
+    }
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {

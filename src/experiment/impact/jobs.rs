@@ -18,8 +18,22 @@ use crate::workload::Job;
 pub struct Plan {
     /// How long all rounds may take.
     pub length: Duration,
+    /// So many rounds in place of that time.
+    pub rounds: Option<usize>,
     /// The seed of the order of arms.
     pub seed: u64,
+}
+
+impl Plan {
+    /// Whether to end after so many rounds, the longest of which took `longest`, with so
+    /// much time left: not before there is an interval, unless the time is over.
+    pub(super) fn is_over(&self, rounds: usize, left: Duration, longest: Duration) -> bool {
+        let enough = rounds >= runs_for_median_interval(CONFIDENCE);
+        match self.rounds {
+            Some(wanted) => rounds >= wanted,
+            None => left < longest && (enough || left.is_zero()),
+        }
+    }
 }
 
 /// The longest that one run of a job may take.
@@ -50,11 +64,10 @@ pub fn jobs(
     }
     let mut rng = Rng::with_seed(plan.seed);
     let (begin, mut round, mut longest) = (Instant::now(), 0, Duration::ZERO);
-    let fewest = runs_for_median_interval(CONFIDENCE);
     let mut note = None;
     while !interrupted() {
         let left = plan.length.saturating_sub(begin.elapsed());
-        if left < longest && (round >= fewest || left.is_zero()) {
+        if plan.is_over(round, left, longest) {
             break;
         }
         let round_begin = Instant::now();
@@ -71,6 +84,7 @@ pub fn jobs(
             }
             match runner.run(&mut standing[arm], &mut logs[arm], round) {
                 Ok((block, _)) => logs[arm].blocks.push(block),
+                Err(_) if interrupted() => {}
                 Err(obstacle) if arm == 0 => return Err(obstacle),
                 Err(obstacle) => logs[arm].ended = Some(obstacle),
             }
@@ -151,7 +165,7 @@ impl Runner<'_> {
         block.values.insert(Measure::Seconds, seconds);
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
-        if status.is_none() && !interrupted() {
+        if status.is_none() {
             return Err(Obstacle::new(
                 format!(
                     "{} runs for more than {} s",

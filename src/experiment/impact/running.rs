@@ -14,7 +14,7 @@ use crate::host::Obstacle;
 use crate::load::{self, Regime};
 use crate::process::{Ward, interrupted};
 use crate::schema::impact::{Measure, Proof};
-use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
+use crate::stats::median;
 use crate::workload::Service;
 
 /// How long the server is asked as fast as it answers, to learn how fast that is.
@@ -53,13 +53,16 @@ pub fn running(
         misled: 0,
     };
     stage.try_arms(&mut standing, &mut logs);
-    let half = plan.length.saturating_sub(begin.elapsed()) / 2;
+    let half = Plan {
+        length: plan.length.saturating_sub(begin.elapsed()) / 2,
+        ..*plan
+    };
     for (phase, regime) in [Regime::Rate(most / 2.0), Regime::Saturation]
         .into_iter()
         .enumerate()
     {
         let told = |share: f64| progress((phase as f64 + share) / 2.0);
-        stage.phase(regime, half, &mut standing, &mut logs, told)?;
+        stage.phase(regime, &half, &mut standing, &mut logs, told)?;
     }
     end(&mut standing, &mut logs);
     let mut note = format!("at saturation {most:.0} a second; latencies at half of that");
@@ -139,7 +142,7 @@ impl Stage<'_> {
     fn phase(
         &mut self,
         regime: Regime,
-        length: Duration,
+        plan: &Plan,
         standing: &mut [Standing],
         logs: &mut [ArmLog],
         mut progress: impl FnMut(f64),
@@ -147,12 +150,10 @@ impl Stage<'_> {
         let mut source = Source::start(self.service, regime, self.ward, self.cpu)?;
         std::thread::sleep(Duration::from_millis(500));
         let (begin, mut pending, first) = (Instant::now(), Vec::new(), self.round);
-        let fewest = runs_for_median_interval(CONFIDENCE);
         let mut longest = Duration::ZERO;
         loop {
-            let left = length.saturating_sub(begin.elapsed());
-            let enough = self.round - first >= fewest;
-            if interrupted() || (left < longest && (enough || left.is_zero())) {
+            let left = plan.length.saturating_sub(begin.elapsed());
+            if interrupted() || plan.is_over(self.round - first, left, longest) {
                 break;
             }
             let live: Vec<usize> = (0..logs.len())
@@ -170,12 +171,13 @@ impl Stage<'_> {
                 }
                 match self.switch(&mut standing[arm], &mut logs[arm], Some(block)) {
                     Ok((span, block)) => pending.push(Pending { arm, span, block }),
+                    Err(_) if interrupted() => {}
                     Err(obstacle) if arm == 0 => return Err(obstacle),
                     Err(obstacle) => logs[arm].ended = Some(obstacle),
                 }
                 self.service.alive()?;
                 source.alive()?;
-                progress(begin.elapsed().as_secs_f64() / length.as_secs_f64().max(1e-3));
+                progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64().max(1e-3));
             }
             longest = longest.max(round.elapsed());
             self.round += 1;
