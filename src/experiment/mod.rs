@@ -13,6 +13,7 @@ mod paired;
 mod parts;
 mod proportionality;
 pub mod soak;
+pub mod tracing;
 mod usage;
 
 pub use assignment::{Assignment, die_with_parent};

@@ -4,6 +4,7 @@ mod budget;
 mod impact;
 mod rule;
 mod streams;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ pub use budget::Budget;
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
 pub use streams::{Image, Pressure};
+pub use tracing::TracingLimits;
 
 use crate::schema::Severity;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
@@ -64,6 +66,8 @@ pub struct Gate {
     pub pressure: Pressure,
     /// What pulls of images have to reach.
     pub image: Image,
+    /// What tracing HTTP may cost, and has to see.
+    pub tracing: TracingLimits,
 }
 
 /// One threshold for each policy.
@@ -292,6 +296,7 @@ impl Gate {
             );
         }
         positive.extend(self.impact.numbers());
+        positive.extend(self.tracing.numbers());
         if let Some(key) = self.impact.falling() {
             return Err(format!("impact.{key} must rise: pass <= fail"));
         }

@@ -219,6 +219,7 @@ impl Generator {
 
     fn end(&mut self, request: Request, outcome: Result<(), Error>) {
         self.records.push(Record {
+            number: request.number,
             intended: request.intended,
             noticed: request.noticed,
             ended: self.now(),

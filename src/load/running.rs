@@ -98,6 +98,19 @@ impl Running {
     /// # Errors
     /// The load has ended.
     pub fn block(&mut self, from: Instant, to: Instant) -> Result<Block, Obstacle> {
+        self.block_of(from, to, |_| ())
+    }
+
+    /// As [`Self::block`]; `each` is shown every request that belongs to it.
+    ///
+    /// # Errors
+    /// The load has ended.
+    pub fn block_of(
+        &mut self,
+        from: Instant,
+        to: Instant,
+        mut each: impl FnMut(&Record),
+    ) -> Result<Block, Obstacle> {
         let at = |moment: Instant| moment.saturating_duration_since(self.begin).as_nanos() as u64;
         let (start, end) = (at(from), at(to));
         while self.until < end {
@@ -115,7 +128,10 @@ impl Running {
         self.records.retain(|record| {
             if is_inside(&record.intended) {
                 match record.ended < end {
-                    true => block.tally.add(record),
+                    true => {
+                        block.tally.add(record);
+                        each(record);
+                    }
                     false => block.across += 1,
                 }
             }

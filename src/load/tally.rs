@@ -10,6 +10,8 @@ use crate::schema::load::RequestError as Error;
 /// One request, in nanoseconds since the load's start.
 #[derive(Debug, Clone, Copy)]
 pub struct Record {
+    /// Its number, from 0 on: what `{id}` in a URL stood for.
+    pub number: u64,
     /// When it was to be sent.
     pub intended: u64,
     /// When the generator came to it.
@@ -67,6 +69,20 @@ impl Tally {
         }
     }
 
+    /// Counts those of another tally as well.
+    pub fn merge(&mut self, other: &Self) {
+        self.answered += other.answered;
+        for (sum, count) in self.errors.iter_mut().zip(other.errors) {
+            *sum += count;
+        }
+        for (sum, histogram) in [
+            (&mut self.latency, &other.latency),
+            (&mut self.lag, &other.lag),
+        ] {
+            sum.add(histogram).expect("the same bounds");
+        }
+    }
+
     /// How many ended so.
     pub fn errors(&self, kind: Error) -> u64 {
         self.errors[kind as usize]
@@ -119,6 +135,7 @@ mod tests {
     fn every_request_is_answered_or_an_error() {
         let mut tally = Tally::default();
         let record = |outcome| Record {
+            number: 0,
             intended: 1_000,
             noticed: 1_500,
             ended: 2_001_000,

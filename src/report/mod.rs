@@ -14,5 +14,6 @@ pub mod pressure;
 pub mod seccomp;
 pub mod soak;
 pub mod soak_picture;
+pub mod tracing;
 
 pub use format::Format;

@@ -27,6 +27,7 @@ pub mod soak;
 pub mod span;
 mod status;
 mod system_load;
+pub mod tracing;
 pub mod turns;
 mod verdict;
 
@@ -66,6 +67,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("soak", schemars::schema_for!(soak::SoakReport)),
         ("figures", schemars::schema_for!(Figures)),
         ("run", schemars::schema_for!(RunRecord)),
+        ("tracing", schemars::schema_for!(tracing::TracingReport)),
         ("verdict", schemars::schema_for!(Verdict)),
         ("impact", schemars::schema_for!(impact::Impact)),
     ]

@@ -13,6 +13,7 @@ mod repeatability;
 mod rungs;
 mod seccomp;
 mod soak;
+mod tracing;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Image(image::Command),
     /// What a process and its children take, each second
     Monitor(monitor::MonitorArgs),
+    /// What tracing HTTP costs a server, requirement by requirement
+    Tracing(tracing::TracingArgs),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::PressurePart(args) => pressure::run_part(args),
         Command::Image(args) => image::run(args),
         Command::Monitor(args) => monitor::run(args),
+        Command::Tracing(args) => tracing::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

@@ -1,0 +1,243 @@
+//! The tracer's requirements, each held against what was measured.
+
+use statrs::distribution::{Beta, ContinuousCDF};
+
+use super::{ARMS, ArmBlock, BLOCK, Measured};
+use crate::gate::{Limit, TracingLimits, judge as hold};
+use crate::schema::Outcome;
+use crate::schema::tracing::{Requirement, TracingArm};
+use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
+
+/// A request that takes longer stood still.
+const STALL_US: f64 = 1e6;
+/// The part of a run in which tables and caches fill up.
+const WARM_UP: f64 = 0.2;
+/// Looks at memory that are averaged before a line is laid through them: neighbours are
+/// not independent of each other.
+const TOGETHER: usize = 6;
+
+/// Every requirement and what became of it.
+pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirement> {
+    let blocks = &measured.blocks;
+    let traced = || blocks.iter().filter(|b| b.arm == TracingArm::Tracing);
+    let cpu: Vec<f64> = traced().map(|b| b.tracer_cpu_pct).collect();
+    let busy = differences(blocks, TracingArm::Tracing, |b| Some(b.busy_pct));
+    let memory = Interval::exact(measured.memory as f64 / 1e6);
+    let seconds = traced().count() as f64 * BLOCK.as_secs_f64();
+    let events = measured.counts.traffic.seen as f64 / seconds;
+    let lost = measured.counts.traffic.failed;
+    let mut rows = vec![
+        most("cpu_pct", median_interval(&cpu, CONFIDENCE), limits.cpu_pct),
+        most(
+            "machine_cpu_points",
+            median_interval(&busy, CONFIDENCE),
+            limits.machine_cpu_points,
+        ),
+        most("memory_mb", Some(memory), limits.memory_mb),
+        growth(&measured.resident, limits.growth_mb_per_hour),
+        rate(events, lost, limits.events_per_s),
+        most("lost_pieces", Some(Interval::exact(lost as f64)), 0.0),
+    ];
+    for (arm, name) in [
+        (TracingArm::Attached, "attached"),
+        (TracingArm::Tracing, "added"),
+    ] {
+        for (at, percentile) in ["p50", "p95", "p99"].into_iter().enumerate() {
+            let added = differences(blocks, arm, |b| b.latency_us[at]);
+            let added: Vec<f64> = added.iter().map(|us| us / 1e3).collect();
+            let interval = median_interval(&added, CONFIDENCE);
+            rows.push(most(
+                &format!("{name}_{percentile}_ms"),
+                interval,
+                limits.added_ms,
+            ));
+        }
+    }
+    let seen = (measured.sent > 0)
+        .then(|| Interval::exact(measured.seen as f64 / measured.sent as f64 * 100.0));
+    rows.push(Requirement {
+        reason: format!(
+            "{} of {} requests, by their number",
+            measured.seen, measured.sent
+        ),
+        ..least("seen_pct", seen, limits.seen_pct)
+    });
+    let age = measured.spans.age_ms(0.99).map(Interval::exact);
+    rows.push(most("span_p99_ms", age, limits.span_p99_ms));
+    rows.push(availability(traced(), limits.availability_pct));
+    rows
+}
+
+fn most(measure: &str, measured: Option<Interval>, limit: f64) -> Requirement {
+    requirement(measure, measured, limit, false)
+}
+
+fn least(measure: &str, measured: Option<Interval>, limit: f64) -> Requirement {
+    requirement(measure, measured, limit, true)
+}
+
+fn requirement(
+    measure: &str,
+    measured: Option<Interval>,
+    limit: f64,
+    is_least: bool,
+) -> Requirement {
+    let held = if is_least {
+        Limit::AtLeast(limit)
+    } else {
+        Limit::AtMost(limit)
+    };
+    Requirement {
+        measure: measure.into(),
+        measured,
+        limit,
+        is_least,
+        verdict: measured.map_or(Outcome::Inconclusive, |interval| hold(interval, held)),
+        reason: match measured {
+            Some(_) => String::new(),
+            None => "too few blocks for an interval: give it longer".into(),
+        },
+    }
+}
+
+/// What an arm has more of than `off` in the same round.
+fn differences(
+    blocks: &[ArmBlock],
+    arm: TracingArm,
+    value: impl Fn(&ArmBlock) -> Option<f64>,
+) -> Vec<f64> {
+    let rounds = blocks.last().map_or(0, |last| last.round + 1);
+    let mean = |round: usize, arm: TracingArm| {
+        let of_round = blocks.iter().filter(|b| b.round == round && b.arm == arm);
+        let values: Option<Vec<f64>> = of_round.map(&value).collect();
+        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    (0..rounds)
+        .filter_map(|round| Some(mean(round, arm)? - mean(round, TracingArm::Off)?))
+        .collect()
+}
+
+/// The slope of resident memory, once it is warm.
+fn growth(resident: &[(f64, f64)], limit: f64) -> Requirement {
+    let warm = (resident.len() as f64 * WARM_UP) as usize;
+    let points: Vec<(f64, f64)> = resident[warm..]
+        .chunks_exact(TOGETHER)
+        .map(|chunk| {
+            let mean = |value: fn(&(f64, f64)) -> f64| {
+                chunk.iter().map(value).sum::<f64>() / TOGETHER as f64
+            };
+            (mean(|p| p.0), mean(|p| p.1) / 1e6)
+        })
+        .collect();
+    most("growth_mb_per_hour", slope(&points, CONFIDENCE), limit)
+}
+
+/// A rate below the limit says nothing of what could be taken.
+fn rate(events: f64, lost: u64, limit: f64) -> Requirement {
+    let row = least("events_per_s", Some(Interval::exact(events)), limit);
+    match row.verdict {
+        Outcome::Pass if lost > 0 => Requirement {
+            verdict: Outcome::Fail,
+            reason: "at this rate some were lost".into(),
+            ..row
+        },
+        Outcome::Fail => Requirement {
+            verdict: Outcome::Inconclusive,
+            reason: "the load made no more: ask for a higher --rate".into(),
+            ..row
+        },
+        _ => row,
+    }
+}
+
+/// The share of blocks without loss, error or stall.
+fn availability<'a>(blocks: impl Iterator<Item = &'a ArmBlock>, limit: f64) -> Requirement {
+    let (mut all, mut up) = (0.0, 0.0);
+    for block in blocks {
+        let longest = block.latency_us.last().copied().flatten();
+        let is_up = block.lost == 0 && block.failed == 0 && longest.is_some_and(|us| us < STALL_US);
+        all += 1.0;
+        up += f64::from(is_up);
+    }
+    let row = least(
+        "availability_pct",
+        share(up, all).map(|s| s.map(|x| x * 100.0)),
+        limit,
+    );
+    let needed = ((1.0 - CONFIDENCE) / 2.0).ln() / (limit / 100.0).ln();
+    let traced_s = needed * BLOCK.as_secs_f64();
+    Requirement {
+        reason: match row.verdict {
+            Outcome::Inconclusive => format!(
+                "without a single fault {limit} % takes {traced_s:.0} s of tracing to show: \
+                 --duration {:.0}",
+                traced_s * ARMS.len() as f64
+            ),
+            _ => row.reason,
+        },
+        ..row
+    }
+}
+
+/// A share and its interval (Clopper & Pearson 1934).
+fn share(hits: f64, all: f64) -> Option<Interval> {
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let end = |a: f64, b: f64, p: f64| Some(Beta::new(a, b).ok()?.inverse_cdf(p));
+    Some(Interval {
+        est: (all > 0.0).then(|| hits / all)?,
+        lo: if hits == 0.0 {
+            0.0
+        } else {
+            end(hits, all - hits + 1.0, tail)?
+        },
+        hi: if hits == all {
+            1.0
+        } else {
+            end(hits + 1.0, all - hits, 1.0 - tail)?
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_without_a_fault_is_no_certainty() {
+        // 0.005^(1/n) for n without a fault.
+        let all = share(100.0, 100.0).unwrap();
+        assert!(
+            (all.lo - 0.005_f64.powf(0.01)).abs() < 1e-6 && all.hi == 1.0,
+            "{all:?}"
+        );
+        let none = share(0.0, 10.0).unwrap();
+        assert!(none.lo == 0.0 && (none.hi - (1.0 - 0.005_f64.powf(0.1))).abs() < 1e-6);
+        assert!(share(0.0, 0.0).is_none());
+    }
+
+    #[test]
+    fn a_planted_leak_is_a_slope_and_none_is_none() {
+        let hours = |k: usize| k as f64 * 0.5 / 3600.0;
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut memory = |mb_per_hour: f64| -> Vec<(f64, f64)> {
+            (0..600)
+                .map(|k| {
+                    (
+                        hours(k),
+                        2e7 + mb_per_hour * 1e6 * hours(k) + rng.f64() * 4096.0,
+                    )
+                })
+                .collect()
+        };
+        assert_eq!(growth(&memory(60.0), 1.0).verdict, Outcome::Fail);
+        assert_eq!(growth(&memory(0.0), 1.0).verdict, Outcome::Pass);
+        assert_eq!(growth(&[], 1.0).verdict, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_load_that_makes_few_events_decides_nothing() {
+        assert_eq!(rate(400.0, 0, 10_000.0).verdict, Outcome::Inconclusive);
+        assert_eq!(rate(12_000.0, 0, 10_000.0).verdict, Outcome::Pass);
+        assert_eq!(rate(12_000.0, 3, 10_000.0).verdict, Outcome::Fail);
+    }
+}

@@ -1,0 +1,252 @@
+//! What tracing HTTP costs a server: the arms alternate in short blocks under one
+//! running load, and each request belongs to the block in which it was due.
+
+mod judging;
+mod server;
+mod spans;
+
+use std::time::{Duration, Instant};
+
+use procfs::{CurrentSI, KernelStats};
+
+pub use server::Served;
+
+use crate::agent::Options;
+use crate::experiment::usage::footprint_of_this_process;
+use crate::gate::TracingLimits;
+use crate::host::{Host, Obstacle, provenance};
+use crate::load::{Plan, Regime, Running, Tally};
+use crate::monitor::Monitor;
+use crate::pipeline::http::{Tracer, TracerCounts};
+use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
+use spans::Spans;
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub struct TracingRequest {
+    /// The server.
+    pub server: Served,
+    /// Requests a second.
+    pub rate: f64,
+    /// Connections.
+    pub connections: usize,
+    /// For how long, about: whole rounds are made.
+    pub length: Duration,
+    /// Of the order of the arms.
+    pub seed: u64,
+    /// Where the server runs, and where the load and the tracer's user half do.
+    pub cpus: Option<(usize, usize)>,
+    /// A leak to plant in the tracer's process, in megabytes a minute: whoever judges
+    /// this can try whether it is found.
+    pub planted_mb_per_minute: f64,
+}
+
+const ARMS: [TracingArm; 3] = [TracingArm::Off, TracingArm::Attached, TracingArm::Tracing];
+/// How long a block is: attaching takes a fiftieth of it.
+const BLOCK: Duration = Duration::from_millis(500);
+/// The percentiles that are compared, and the longest latency.
+const QUANTILES: [f64; 4] = [0.5, 0.95, 0.99, 1.0];
+/// What is thrown away after a switch of arm.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// A block of one arm. Figures only: histograms of hundreds of blocks would be growth of
+/// the process that is judged for growing.
+struct ArmBlock {
+    arm: TracingArm,
+    round: usize,
+    /// Latencies in microseconds at [`QUANTILES`]; none without an answer.
+    latency_us: [Option<f64>; QUANTILES.len()],
+    failed: u64,
+    /// The machine's busy time in it, in percent of all CPUs' time.
+    busy_pct: f64,
+    /// The tracer's user half, in percent of one CPU.
+    tracer_cpu_pct: f64,
+    /// Records lost by the tracer in it.
+    lost: u64,
+}
+
+/// All that was measured.
+struct Measured {
+    blocks: Vec<ArmBlock>,
+    /// All blocks of each arm together, with what reached over their ends.
+    arms: [(Tally, u64); ARMS.len()],
+    /// Requests of the blocks that were traced, and of these those with a span.
+    sent: u64,
+    seen: u64,
+    counts: TracerCounts,
+    spans: Spans,
+    /// Memory of this process, resident and of maps, at the end, in bytes.
+    memory: u64,
+    /// Hours since the start, and resident bytes of this process.
+    resident: Vec<(f64, f64)>,
+}
+
+/// Makes the load, and alternates the arms under it. `progress` is told the share of the
+/// time that has passed.
+///
+/// # Errors
+/// The server or the tracer does not start, or the load cannot be made.
+pub fn tracing(
+    request: &TracingRequest,
+    limits: &TracingLimits,
+    mut progress: impl FnMut(f64),
+) -> Result<TracingReport, Obstacle> {
+    let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
+    let (server_cpu, own_cpu) = request.cpus.unzip();
+    let server = request.server.start(server_cpu)?;
+    let rounds = (request.length.as_secs_f64() / (2 * ARMS.len() as u32 * BLOCK).as_secs_f64())
+        .ceil()
+        .max(1.0) as usize;
+    let most = (request.rate * (rounds * 6 + 10) as f64) as usize;
+    let mut spans = Spans::with_room(most);
+    let options = Options {
+        cpu: own_cpu,
+        ..Options::default()
+    };
+    let before = memory()?;
+    let mut elsewhere = Tracer::start(&options, |_| ())?;
+    elsewhere.watch(server.other_pid())?;
+    // Only one tracer is judged for its memory.
+    let spare = memory()?.saturating_sub(before);
+    let mut tracer = Tracer::start(&options, spans.taker())?;
+    tracer.watch(server.pid())?;
+    let plan = Plan {
+        cpu: own_cpu,
+        ..Plan::new(
+            server.target(),
+            Regime::Rate(request.rate),
+            request.connections,
+        )
+    };
+    let mut load = Running::start(plan)?;
+    let mut monitor = Monitor::of(std::process::id())?;
+    let mut order = fastrand::Rng::with_seed(request.seed);
+    let mut measured = Measured {
+        blocks: Vec::with_capacity(rounds * 6),
+        arms: Default::default(),
+        sent: 0,
+        seen: 0,
+        counts: TracerCounts::default(),
+        spans,
+        memory: 0,
+        resident: Vec::with_capacity(rounds * 6),
+    };
+    let mut leak = Vec::new();
+    let begin = Instant::now();
+    for round in 0..rounds {
+        // Each order and its mirror, so that a drift within a round weighs on all alike.
+        let mut arms = ARMS;
+        order.shuffle(&mut arms);
+        for arm in arms.into_iter().chain(arms.into_iter().rev()) {
+            match arm {
+                TracingArm::Off => {}
+                TracingArm::Attached => elsewhere.attach()?,
+                TracingArm::Tracing => tracer.attach()?,
+            }
+            let one = block(&mut load, &tracer, &mut measured, arm, round)?;
+            measured.blocks.push(one);
+            tracer.detach();
+            elsewhere.detach();
+            if let Some(sample) = monitor.look() {
+                let hours = begin.elapsed().as_secs_f64() / 3600.0;
+                measured.resident.push((hours, sample.resident as f64));
+            }
+            let planted = request.planted_mb_per_minute * 1e6 / 60.0 * BLOCK.as_secs_f64();
+            leak.resize(leak.len() + planted as usize, 1_u8);
+            progress((measured.blocks.len() as f64) / (rounds * 6) as f64);
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    measured.counts = tracer.drain()?;
+    measured.memory = memory()?.saturating_sub(spare);
+    drop(load);
+    drop(leak);
+    Ok(TracingReport {
+        schema: SCHEMA,
+        provenance: provenance(),
+        host,
+        server: request.server.name().into(),
+        rate: request.rate,
+        connections: request.connections,
+        seconds,
+        seed: request.seed,
+        arms: rows(&measured),
+        rows: judging::judge(&measured, limits),
+        notes: measured.counts.blind_spots(),
+    })
+}
+
+/// One block, from settled to its end. The arm is in place.
+fn block(
+    load: &mut Running,
+    tracer: &Tracer,
+    measured: &mut Measured,
+    arm: TracingArm,
+    round: usize,
+) -> Result<ArmBlock, Obstacle> {
+    std::thread::sleep(SETTLING);
+    let lost = |counts: TracerCounts| counts.traffic.failed;
+    let (before, cpu_before) = (tracer.counts()?, tracer.consumer_cpu_time()?);
+    let busy_before = busy()?;
+    let from = Instant::now();
+    std::thread::sleep(BLOCK);
+    let to = Instant::now();
+    let busy_after = busy()?;
+    let mut numbers = Vec::new();
+    let block = load.block_of(from, to, |record| numbers.push(record.number))?;
+    let after = tracer.drain()?;
+    let cpu = tracer.consumer_cpu_time()? - cpu_before;
+    if arm == TracingArm::Tracing {
+        measured.sent += numbers.len() as u64;
+        let seen = numbers.iter().filter(|n| measured.spans.has(**n));
+        measured.seen += seen.count() as u64;
+    }
+    let (tally, across) = &mut measured.arms[arm as usize];
+    tally.merge(&block.tally);
+    *across += block.across;
+    let [all, busy] = [0, 1].map(|i| busy_after[i].saturating_sub(busy_before[i]) as f64);
+    Ok(ArmBlock {
+        arm,
+        round,
+        busy_pct: busy / all.max(1.0) * 100.0,
+        tracer_cpu_pct: cpu.as_secs_f64() / block.length.as_secs_f64() * 100.0,
+        lost: lost(after) - lost(before),
+        latency_us: QUANTILES.map(|q| block.tally.latency_us(q)),
+        failed: block.tally.failed(),
+    })
+}
+
+/// Ticks of all CPUs since the machine's start: all, and the busy ones.
+fn busy() -> Result<[u64; 2], Obstacle> {
+    let stat = KernelStats::current()
+        .map_err(|e| Obstacle::new(format!("/proc/stat cannot be read: {e}"), "mount /proc"))?;
+    let cpu = stat.total;
+    let [wait, irq, soft, steal] =
+        [cpu.iowait, cpu.irq, cpu.softirq, cpu.steal].map(Option::unwrap_or_default);
+    let busy = cpu.user + cpu.nice + cpu.system + irq + soft;
+    Ok([busy + cpu.idle + wait + steal, busy])
+}
+
+/// Memory of this process, resident and of its maps, in bytes.
+fn memory() -> Result<u64, Obstacle> {
+    let footprint = footprint_of_this_process().map_err(|error| {
+        let why = format!("this process cannot see itself: {error}");
+        Obstacle::new(why, "mount /proc")
+    })?;
+    Ok(footprint.resident + footprint.maps)
+}
+
+fn rows(measured: &Measured) -> Vec<TracingArmRow> {
+    let arms = ARMS.into_iter().zip(&measured.arms);
+    arms.map(|(arm, (all, across))| TracingArmRow {
+        arm,
+        blocks: measured.blocks.iter().filter(|b| b.arm == arm).count(),
+        requests: all.due(),
+        failed: all.failed(),
+        across: *across,
+        p50_us: all.latency_us(0.5),
+        p95_us: all.latency_us(0.95),
+        p99_us: all.latency_us(0.99),
+    })
+    .collect()
+}
