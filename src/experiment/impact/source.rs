@@ -183,6 +183,7 @@ fn record(line: &str, begin: Duration) -> Option<Record> {
     };
     let intended = ended.saturating_sub(taken);
     Some(Record {
+        number: number(1)?,
         intended,
         noticed: intended,
         ended,
