@@ -3,10 +3,10 @@
 //! The rooms of this library, lower ones knowing nothing of those above:
 //!
 //! * [`load`]: requests at a rate: open loop, latencies from the intended start.
+//! * [`slo`]: the artifacts of a strict run, and whether they keep their budgets.
 //! * [`report`]: tables and pictures, rendered from `schema` alone.
 //! * [`experiment`]: how arms are paired: blocks in one process, interleaved; controls.
 //! * [`arm`]: what is switched: nothing, our agent, any command, with its proof.
-//! * [`stream`]: the mechanisms of the other streams: coverage, seccomp.
 //! * [`stream`]: the mechanisms of the other streams: images, coverage, seccomp.
 //! * [`monitor`]: what processes take, each second.
 //! * [`stream`]: the mechanisms of the other streams: pressure, images, coverage, seccomp.
@@ -45,6 +45,8 @@ pub mod process;
 pub mod report;
 pub mod results;
 pub mod schema;
+#[cfg(feature = "agent")]
+pub mod slo;
 pub mod stats;
 #[cfg(feature = "agent")]
 pub mod stream;

@@ -12,6 +12,7 @@ mod pressure;
 mod repeatability;
 mod rungs;
 mod seccomp;
+mod slo;
 mod soak;
 mod tracing;
 
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use probecost::experiment::soak::SoakArgs;
 use probecost::schema::Exit;
+use probecost::slo::SloArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -63,6 +65,8 @@ enum Command {
     Pressure(pressure::Command),
     #[command(hide = true)]
     PressurePart(pressure::PartArgs),
+    /// Hold the artifacts of a strict run to their contract and their budgets
+    Slo(SloArgs),
     /// How long images take from a store to a tree that can be read
     Image(image::Command),
     /// What a process and its children take, each second
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         Command::ServeAgent { settings } => impact::serve_agent(settings),
         Command::Pressure(args) => pressure::run(args),
         Command::PressurePart(args) => pressure::run_part(args),
+        Command::Slo(args) => slo::run(args),
         Command::Image(args) => image::run(args),
         Command::Monitor(args) => monitor::run(args),
         Command::Tracing(args) => tracing::run(args),

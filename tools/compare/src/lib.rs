@@ -2,7 +2,7 @@
 //!
 //! The rooms, lower ones knowing nothing of those above:
 //!
-//! * [`run`], [`check`], [`refresh`], [`selftest`], [`duet`], [`history`], [`slo`]: one a
+//! * [`run`], [`check`], [`refresh`], [`selftest`], [`duet`], [`history`]: one a
 //!   subcommand, each with its arguments.
 //! * [`report`]: a verdict rendered, one file a format.
 //! * `rows`, `budget`, `decide`, `thresholds`: from figures to a decision.
@@ -29,7 +29,6 @@ mod repository;
 mod rows;
 pub mod run;
 pub mod selftest;
-pub mod slo;
 mod thresholds;
 pub mod verdict;
 

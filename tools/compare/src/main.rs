@@ -13,7 +13,6 @@ use compare::history::{HistoryArgs, history};
 use compare::refresh::{RefreshArgs, refresh};
 use compare::run::{RunArgs, run};
 use compare::selftest::{SelftestArgs, selftest};
-use compare::slo::{SloArgs, slo};
 use probecost::schema::Exit;
 
 /// Judges benchmark runs against a baseline.
@@ -38,8 +37,6 @@ enum Command {
     Selftest(SelftestArgs),
     /// Judge head against base, both measured now and in turn
     Duet(DuetArgs),
-    /// Hold the artifacts of a strict run to their contract and their budgets
-    Slo(SloArgs),
     /// The baseline from refresh to refresh, and where benchmarks changed
     History(HistoryArgs),
 }
@@ -75,10 +72,6 @@ fn answer(command: Command) -> Result<Exit, Failure> {
             let (what, question) = args.comparison()?;
             let output = args.output.open()?;
             output.write(&duet(&what, &question, &Interrupt::listen()?)?)
-        }
-        Command::Slo(args) => {
-            let (table, exit) = slo(&args)?;
-            print(&table).map(|_| exit)
         }
         Command::History(args) => {
             let destination = Destination::open(args.out.as_deref())?;

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use probecost::host::Host;
-use probecost::stats::Interval;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::host::Obstacle;
+use crate::schema::{Check, Host};
+use crate::stats::Interval;
 
 /// The version of every artifact in JSON.
 pub const SCHEMA: u32 = 1;
@@ -82,13 +82,14 @@ impl Artifact {
 }
 
 /// What `artifact` holds in `place`.
-pub fn text(place: &Path, artifact: Artifact) -> Result<String, Failure> {
+pub fn text(place: &Path, artifact: Artifact) -> Result<String, Obstacle> {
     let path = place.join(artifact.name());
     fs::read_to_string(&path).map_err(|cause| {
-        Failure::at(&path, cause).remedy(format!(
-            "cargo compare slo --overhead FILE --artifacts {}",
+        let again = format!(
+            "probecost slo --overhead FILE --artifacts {}",
             place.display()
-        ))
+        );
+        Obstacle::new(format!("{}: {cause}", path.display()), again)
     })
 }
 
@@ -149,7 +150,7 @@ pub struct Compare {
     /// The machine.
     pub host: Host,
     /// The comparison.
-    pub open_close: Row,
+    pub open_close: WorkloadRow,
 }
 
 /// `workload_suite.json`: every workload, and what the agent takes.
@@ -167,11 +168,11 @@ pub struct Suite {
     /// The CPU of the agent's consumer.
     pub consumer_cpu: Option<usize>,
     /// A row for each of [`WORKLOADS`], in their order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<WorkloadRow>,
     /// What the agent takes.
     pub agent: Agent,
     /// What a soak came to, if one belongs to the run.
-    pub soak: Option<Vec<SoakCheck>>,
+    pub soak: Option<Vec<Check>>,
     /// What a reader should know of the run.
     pub notes: Vec<String>,
 }
@@ -179,7 +180,7 @@ pub struct Suite {
 /// One workload with and without the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Row {
+pub struct WorkloadRow {
     /// The workload.
     pub workload: String,
     /// Operations under the agent.
@@ -215,31 +216,6 @@ pub struct Agent {
     pub map_bytes: u64,
     /// The consumer's share of one CPU while events came, in percent.
     pub cpu_pct: f64,
-}
-
-/// A figure of a soak.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SoakCheck {
-    /// What it is, with its unit.
-    pub measure: String,
-    /// The figure.
-    pub measured: Interval,
-    /// What the soak made of it: `pass`, `fail` or `inconclusive`.
-    pub verdict: SoakVerdict,
-    /// The most that was allowed.
-    pub limit: f64,
-}
-
-/// What a soak made of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SoakVerdict {
-    /// Within its budget.
-    Pass,
-    /// Over it.
-    Fail,
-    /// Undecided.
-    Inconclusive,
 }
 
 #[cfg(test)]

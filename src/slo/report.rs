@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table as Grid, presets};
-use probecost::stats::Interval;
+use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::artifact::{Artifact, SCHEMA};
 use super::contract::Evidence;
-use super::judge::{Row, Status, Table};
+use super::judging::{SloRow, SloTable};
+use crate::schema::Outcome;
+use crate::stats::Interval;
 
 /// The three reports with their texts.
-pub fn reports(evidence: &Evidence, table: &Table) -> [(Artifact, String); 3] {
+pub fn reports(evidence: &Evidence, table: &SloTable) -> [(Artifact, String); 3] {
     [
         (Artifact::SloReport, slo(evidence, table)),
         (Artifact::SloSummary, summary(evidence, table)),
@@ -20,7 +21,7 @@ pub fn reports(evidence: &Evidence, table: &Table) -> [(Artifact, String); 3] {
 }
 
 /// The table for a terminal.
-pub fn terminal(evidence: &Evidence, table: &Table) -> String {
+pub fn terminal(evidence: &Evidence, table: &SloTable) -> String {
     let mut text = format!("{}\n{}\n", outcome(evidence, table), grid(table));
     for line in reasons(table).into_iter().chain(notes(evidence)) {
         let _ = writeln!(text, "{line}");
@@ -29,7 +30,7 @@ pub fn terminal(evidence: &Evidence, table: &Table) -> String {
 }
 
 /// `perf-slo-report.md`.
-fn slo(evidence: &Evidence, table: &Table) -> String {
+fn slo(evidence: &Evidence, table: &SloTable) -> String {
     let mut text = format!(
         "# SLO report\n\n{}\n\n{}\n\n",
         outcome(evidence, table),
@@ -42,14 +43,14 @@ fn slo(evidence: &Evidence, table: &Table) -> String {
 }
 
 /// `perf-slo-summary.json`.
-fn summary(evidence: &Evidence, table: &Table) -> String {
+fn summary(evidence: &Evidence, table: &SloTable) -> String {
     #[derive(Serialize)]
     struct Summary<'a> {
         schema: u32,
         exit: u8,
         host: String,
         kernel: &'a str,
-        rows: &'a [Row],
+        rows: &'a [SloRow],
         notes: &'a [String],
     }
     let summary = Summary {
@@ -64,7 +65,7 @@ fn summary(evidence: &Evidence, table: &Table) -> String {
 }
 
 /// `perf-evidence-report.md`: the page to show an auditor.
-fn page(evidence: &Evidence, table: &Table) -> String {
+fn page(evidence: &Evidence, table: &SloTable) -> String {
     let Evidence {
         suite,
         profiles,
@@ -182,7 +183,7 @@ fn distribution(os_release: &str) -> Option<String> {
     Some(name.trim_matches('"').to_owned())
 }
 
-fn outcome(evidence: &Evidence, table: &Table) -> String {
+fn outcome(evidence: &Evidence, table: &SloTable) -> String {
     let count = |wanted| table.rows.iter().filter(|row| row.status == wanted).count();
     let word = match u8::from(table.exit()) {
         0 => "Every budget is kept",
@@ -192,15 +193,15 @@ fn outcome(evidence: &Evidence, table: &Table) -> String {
     format!(
         "{word} on {}: {} of {} pass, {} fail, {} inconclusive, {} unenforceable.",
         evidence.suite.host.class(),
-        count(Status::Pass),
+        count(Outcome::Pass),
         table.rows.len(),
-        count(Status::Fail),
-        count(Status::Inconclusive),
-        count(Status::Unenforceable),
+        count(Outcome::Fail),
+        count(Outcome::Inconclusive),
+        count(Outcome::Unenforceable),
     )
 }
 
-fn grid(table: &Table) -> Grid {
+fn grid(table: &SloTable) -> Table {
     let mut grid = markdown(["scenario", "measure", "measured", "budget", "status"]);
     for row in &table.rows {
         grid.add_row([
@@ -208,7 +209,7 @@ fn grid(table: &Table) -> Grid {
             row.measure.clone(),
             interval(row.measured),
             row.budget.to_string(),
-            row.status.word().into(),
+            row.status.shown().into(),
         ]);
     }
     for column in [2, 3] {
@@ -219,15 +220,15 @@ fn grid(table: &Table) -> Grid {
     grid
 }
 
-fn markdown<const N: usize>(header: [&str; N]) -> Grid {
-    let mut grid = Grid::new();
+fn markdown<const N: usize>(header: [&str; N]) -> Table {
+    let mut grid = Table::new();
     grid.load_style(presets::ASCII_MARKDOWN);
     grid.set_header(header);
     grid
 }
 
 /// What is to be said of each row that is no plain pass.
-fn reasons(table: &Table) -> Vec<String> {
+fn reasons(table: &SloTable) -> Vec<String> {
     table
         .rows
         .iter()
@@ -237,7 +238,7 @@ fn reasons(table: &Table) -> Vec<String> {
                 "{} {} is {}: {}",
                 row.scenario,
                 row.measure,
-                row.status.word(),
+                row.status.shown(),
                 row.reason
             )
         })

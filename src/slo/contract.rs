@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use probecost::stats::Interval;
-
-use super::artifact::{self, Artifact, Compare, Label, Profile, Row, SCHEMA, Suite, WORKLOADS};
-use super::{measured, place};
-use crate::failure::Failure;
+use super::artifact::{
+    self, Artifact, Compare, Label, Profile, SCHEMA, Suite, WORKLOADS, WorkloadRow,
+};
+use super::place;
+use crate::file;
+use crate::host::Obstacle;
+use crate::stats::Interval;
 
 /// The artifacts of a run that agree with themselves and with each other.
 pub struct Evidence {
@@ -22,15 +24,17 @@ pub struct Evidence {
 }
 
 /// Whether exactly the files of the list are in `place`.
-pub fn complete(place: &Path) -> Result<(), Failure> {
+pub fn complete(place: &Path) -> Result<(), Obstacle> {
     let again = format!(
-        "cargo compare slo --overhead FILE --artifacts {}",
+        "probecost slo --overhead FILE --artifacts {}",
         place.display()
     );
-    let listing = fs::read_dir(place).map_err(|e| Failure::at(place, e).remedy(&again))?;
+    let listing = fs::read_dir(place).map_err(|e| unlistable(place, &e, &again))?;
     let mut found = Vec::new();
     for entry in listing {
-        let name = entry.map_err(|e| Failure::at(place, e))?.file_name();
+        let name = entry
+            .map_err(|e| unlistable(place, &e, &again))?
+            .file_name();
         found.push(name.to_string_lossy().into_owned());
     }
     found.sort();
@@ -48,8 +52,12 @@ pub fn complete(place: &Path) -> Result<(), Failure> {
         .collect();
     match flaws.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(flaws.join("\n")).remedy(again)),
+        false => Err(Obstacle::new(flaws.join("\n"), again)),
     }
+}
+
+fn unlistable(place: &Path, error: &std::io::Error, again: &str) -> Obstacle {
+    Obstacle::new(format!("{}: {error}", place.display()), again)
 }
 
 impl Evidence {
@@ -57,7 +65,7 @@ impl Evidence {
     ///
     /// # Errors
     /// Everything that is wrong with them, a line each, with file and field.
-    pub fn read(place: &Path) -> Result<Self, Failure> {
+    pub fn read(place: &Path) -> Result<Self, Obstacle> {
         let mut flaws = Flaws::default();
         let compare: Compare = read(place, Artifact::OpenCompare)?;
         let suite: Suite = read(place, Artifact::WorkloadSuite)?;
@@ -119,9 +127,8 @@ impl Evidence {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(place: &Path, artifact: Artifact) -> Result<T, Failure> {
-    let text = artifact::text(place, artifact)?;
-    measured::parse(&place.join(artifact.name()), &text)
+fn read<T: serde::de::DeserializeOwned>(place: &Path, artifact: Artifact) -> Result<T, Obstacle> {
+    file::read_json(&place.join(artifact.name()), "tools/strict-run")
 }
 
 fn profile_holds(profile: &Profile, workload: &str, label: Label, flaws: &mut FlawsOf) {
@@ -204,7 +211,7 @@ fn suite_holds(suite: &Suite, flaws: &mut FlawsOf) {
     }
 }
 
-fn row_holds(at: &str, row: &Row, flaws: &mut FlawsOf) {
+fn row_holds(at: &str, row: &WorkloadRow, flaws: &mut FlawsOf) {
     for (field, value) in [
         ("baseline_us_per_op", row.baseline_us_per_op),
         ("with_agent_us_per_op", row.with_agent_us_per_op),
@@ -250,10 +257,13 @@ impl Flaws {
         }
     }
 
-    fn none(self) -> Result<(), Failure> {
+    fn none(self) -> Result<(), Obstacle> {
         match self.0.is_empty() {
             true => Ok(()),
-            false => Err(Failure::new(self.0.join("\n")).remedy("measure again: tools/strict-run")),
+            false => Err(Obstacle::new(
+                self.0.join("\n"),
+                "measure again: tools/strict-run",
+            )),
         }
     }
 }

@@ -1,22 +1,22 @@
 //! The budgets of a strict run and what became of them.
 
-use probecost::gate::Gate;
-use probecost::schema::Exit;
-use probecost::stats::Interval;
 use serde::Serialize;
 
-use super::artifact::{Row as Workload, SoakVerdict};
+use super::artifact::WorkloadRow;
 use super::contract::Evidence;
+use crate::gate::{self, Gate, Limit};
+use crate::schema::{Exit, Outcome};
+use crate::stats::Interval;
 
 /// The one SLO table.
-pub struct Table {
+pub struct SloTable {
     /// Its rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SloRow>,
 }
 
 /// One budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct SloRow {
     /// What happened while it was measured.
     pub scenario: String,
     /// What is limited, with its unit.
@@ -26,53 +26,20 @@ pub struct Row {
     /// The most that is allowed.
     pub budget: f64,
     /// What became of it.
-    pub status: Status,
+    pub status: Outcome,
     /// Why, in one sentence; empty for a plain pass.
     pub reason: String,
 }
 
-/// What became of a budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// The whole interval lies within it.
-    Pass,
-    /// The whole interval lies over it.
-    Fail,
-    /// The interval lies on both sides of it.
-    Inconclusive,
-    /// It is smaller than what this machine shows where nothing differs.
-    Unenforceable,
-}
-
-impl Status {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Status::Pass => "pass",
-            Status::Fail => "FAIL",
-            Status::Inconclusive => "inconclusive",
-            Status::Unenforceable => "unenforceable",
-        }
-    }
-}
-
-impl Table {
+impl SloTable {
     /// What the process ends with: one budget exceeded outweighs one undecided.
     pub fn exit(&self) -> Exit {
-        let any = |wanted: &[Status]| self.rows.iter().any(|row| wanted.contains(&row.status));
-        if any(&[Status::Fail]) {
-            Exit::Failed
-        } else if any(&[Status::Inconclusive, Status::Unenforceable]) {
-            Exit::Undecided
-        } else {
-            Exit::Passed
-        }
+        Exit::of(self.rows.iter().map(|row| row.status))
     }
 }
 
 /// Judges the evidence by the budgets of `gate`.
-pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
+pub fn judge(evidence: &Evidence, gate: &Gate) -> SloTable {
     let suite = &evidence.suite;
     let mut rows = Vec::new();
     for (scenario, workload) in [
@@ -83,7 +50,7 @@ pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
         let row = suite.rows.iter().find(|row| row.workload == workload);
         if let (Some(row), Some(&budget)) = (row, budget) {
             let least = row.unsteady_pct / 100.0;
-            rows.push(Row::timed(
+            rows.push(SloRow::timed(
                 scenario,
                 "p95_ratio",
                 row.p95_ratio,
@@ -99,7 +66,7 @@ pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
             // To the decimals that a person wrote.
             let budget = ((ratio - 1.0) * 1e4).round() / 100.0;
             let least = row.unsteady_pct;
-            rows.push(Row::timed(
+            rows.push(SloRow::timed(
                 scenario,
                 "overhead_pct",
                 measured,
@@ -111,28 +78,28 @@ pub fn judge(evidence: &Evidence, gate: &Gate) -> Table {
     }
     rows.push(drops(&suite.rows, gate));
     let memory = (suite.agent.resident_bytes + suite.agent.map_bytes) as f64 / 1e6;
-    rows.push(Row::counted(
+    rows.push(SloRow::counted(
         "agent",
         "memory_mb",
         Interval::exact(memory),
         gate.agent.memory_mb,
     ));
-    rows.push(Row::counted(
+    rows.push(SloRow::counted(
         "agent",
         "cpu_pct",
         Interval::exact(suite.agent.cpu_pct),
         gate.agent.cpu_pct,
     ));
     for check in suite.soak.iter().flatten() {
-        let mut row = Row::counted("soak", &check.measure, check.measured, check.limit);
+        let mut row = SloRow::counted("soak", &check.measure, check.measured, check.limit);
         // The soak knows what an interval cannot say: too few events, another rate.
-        if row.status == Status::Pass && check.verdict == SoakVerdict::Inconclusive {
-            row.status = Status::Inconclusive;
+        if row.status == Outcome::Pass && check.verdict == Outcome::Inconclusive {
+            row.status = Outcome::Inconclusive;
             row.reason = "the soak was too short, or did not hold its rate".into();
         }
         rows.push(row);
     }
-    Table { rows }
+    SloTable { rows }
 }
 
 /// The name in gate.toml of a workload of the artifacts.
@@ -143,7 +110,7 @@ fn key(workload: &str) -> &str {
     }
 }
 
-fn drops(rows: &[Workload], gate: &Gate) -> Row {
+fn drops(rows: &[WorkloadRow], gate: &Gate) -> SloRow {
     let lost: u64 = rows.iter().map(|row| row.drops).sum();
     let handed: f64 = rows
         .iter()
@@ -152,14 +119,14 @@ fn drops(rows: &[Workload], gate: &Gate) -> Row {
     let events = handed + lost as f64;
     let share = lost as f64 / events * 100.0;
     let budget = gate.agent.drops_pct;
-    let mut row = Row::counted(
+    let mut row = SloRow::counted(
         "audit_mode_events",
         "drops_pct",
         Interval::exact(share),
         budget,
     );
-    if row.status == Status::Pass && events < gate.agent.least_events as f64 {
-        row.status = Status::Inconclusive;
+    if row.status == Outcome::Pass && events < gate.agent.least_events as f64 {
+        row.status = Outcome::Inconclusive;
         row.reason = format!(
             "{events:.0} events are too few to say so; {} are wanted",
             gate.agent.least_events
@@ -168,7 +135,7 @@ fn drops(rows: &[Workload], gate: &Gate) -> Row {
     row
 }
 
-impl Row {
+impl SloRow {
     /// A ratio of times: `room` is what the budget leaves above no cost at all, and `least`
     /// what the machine showed where nothing differed, in the same unit.
     fn timed(
@@ -182,8 +149,8 @@ impl Row {
         let mut row = Self::counted(scenario, measure, measured, budget);
         let half = (measured.hi - measured.lo) / 2.0;
         let resolves = least.max(half);
-        if row.status != Status::Fail && room < resolves {
-            row.status = Status::Unenforceable;
+        if row.status != Outcome::Fail && room < resolves {
+            row.status = Outcome::Unenforceable;
             row.reason = format!(
                 "the budget leaves {room:.3}, and this machine resolves {resolves:.3}; \
                  measure for longer, or on a quieter one"
@@ -193,15 +160,11 @@ impl Row {
     }
 
     fn counted(scenario: &str, measure: &str, measured: Interval, budget: f64) -> Self {
-        let (status, reason) = if measured.hi <= budget {
-            (Status::Pass, "")
-        } else if measured.lo > budget {
-            (Status::Fail, "the whole interval lies over the budget")
-        } else {
-            (
-                Status::Inconclusive,
-                "the interval lies on both sides of the budget",
-            )
+        let status = gate::judge(measured, Limit::AtMost(budget));
+        let reason = match status {
+            Outcome::Fail => "the whole interval lies over the budget",
+            Outcome::Inconclusive => "the interval lies on both sides of the budget",
+            _ => "",
         };
         Self {
             scenario: scenario.into(),
@@ -229,27 +192,27 @@ mod tests {
     #[test]
     fn a_budget_below_what_the_machine_resolves_is_not_enforced() {
         let status =
-            |measured, least| Row::timed("x", "p95_ratio", measured, 1.05, 0.05, least).status;
-        assert_eq!(status(around(1.02, 0.01), 0.01), Status::Pass);
-        assert_eq!(status(around(1.02, 0.01), 0.06), Status::Unenforceable);
-        assert_eq!(status(around(1.02, 0.06), 0.01), Status::Unenforceable);
-        assert_eq!(status(around(1.05, 0.01), 0.01), Status::Inconclusive);
+            |measured, least| SloRow::timed("x", "p95_ratio", measured, 1.05, 0.05, least).status;
+        assert_eq!(status(around(1.02, 0.01), 0.01), Outcome::Pass);
+        assert_eq!(status(around(1.02, 0.01), 0.06), Outcome::Unenforceable);
+        assert_eq!(status(around(1.02, 0.06), 0.01), Outcome::Unenforceable);
+        assert_eq!(status(around(1.05, 0.01), 0.01), Outcome::Inconclusive);
         // What lies over it as a whole does so on any machine.
-        assert_eq!(status(around(1.30, 0.08), 0.06), Status::Fail);
+        assert_eq!(status(around(1.30, 0.08), 0.06), Outcome::Fail);
     }
 
     #[test]
     fn one_exceeded_budget_outweighs_one_undecided() {
-        let row = |status| Row {
+        let row = |status| SloRow {
             status,
-            ..Row::counted("x", "y", Interval::exact(0.0), 1.0)
+            ..SloRow::counted("x", "y", Interval::exact(0.0), 1.0)
         };
-        let exit = |all: &[Status]| {
+        let exit = |all: &[Outcome]| {
             let rows = all.iter().map(|status| row(*status)).collect();
-            u8::from(Table { rows }.exit())
+            u8::from(SloTable { rows }.exit())
         };
-        assert_eq!(exit(&[Status::Pass, Status::Pass]), 0);
-        assert_eq!(exit(&[Status::Unenforceable, Status::Pass]), 3);
-        assert_eq!(exit(&[Status::Inconclusive, Status::Fail]), 1);
+        assert_eq!(exit(&[Outcome::Pass, Outcome::Pass]), 0);
+        assert_eq!(exit(&[Outcome::Unenforceable, Outcome::Pass]), 3);
+        assert_eq!(exit(&[Outcome::Inconclusive, Outcome::Fail]), 1);
     }
 }

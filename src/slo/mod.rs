@@ -4,7 +4,7 @@
 
 mod artifact;
 mod contract;
-mod judge;
+mod judging;
 mod measured;
 mod place;
 mod report;
@@ -12,14 +12,14 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use probecost::gate::Gate;
-use probecost::schema::Exit;
 
-use crate::failure::Failure;
 use crate::file;
+use crate::gate::Gate;
+use crate::host::Obstacle;
+use crate::schema::Exit;
 
 use contract::Evidence;
-use judge::Table;
+use judging::SloTable;
 use measured::Measured;
 
 const SLO_EXIT_CODES: &str = "\
@@ -29,7 +29,7 @@ Exit codes:
   2  broken: a file is missing, or does not say what it must
   3  cannot be decided here: inconclusive, or below what this machine resolves";
 
-/// `cargo compare slo`
+/// `probecost slo`
 #[derive(Debug, Args)]
 #[command(after_help = SLO_EXIT_CODES)]
 pub struct SloArgs {
@@ -49,8 +49,9 @@ pub struct SloArgs {
 ///
 /// # Errors
 /// A file is missing, unknown, or says what it may not; all such are named.
-pub fn slo(args: &SloArgs) -> Result<(String, Exit), Failure> {
-    let gate = gate(Path::new("baselines/gate.toml"))?;
+pub fn slo(args: &SloArgs) -> Result<(String, Exit), Obstacle> {
+    let gate =
+        Gate::here().map_err(|e| Obstacle::new(e.to_string(), "mend baselines/gate.toml"))?;
     let place = &args.artifacts;
     if let Some(overhead) = &args.overhead {
         let measured = Measured::read(overhead, args.soak.as_deref())?;
@@ -58,39 +59,33 @@ pub fn slo(args: &SloArgs) -> Result<(String, Exit), Failure> {
             file::replace(&place.join(artifact.name()), text.as_bytes())?;
         }
         let evidence = Evidence::read(place)?;
-        let table = judge::judge(&evidence, &gate);
+        let table = judging::judge(&evidence, &gate);
         for (artifact, text) in report::reports(&evidence, &table) {
             file::replace(&place.join(artifact.name()), text.as_bytes())?;
         }
     }
     contract::complete(place)?;
     let evidence = Evidence::read(place)?;
-    let table = judge::judge(&evidence, &gate);
+    let table = judging::judge(&evidence, &gate);
     same_reports(place, &evidence, &table)?;
     Ok((report::terminal(&evidence, &table), table.exit()))
 }
 
-/// The budgets here, or the shipped ones.
-fn gate(path: &Path) -> Result<Gate, Failure> {
-    if !path.exists() {
-        return Ok(Gate::shipped());
-    }
-    Gate::load(path).map_err(Failure::new)
-}
-
 /// Whether the reports say what the artifacts come to.
-fn same_reports(place: &Path, evidence: &Evidence, table: &Table) -> Result<(), Failure> {
+fn same_reports(place: &Path, evidence: &Evidence, table: &SloTable) -> Result<(), Obstacle> {
     for (artifact, text) in report::reports(evidence, table) {
         let path = place.join(artifact.name());
         if artifact::text(place, artifact)? != text {
-            return Err(
-                Failure::at(&path, "does not say what the artifacts and budgets come to").remedy(
-                    format!(
-                        "cargo compare slo --overhead FILE --artifacts {}",
-                        place.display()
-                    ),
+            return Err(Obstacle::new(
+                format!(
+                    "{}: does not say what the artifacts and budgets come to",
+                    path.display()
                 ),
-            );
+                format!(
+                    "probecost slo --overhead FILE --artifacts {}",
+                    place.display()
+                ),
+            ));
         }
     }
     Ok(())

@@ -1,19 +1,19 @@
 //! A measurement as the overhead instrument left it, made into artifacts.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use probecost::host::Host;
-use probecost::stats::Interval;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
 use super::artifact::{
-    Agent, Artifact, Compare, Label, Profile, Row, SCHEMA, SoakCheck, Suite, WORKLOADS,
+    Agent, Artifact, Compare, Label, Profile, SCHEMA, Suite, WORKLOADS, WorkloadRow,
 };
 use super::place;
-use crate::failure::Failure;
+use crate::file;
+use crate::host::Obstacle;
+use crate::schema::overhead::{OverheadReport, OverheadRow};
+use crate::schema::soak::SoakReport;
+use crate::schema::{Arm, Host, Outcome};
+
+/// How to get a measurement.
+const MEASURE_AGAIN: &str = "probecost overhead --require-agent";
 
 /// The workload that the artifacts call connect_loopback.
 const CONNECT: &str = "udp_connect";
@@ -21,103 +21,30 @@ const CONNECT: &str = "udp_connect";
 /// `overhead.json`, as far as the artifacts need it, and the soak.
 pub struct Measured {
     path: String,
-    overhead: Overhead,
-    soak: Option<Soak>,
-}
-
-#[derive(Deserialize)]
-struct Overhead {
-    host: Host,
-    settings: Settings,
-    agent: AgentReport,
-    rows: Vec<Arm>,
-    controls: Controls,
-    warnings: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Settings {
-    cpu: usize,
-    consumer_cpu: Option<usize>,
-    file: String,
-}
-
-#[derive(Deserialize)]
-struct AgentReport {
-    open: Hook,
-    connect: Hook,
-    footprint: Option<Footprint>,
-    consumer_cpu_share: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct Hook {
-    rung: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Footprint {
-    resident: u64,
-    maps: u64,
-}
-
-#[derive(Deserialize)]
-struct Arm {
-    workload: String,
-    arm: String,
-    ops: u64,
-    ns_per_op: f64,
-    p50_ns: f64,
-    p95_ns: f64,
-    p99_ns: f64,
-    events_per_op: f64,
-    drops: u64,
-    vs_off: Option<Versus>,
-    verdict: String,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-struct Versus {
-    ratio: Interval,
-    p95_ratio: Interval,
-}
-
-#[derive(Deserialize)]
-struct Controls {
-    a_a: Option<OffAgainstOff>,
-}
-
-#[derive(Deserialize)]
-struct OffAgainstOff {
-    workloads: BTreeMap<String, Interval>,
-}
-
-#[derive(Deserialize)]
-struct Soak {
-    host: Host,
-    checks: Vec<SoakCheck>,
-    warnings: Vec<String>,
+    overhead: OverheadReport,
+    soak: Option<SoakReport>,
 }
 
 impl Measured {
     /// Reads `overhead.json`, and `soak.json` if there is one.
-    pub fn read(overhead: &Path, soak: Option<&Path>) -> Result<Self, Failure> {
+    pub fn read(overhead: &Path, soak: Option<&Path>) -> Result<Self, Obstacle> {
         Ok(Self {
             path: overhead.display().to_string(),
-            overhead: read(overhead, "cargo bench --bench overhead -- --require-agent")?,
-            soak: soak.map(|soak| read(soak, "probecost soak")).transpose()?,
+            overhead: file::read_json(overhead, MEASURE_AGAIN)?,
+            soak: soak
+                .map(|soak| file::read_json(soak, "probecost soak"))
+                .transpose()?,
         })
     }
 
     /// Every artifact but the reports, with its text.
-    pub fn artifacts(&self) -> Result<Vec<(Artifact, String)>, Failure> {
+    pub fn artifacts(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
         let host = &self.overhead.host;
         self.taken_here()?;
         let rows = WORKLOADS
             .iter()
             .map(|(workload, _)| self.row(workload))
-            .collect::<Result<Vec<Row>, Failure>>()?;
+            .collect::<Result<Vec<WorkloadRow>, Obstacle>>()?;
         let compare = Compare {
             schema: SCHEMA,
             host: host.clone(),
@@ -155,8 +82,8 @@ impl Measured {
     }
 
     /// What is read off the machine below must be this measurement's machine.
-    fn taken_here(&self) -> Result<(), Failure> {
-        let here = Host::read().map_err(|error| Failure::new(error.to_string()))?;
+    fn taken_here(&self) -> Result<(), Obstacle> {
+        let here = Host::read().map_err(|error| self.flaw("host", error.to_string()))?;
         let soak = self.soak.as_ref().map(|soak| ("the soak", &soak.host));
         let others = [("this machine", &here)].into_iter().chain(soak);
         for (name, other) in others {
@@ -171,8 +98,8 @@ impl Measured {
         Ok(())
     }
 
-    fn suite(&self, rows: Vec<Row>) -> Result<Suite, Failure> {
-        let Overhead {
+    fn suite(&self, rows: Vec<WorkloadRow>) -> Result<Suite, Obstacle> {
+        let OverheadReport {
             host,
             settings,
             agent,
@@ -189,7 +116,7 @@ impl Measured {
         Ok(Suite {
             schema: SCHEMA,
             host: host.clone(),
-            file: settings.file.clone(),
+            file: settings.file.display().to_string(),
             cpu: settings.cpu,
             consumer_cpu: settings.consumer_cpu,
             rows,
@@ -212,7 +139,7 @@ impl Measured {
         })
     }
 
-    fn rung(&self, workload: &str) -> Result<String, Failure> {
+    fn rung(&self, workload: &str) -> Result<String, Obstacle> {
         let (field, hook) = match workload {
             "connect_loopback" => ("agent.connect.rung", &self.overhead.agent.connect),
             _ => ("agent.open.rung", &self.overhead.agent.open),
@@ -222,10 +149,10 @@ impl Measured {
             .ok_or_else(|| self.flaw(field, "no hook held".into()))
     }
 
-    fn profile(&self, workload: &str, label: Label) -> Result<Profile, Failure> {
+    fn profile(&self, workload: &str, label: Label) -> Result<Profile, Obstacle> {
         let (arm, rung) = match label {
-            Label::Baseline => (self.arm(workload, "off")?, None),
-            Label::WithAgent => (self.arm(workload, "event")?, Some(self.rung(workload)?)),
+            Label::Baseline => (self.arm(workload, Arm::Off)?, None),
+            Label::WithAgent => (self.arm(workload, Arm::Event)?, Some(self.rung(workload)?)),
         };
         Ok(Profile {
             schema: SCHEMA,
@@ -242,8 +169,11 @@ impl Measured {
         })
     }
 
-    fn row(&self, workload: &str) -> Result<Row, Failure> {
-        let (off, event) = (self.arm(workload, "off")?, self.arm(workload, "event")?);
+    fn row(&self, workload: &str) -> Result<WorkloadRow, Obstacle> {
+        let (off, event) = (
+            self.arm(workload, Arm::Off)?,
+            self.arm(workload, Arm::Event)?,
+        );
         let versus = event.vs_off.as_ref().ok_or_else(|| {
             let why = format!("{workload}/event was not compared: {}", event.reason);
             self.flaw("rows", why)
@@ -255,7 +185,7 @@ impl Measured {
             .as_ref()
             .and_then(|a_a| a_a.workloads.get(inner(workload)))
             .ok_or_else(|| self.flaw("controls.a_a", format!("has no {workload}")))?;
-        Ok(Row {
+        Ok(WorkloadRow {
             workload: workload.into(),
             iterations: event.ops,
             baseline_us_per_op: off.ns_per_op / 1e3,
@@ -268,27 +198,25 @@ impl Measured {
         })
     }
 
-    fn arm(&self, workload: &str, arm: &str) -> Result<&Arm, Failure> {
+    fn arm(&self, workload: &str, arm: Arm) -> Result<&OverheadRow, Obstacle> {
         let found = self
             .overhead
             .rows
             .iter()
             .find(|row| row.workload == inner(workload) && row.arm == arm);
         match found {
-            Some(row) if ["skipped", "broken", "harness_error"].contains(&row.verdict.as_str()) => {
-                Err(self.flaw(
+            Some(row) if matches!(row.verdict, Outcome::Skipped | Outcome::Broken) => Err(self
+                .flaw(
                     "rows",
                     format!("{workload}/{arm} has no numbers: {}", row.reason),
-                ))
-            }
+                )),
             Some(row) => Ok(row),
             None => Err(self.flaw("rows", format!("there is no {}/{arm}", inner(workload)))),
         }
     }
 
-    fn flaw(&self, field: &str, cause: String) -> Failure {
-        Failure::new(format!("{}: {field}: {cause}", self.path))
-            .remedy("cargo bench --bench overhead -- --require-agent")
+    fn flaw(&self, field: &str, cause: String) -> Obstacle {
+        Obstacle::new(format!("{}: {field}: {cause}", self.path), MEASURE_AGAIN)
     }
 }
 
@@ -298,18 +226,6 @@ fn inner(workload: &str) -> &str {
         "connect_loopback" => CONNECT,
         same => same,
     }
-}
-
-fn read<T: DeserializeOwned>(path: &Path, again: &str) -> Result<T, Failure> {
-    let text = fs::read_to_string(path).map_err(|e| Failure::at(path, e).remedy(again))?;
-    parse(path, &text).map_err(|failure| failure.remedy(again))
-}
-
-/// Reads JSON; an error names the field.
-pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Failure> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| Failure::at(path, format!("{}: {}", error.path(), error.inner())))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

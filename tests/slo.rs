@@ -1,13 +1,12 @@
-//! `compare slo`: what it writes, what it lets pass, and each way to tamper with it.
-
-mod support;
+//! `probecost slo`: what it writes, what it lets pass, and each way to tamper with it.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use probecost::host::Host;
 use serde_json::{Value, json};
-
-use support::Place;
+use tempfile::TempDir;
 
 const FILES: [&str; 13] = [
     "open_compare.json",
@@ -24,6 +23,48 @@ const FILES: [&str; 13] = [
     "cpu-info.txt",
     "fs-type.txt",
 ];
+
+/// A directory that a test works in.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `probecost` with these arguments, here.
+    fn judge(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_probecost"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        Ran {
+            exit: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// What a process left.
+struct Ran {
+    exit: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.exit, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+}
 
 fn around(est: f64, half: f64) -> Value {
     json!({"est": est, "lo": est - half, "hi": est + half})
@@ -47,6 +88,7 @@ fn overhead(cost: f64) -> Value {
                 "p95_ns": 1000.0 * ratio, "p99_ns": 1400.0 * ratio,
                 "events_per_op": if arm == "event" { 1.0 } else { 0.0 }, "drops": 0,
                 "vs_off": if arm == "off" { Value::Null } else { versus },
+                "budgets": [],
                 "verdict": "pass", "reason": "",
             }));
         }
@@ -54,7 +96,11 @@ fn overhead(cost: f64) -> Value {
     json!({
         "schema": 1,
         "host": Host::read().unwrap(),
-        "settings": {"cpu": 0, "consumer_cpu": 1, "file": "/etc/hosts"},
+        "settings": {
+            "seconds": 10.0, "block_ms": 10.0, "seed": 1, "cpu": 0, "consumer_cpu": 1,
+            "ring_bytes": 1 << 20, "wakeup": "never", "drain_ms": 1.0, "rules": 0,
+            "file": "/etc/hosts", "clock_ns": 20.0,
+        },
         "agent": {
             "open": {"rung": "tp_btf/sys_enter", "tried": []},
             "connect": {"rung": "cgroup/connect4+connect6", "tried": []},
@@ -62,7 +108,7 @@ fn overhead(cost: f64) -> Value {
             "consumer_cpu_share": 0.03,
         },
         "rows": rows,
-        "controls": {"a_a": {"workloads": a_a}},
+        "controls": {"a_a": {"ratio": around(1.0, 0.003), "workloads": a_a}},
         "warnings": ["7 % of the machine was used by other programs"],
     })
 }
@@ -71,7 +117,7 @@ fn overhead(cost: f64) -> Value {
 fn artifacts() -> Place {
     let place = Place::new();
     write(&place, "overhead.json", &overhead(1.02));
-    place.compare(&WRITE).exits(0);
+    place.judge(&WRITE).exits(0);
     place
 }
 
@@ -93,7 +139,7 @@ fn tamper(place: &Place, name: &str, change: impl Fn(&mut Value)) {
 
 /// Judging exits with 2 and says all of this.
 fn broken(place: &Place, said: &[&str]) {
-    let ran = place.compare(&JUDGE).exits(2);
+    let ran = place.judge(&JUDGE).exits(2);
     for words in said {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
     }
@@ -111,7 +157,7 @@ fn a_run_leaves_exactly_the_files_and_a_table() {
     wanted.sort();
     assert_eq!(found, wanted);
 
-    let ran = place.compare(&JUDGE).exits(0);
+    let ran = place.judge(&JUDGE).exits(0);
     for row in [
         "audit_mode_open",
         "audit_mode_connect",
@@ -137,9 +183,9 @@ fn a_run_leaves_exactly_the_files_and_a_table() {
 fn an_agent_that_costs_too_much_exits_with_1() {
     let place = Place::new();
     write(&place, "overhead.json", &overhead(1.30));
-    let ran = place.compare(&WRITE).exits(1);
+    let ran = place.judge(&WRITE).exits(1);
     assert!(ran.out.contains("FAIL"), "{}", ran.out);
-    place.compare(&JUDGE).exits(1);
+    place.judge(&JUDGE).exits(1);
 }
 
 #[test]
@@ -148,7 +194,7 @@ fn a_machine_too_unsteady_for_a_budget_exits_with_3() {
     let mut measured = overhead(1.02);
     measured["controls"]["a_a"]["workloads"]["open_close"] = around(1.0, 0.08);
     write(&place, "overhead.json", &measured);
-    let ran = place.compare(&WRITE).exits(3);
+    let ran = place.judge(&WRITE).exits(3);
     assert!(
         ran.out
             .contains("audit_mode_open p95_ratio is unenforceable"),
@@ -166,7 +212,7 @@ fn a_budget_of_ones_own_holds() {
     fs::write(place.path("baselines/gate.toml"), own).unwrap();
     // The reports were written under another budget, and so no longer say what is.
     broken(&place, &["a/perf-slo-report.md", "budgets"]);
-    place.compare(&WRITE).exits(1);
+    place.judge(&WRITE).exits(1);
 }
 
 #[test]
@@ -174,10 +220,7 @@ fn each_missing_file_is_named() {
     for name in FILES {
         let place = artifacts();
         fs::remove_file(place.path(&format!("a/{name}"))).unwrap();
-        broken(
-            &place,
-            &[&format!("a/{name} is missing"), "cargo compare slo"],
-        );
+        broken(&place, &[&format!("a/{name} is missing"), "probecost slo"]);
     }
 }
 
@@ -355,7 +398,7 @@ fn a_measurement_without_an_agent_or_of_another_machine_makes_no_artifacts() {
         let mut measured = overhead(1.02);
         change(&mut measured);
         write(&place, "overhead.json", &measured);
-        let ran = place.compare(&WRITE).exits(2);
+        let ran = place.judge(&WRITE).exits(2);
         assert!(ran.err.contains(said), "{said}: {}", ran.err);
         assert!(!place.path("a").exists());
     }
@@ -371,19 +414,33 @@ fn a_soak_adds_rows() {
             {"measure": "drops_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
         ],
         "warnings": ["the machine was suspended for 30 s of the run"],
+        "schema": 1,
+        "settings": {
+            "seconds": 60.0, "rate": 1e5, "ring_bytes": 1 << 20, "cpu": 0, "consumer_cpu": 1,
+            "canary": false,
+        },
+        "totals": {
+            "seconds": 60.0, "events": 6_000_000, "lost": 0, "received": 6_000_000,
+            "held_up_s": 0.0, "asleep_s": 30.0,
+        },
+        "surroundings": {
+            "steal_pct": null, "others_pct": null, "cpu_pressure_pct": null,
+            "load_before": null, "frequency_mhz": null,
+        },
+        "samples": [],
     });
     write(&place, "soak.json", &soak);
     let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
-    let ran = place.compare(&with_soak).exits(0);
+    let ran = place.judge(&with_soak).exits(0);
     assert!(ran.out.contains("suspended for 30 s"), "{}", ran.out);
     assert_eq!(ran.out.matches("soak").count(), 2, "{}", ran.out);
 
     soak["checks"][0]["verdict"] = json!("inconclusive");
     write(&place, "soak.json", &soak);
-    place.compare(&with_soak).exits(3);
+    place.judge(&with_soak).exits(3);
 
     soak["checks"][0]["measured"] = around(2.0, 0.0);
     soak["checks"][0]["verdict"] = json!("fail");
     write(&place, "soak.json", &soak);
-    place.compare(&with_soak).exits(1);
+    place.judge(&with_soak).exits(1);
 }

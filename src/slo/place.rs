@@ -4,12 +4,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use probecost::host::Host;
-
-use crate::failure::Failure;
+use crate::host::Obstacle;
+use crate::schema::Host;
 
 /// The kernel: its release, its version and how it was started.
-pub fn kernel(host: &Host) -> Result<String, Failure> {
+pub fn kernel(host: &Host) -> Result<String, Obstacle> {
     let mut text = format!("release: {}\n", host.kernel);
     for (name, path) in [
         ("version", "/proc/version"),
@@ -21,7 +20,7 @@ pub fn kernel(host: &Host) -> Result<String, Failure> {
 }
 
 /// The distribution, as it calls itself.
-pub fn os_release() -> Result<String, Failure> {
+pub fn os_release() -> Result<String, Obstacle> {
     read("/etc/os-release").or_else(|_| read("/usr/lib/os-release"))
 }
 
@@ -59,11 +58,11 @@ fn known(fact: Option<bool>) -> String {
 }
 
 /// The type of the file system that `file` lies on.
-pub fn file_system(file: &Path) -> Result<String, Failure> {
-    let real = fs::canonicalize(file).map_err(|e| Failure::at(file, e))?;
+pub fn file_system(file: &Path) -> Result<String, Obstacle> {
+    let real = fs::canonicalize(file).map_err(|e| unreadable(file, &e))?;
     let mounts = read("/proc/self/mountinfo")?;
     let kind = kind_at(&mounts, &real)
-        .ok_or_else(|| Failure::at(file, "lies below no mount that /proc/self/mountinfo lists"))?;
+        .ok_or_else(|| unreadable(file, &"lies below no mount that /proc/self/mountinfo lists"))?;
     Ok(format!("{kind}\n"))
 }
 
@@ -82,8 +81,15 @@ fn kind_at<'a>(mountinfo: &'a str, path: &Path) -> Option<&'a str> {
         .map(|(_, kind)| kind)
 }
 
-fn read(path: &str) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|cause| Failure::at(Path::new(path), cause))
+fn read(path: &str) -> Result<String, Obstacle> {
+    fs::read_to_string(path).map_err(|cause| unreadable(Path::new(path), &cause))
+}
+
+fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Obstacle {
+    Obstacle::new(
+        format!("{}: {cause}", path.display()),
+        "judge where it was measured, on a machine that shows its facts",
+    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,18 @@
+//! `probecost slo`: the artifacts of a strict run, held to their contract and judged.
+
+use std::error::Error;
+use std::io::Write;
+
+use probecost::schema::Exit;
+use probecost::slo::{self, SloArgs};
+
+/// Judges, and prints the table.
+///
+/// # Errors
+/// A file is missing, unknown, or says what it may not.
+pub fn run(args: &SloArgs) -> Result<Exit, Box<dyn Error>> {
+    let (table, exit) = slo::slo(args)?;
+    // A reader that has seen enough (`| head`) is no error.
+    let _ = std::io::stdout().write_all(table.as_bytes());
+    Ok(exit)
+}
