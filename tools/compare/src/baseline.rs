@@ -28,7 +28,7 @@ pub struct Baseline {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub probes: BTreeMap<String, Vec<Vec<Option<f64>>>>,
     /// What was measured, by id.
-    pub benchmarks: BTreeMap<String, History>,
+    pub benchmarks: BTreeMap<String, BenchmarkRuns>,
 }
 
 /// Runs that were made together.
@@ -51,7 +51,7 @@ pub struct Session {
 /// One benchmark: a list for each session, in it a value for each run, or none where
 /// the run did not measure it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct History {
+pub struct BenchmarkRuns {
     /// What the values count.
     pub unit: Unit,
     /// The run's median, or its count.
@@ -180,7 +180,7 @@ impl Baseline {
     }
 }
 
-impl History {
+impl BenchmarkRuns {
     /// A benchmark that none of the sessions measured: `runs` in each.
     pub fn gaps(unit: Unit, runs: impl Iterator<Item = usize>) -> Self {
         let median: Vec<Vec<Option<f64>>> = runs.map(|runs| vec![None; runs]).collect();
@@ -286,7 +286,7 @@ mod tests {
             probes: BTreeMap::from([("stat".into(), values.clone())]),
             benchmarks: BTreeMap::from([(
                 "a/b c/ü".into(),
-                History {
+                BenchmarkRuns {
                     unit: Unit::Ns,
                     p10: values.clone(),
                     median: values,

@@ -49,7 +49,7 @@ pub struct Decision {
 pub struct Measured {
     change: Option<Change>,
     /// The chance of such a change if nothing changed; 1 where that cannot be known.
-    chance: f64,
+    p_value: f64,
     /// Change of the medians.
     est: f64,
     /// Change of the quickest run's quickest tenth.
@@ -63,7 +63,7 @@ pub struct Measured {
 /// Which rows of a suite moved further than chance moves any of them.
 pub struct Family {
     rare: Vec<bool>,
-    /// What a chance is held against, of rows that look slower and of the others.
+    /// What a p-value is held against, of rows that look slower and of the others.
     limits: [f64; 2],
 }
 
@@ -107,17 +107,17 @@ impl Family {
     /// Holds the rows of a suite against each other (Holm), the slower and the faster apart.
     pub fn of(rows: &[&Measured], error: f64) -> Self {
         let [slower, faster] = [true, false].map(|slower| {
-            let chances: Vec<f64> = rows
+            let p_values: Vec<f64> = rows
                 .iter()
                 .map(|m| {
                     if (m.est > 0.0) == slower {
-                        m.chance
+                        m.p_value
                     } else {
                         1.0
                     }
                 })
                 .collect();
-            holm(&chances, error)
+            holm(&p_values, error)
         });
         Self {
             rare: slower.0.iter().zip(&faster.0).map(|(s, f)| s | f).collect(),
@@ -149,7 +149,7 @@ pub fn measure(row: &Evidence, times: &Times) -> Measured {
     let change = reference.change(&new);
     Measured {
         change,
-        chance: change.map_or(1.0, |c| c.p_value()),
+        p_value: change.map_or(1.0, |c| c.p_value()),
         est: middle(&new) - middle(&sessions.concat()),
         quick: lowest(&logs(&row.new_p10)) - lowest(&logs(&row.old_p10.concat())),
         threshold: (row.threshold_pct / 100.0).ln_1p(),

@@ -10,7 +10,7 @@ use probecost::gate::Gate;
 use probecost::schema::{Host, Policy, Status, Unit, VerdictRow};
 use probecost::stats::{Reference, median};
 
-use crate::baseline::{Baseline, History, Session};
+use crate::baseline::{Baseline, BenchmarkRuns, Session};
 use crate::baselines;
 use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
@@ -175,7 +175,7 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
     let earlier: Vec<usize> = baseline.sessions.iter().map(|s| s.runs).collect();
     let measured = measured(runs)?;
     for (id, new) in &measured {
-        let gaps = || History::gaps(new.unit, earlier.iter().copied());
+        let gaps = || BenchmarkRuns::gaps(new.unit, earlier.iter().copied());
         let old = baseline.benchmarks.entry(id.clone()).or_insert_with(gaps);
         if old.unit != new.unit {
             let (new, old) = (new.unit.name(), old.unit.name());
@@ -188,7 +188,7 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
     for (id, old) in &mut baseline.benchmarks {
         let new = match measured.get(id) {
             Some(new) => new.clone(),
-            None => History::gaps(old.unit, [runs.len()].into_iter()),
+            None => BenchmarkRuns::gaps(old.unit, [runs.len()].into_iter()),
         };
         old.median.extend(new.median);
         old.p10.extend(new.p10);
@@ -210,8 +210,8 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
 }
 
 /// The runs as the one session of each benchmark.
-fn measured(runs: &[Run]) -> Result<BTreeMap<String, History>, Failure> {
-    let mut measured: BTreeMap<String, History> = BTreeMap::new();
+fn measured(runs: &[Run]) -> Result<BTreeMap<String, BenchmarkRuns>, Failure> {
+    let mut measured: BTreeMap<String, BenchmarkRuns> = BTreeMap::new();
     for (k, run) in runs.iter().enumerate() {
         for (id, reading) in &run.readings {
             let (unit, median, p10) = match reading {
@@ -228,7 +228,7 @@ fn measured(runs: &[Run]) -> Result<BTreeMap<String, History>, Failure> {
                     )));
                 }
             };
-            let gaps = || History::gaps(unit, [runs.len()].into_iter());
+            let gaps = || BenchmarkRuns::gaps(unit, [runs.len()].into_iter());
             let history = measured.entry(id.clone()).or_insert_with(gaps);
             if history.unit != unit {
                 let (unit, other) = (unit.name(), history.unit.name());

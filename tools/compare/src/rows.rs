@@ -7,7 +7,7 @@ use probecost::schema::{RunCounts, Severity, Status, Unit, VerdictRow};
 use probecost::stats::median;
 use regex::Regex;
 
-use crate::baseline::{Baseline, History};
+use crate::baseline::{Baseline, BenchmarkRuns};
 use crate::decide::{Evidence, decide};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time};
@@ -119,7 +119,7 @@ fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
 /// A row without figures of now.
 fn blank(
     id: &str,
-    history: Option<&History>,
+    history: Option<&BenchmarkRuns>,
     status: Status,
     reason: impl Into<String>,
 ) -> VerdictRow {
@@ -182,7 +182,7 @@ fn now(readings: &[&Reading]) -> Now {
     }
 }
 
-fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rules) -> Draft {
+fn draft(id: &str, history: Option<&BenchmarkRuns>, readings: &[&Reading], rules: &Rules) -> Draft {
     let without = |status, reason| Draft::Done(blank(id, history, status, reason));
     let (unit, values) = match (now(readings), history) {
         (Now::Broken(cause), _) => return without(Status::Broken, cause),
@@ -220,7 +220,7 @@ fn draft(id: &str, history: Option<&History>, readings: &[&Reading], rules: &Rul
 }
 
 /// A benchmark that both sides timed.
-fn timed(id: &str, history: &History, times: &[Time], rules: &Rules) -> Draft {
+fn timed(id: &str, history: &BenchmarkRuns, times: &[Time], rules: &Rules) -> Draft {
     let medians: Vec<f64> = times.iter().map(|t| t.median).collect();
     let row = blank(id, Some(history), Status::Unchanged, "");
     let row = with_current(row, Unit::Ns, &medians);

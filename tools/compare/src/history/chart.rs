@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::markup::Text;
 use super::series::{Point, Refresh, short};
 use super::words::{change, day, one_line, stamp};
-use super::{Benchmark, ChangePoint, Level};
+use super::{BenchmarkCourse, ChangePoint, Level};
 use crate::report::quantity;
 
 /// The width of a chart, in units of its own.
@@ -36,7 +36,7 @@ const SPAN: f64 = 0.1;
 const DATES: usize = 5;
 
 /// The chart of a benchmark whose file has these refreshes.
-pub fn draw(benchmark: &Benchmark, refreshes: &[Refresh]) -> String {
+pub fn draw(benchmark: &BenchmarkCourse, refreshes: &[Refresh]) -> String {
     let mut svg = String::new();
     let chart = Chart::new(benchmark, refreshes);
     chart.draw(&mut svg).expect("a string takes any text");
@@ -44,7 +44,7 @@ pub fn draw(benchmark: &Benchmark, refreshes: &[Refresh]) -> String {
 }
 
 struct Chart<'a> {
-    benchmark: &'a Benchmark,
+    benchmark: &'a BenchmarkCourse,
     refreshes: &'a [Refresh],
     /// The value at the bottom of the plot, and the one at its top.
     range: (f64, f64),
@@ -62,7 +62,7 @@ struct Label {
 }
 
 impl<'a> Chart<'a> {
-    fn new(benchmark: &'a Benchmark, refreshes: &'a [Refresh]) -> Self {
+    fn new(benchmark: &'a BenchmarkCourse, refreshes: &'a [Refresh]) -> Self {
         let values = || benchmark.points.iter().map(|p| p.value);
         let low = values().fold(f64::INFINITY, f64::min);
         let high = values().fold(f64::NEG_INFINITY, f64::max);

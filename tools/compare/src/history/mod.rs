@@ -40,7 +40,7 @@ pub struct HistoryArgs {
     pub only: Option<Regex>,
     /// What to write
     #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: HistoryFormat,
     /// Write to this file instead of the terminal
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct HistoryArgs {
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum HistoryFormat {
     /// A table for a terminal.
     Text,
     /// All of it.
@@ -68,14 +68,14 @@ pub struct Timeline {
     pub refreshes: Vec<Refresh>,
     /// What was measured: the newest change first, those without one by how far off their
     /// last refresh is, and what has ended last; never empty.
-    pub benchmarks: Vec<Benchmark>,
+    pub benchmarks: Vec<BenchmarkCourse>,
     /// What a reader should know.
     pub remarks: Vec<String>,
 }
 
 /// A benchmark over time.
 #[derive(Debug, Serialize)]
-pub struct Benchmark {
+pub struct BenchmarkCourse {
     /// Its name.
     pub id: String,
     /// What its values count.
@@ -164,15 +164,15 @@ fn timeline(args: &HistoryArgs) -> Result<Timeline, Failure> {
     }
     let wanted = |s: &Series| args.only.as_ref().is_none_or(|only| only.is_match(&s.id));
     let series = series.into_iter().filter(wanted);
-    let mut benchmarks: Vec<Benchmark> = series.map(|s| benchmark(s, &refreshes)).collect();
+    let mut benchmarks: Vec<BenchmarkCourse> = series.map(|s| benchmark(s, &refreshes)).collect();
     if benchmarks.is_empty() {
         return Err(
             Failure::at(&path, "no benchmark in its history matches").remedy("leave out --only")
         );
     }
     benchmarks.sort_by(|a, b| {
-        let newest = |b: &Benchmark| b.newest_change().map(|change| change.at.refresh);
-        let order = |b: &Benchmark| (b.ended.is_some(), Reverse(newest(b)));
+        let newest = |b: &BenchmarkCourse| b.newest_change().map(|change| change.at.refresh);
+        let order = |b: &BenchmarkCourse| (b.ended.is_some(), Reverse(newest(b)));
         order(a).cmp(&order(b)).then(b.size().total_cmp(&a.size()))
     });
     if versions.shallow {
@@ -198,19 +198,19 @@ fn timeline(args: &HistoryArgs) -> Result<Timeline, Failure> {
 ///
 /// # Errors
 /// It cannot be written as JSON.
-fn render(timeline: &Timeline, format: Format) -> Result<String, Failure> {
+fn render(timeline: &Timeline, format: HistoryFormat) -> Result<String, Failure> {
     match format {
-        Format::Text => Ok(table::render(timeline)),
-        Format::Json => {
+        HistoryFormat::Text => Ok(table::render(timeline)),
+        HistoryFormat::Json => {
             let text = serde_json::to_string_pretty(timeline)
                 .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
             Ok(text + "\n")
         }
-        Format::Html => Ok(page::render(timeline)),
+        HistoryFormat::Html => Ok(page::render(timeline)),
     }
 }
 
-fn benchmark(series: Series, refreshes: &[Refresh]) -> Benchmark {
+fn benchmark(series: Series, refreshes: &[Refresh]) -> BenchmarkCourse {
     // Noise grows with what is measured, so its logarithm has the same noise everywhere.
     let scale = match series.unit {
         Unit::Ns | Unit::Ratio => f64::ln,
@@ -234,7 +234,7 @@ fn benchmark(series: Series, refreshes: &[Refresh]) -> Benchmark {
             after,
         }
     });
-    Benchmark {
+    BenchmarkCourse {
         change_points: change_points.collect(),
         levels,
         ended: series.ended.map(|refresh| place(refresh, refreshes)),
@@ -277,7 +277,7 @@ impl ChangePoint {
     }
 }
 
-impl Benchmark {
+impl BenchmarkCourse {
     /// This share, where it may be noise: counts have none.
     fn noise(&self, share: f64) -> f64 {
         match self.unit {
@@ -320,7 +320,7 @@ mod tests {
     use words::sparkline;
 
     /// A benchmark of which each refresh saw one value, or none.
-    fn seen(unit: Unit, values: &[Option<f64>]) -> (Benchmark, Vec<Refresh>) {
+    fn seen(unit: Unit, values: &[Option<f64>]) -> (BenchmarkCourse, Vec<Refresh>) {
         let refresh = |k: usize| Refresh {
             commit: format!("{k:040}"),
             date: Timestamp::UNIX_EPOCH,

@@ -6,7 +6,7 @@ use super::chart::{self, direction};
 use super::markup::Text;
 use super::series::{Refresh, short};
 use super::words::{HEAD, change, day, figures, newest, one_line, sparkline, stamp, summary};
-use super::{Benchmark, Timeline};
+use super::{BenchmarkCourse, Timeline};
 use crate::report::quantity;
 
 /// How many columns the sparklines of the overview have.
@@ -89,7 +89,7 @@ fn overview(timeline: &Timeline, html: &mut String) -> fmt::Result {
 
 fn section(
     k: usize,
-    benchmark: &Benchmark,
+    benchmark: &BenchmarkCourse,
     refreshes: &[Refresh],
     html: &mut String,
 ) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use comfy_table::{Cell, Table};
 
 use super::words::{HEAD, change, figures, newest, one_line, sparkline, stamp, summary};
-use super::{Benchmark, ChangePoint, Timeline};
+use super::{BenchmarkCourse, ChangePoint, Timeline};
 use crate::report::{self, named};
 
 /// Benchmarks of which nothing needs saying are listed up to this many.
@@ -23,9 +23,9 @@ const WIDTHS: (usize, usize) = (8, 40);
 
 /// The timeline as text: what changed last first.
 pub fn render(timeline: &Timeline) -> String {
-    let (ended, running): (Vec<&Benchmark>, Vec<&Benchmark>) =
+    let (ended, running): (Vec<&BenchmarkCourse>, Vec<&BenchmarkCourse>) =
         timeline.benchmarks.iter().partition(|b| b.ended.is_some());
-    let (changed, plain): (Vec<&Benchmark>, Vec<&Benchmark>) = running
+    let (changed, plain): (Vec<&BenchmarkCourse>, Vec<&BenchmarkCourse>) = running
         .into_iter()
         .partition(|b| b.newest_change().is_some());
     let listed = &plain[..plain.len().min(PLAIN_ROWS)];
@@ -51,7 +51,7 @@ pub fn render(timeline: &Timeline) -> String {
 }
 
 /// The rows, with sparklines as wide as the terminal leaves room for.
-fn fitting(shown: &[&Benchmark], refreshes: usize) -> String {
+fn fitting(shown: &[&BenchmarkCourse], refreshes: usize) -> String {
     let (least, most) = WIDTHS;
     let width = match Table::new().width() {
         None => WIDTH,
@@ -65,7 +65,7 @@ fn fitting(shown: &[&Benchmark], refreshes: usize) -> String {
     rows(shown, refreshes, width)
 }
 
-fn rows(shown: &[&Benchmark], refreshes: usize, width: usize) -> String {
+fn rows(shown: &[&BenchmarkCourse], refreshes: usize, width: usize) -> String {
     let body = shown.iter().map(|benchmark| {
         let mut cells = vec![
             Cell::new(&benchmark.id),
@@ -80,7 +80,7 @@ fn rows(shown: &[&Benchmark], refreshes: usize, width: usize) -> String {
 
 /// The change points, refresh by refresh, newest first.
 fn changes(timeline: &Timeline) -> String {
-    let mut by_refresh: BTreeMap<usize, Vec<(&Benchmark, &ChangePoint)>> = BTreeMap::new();
+    let mut by_refresh: BTreeMap<usize, Vec<(&BenchmarkCourse, &ChangePoint)>> = BTreeMap::new();
     for benchmark in &timeline.benchmarks {
         for change in &benchmark.change_points {
             let changes = by_refresh.entry(change.at.refresh).or_default();

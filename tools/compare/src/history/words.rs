@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use probecost::stats::median;
 
 use super::series::short;
-use super::{Benchmark, Level, Place, Timeline};
+use super::{BenchmarkCourse, Level, Place, Timeline};
 use crate::report::{percent, quantity};
 
 /// The columns of the overview.
@@ -73,7 +73,7 @@ pub fn stamp(place: &Place) -> String {
 
 /// The figures of a benchmark: how many refreshes measured it, its first level and the present
 /// one, the change between them, and how far from the present one the last refresh lies.
-pub fn figures(benchmark: &Benchmark) -> [String; 5] {
+pub fn figures(benchmark: &BenchmarkCourse) -> [String; 5] {
     let level =
         |level: Option<&Level>| level.map_or(String::new(), |l| quantity(l.value, benchmark.unit));
     let (first, change) = match &benchmark.levels[..] {
@@ -90,7 +90,7 @@ pub fn figures(benchmark: &Benchmark) -> [String; 5] {
 }
 
 /// The newest change point, or that the benchmark is no more.
-pub fn newest(benchmark: &Benchmark) -> String {
+pub fn newest(benchmark: &BenchmarkCourse) -> String {
     match (&benchmark.ended, benchmark.newest_change()) {
         (Some(ended), _) => format!("ended {}", stamp(ended)),
         (None, Some(at)) => format!("{} {}", change(at.change_pct), stamp(&at.at)),
@@ -100,7 +100,7 @@ pub fn newest(benchmark: &Benchmark) -> String {
 
 /// The points as a line of blocks, each the median of the refreshes that it stands for, a dot
 /// where those have none. All series of a file share the same axis.
-pub fn sparkline(benchmark: &Benchmark, refreshes: usize, width: usize) -> String {
+pub fn sparkline(benchmark: &BenchmarkCourse, refreshes: usize, width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let width = width.min(refreshes);
     let mut columns = vec![Vec::new(); width];

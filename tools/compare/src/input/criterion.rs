@@ -54,7 +54,7 @@ struct Bounds {
 }
 
 /// A result as found.
-struct Found {
+struct FoundResult {
     place: PathBuf,
     /// Id and directory, or why there is none.
     name: Result<(String, String), String>,
@@ -77,7 +77,7 @@ pub struct Results {
 /// What lies in the directories `places`. `started` is when the run began, where that is
 /// known.
 pub fn read(places: &[PathBuf], started: Option<SystemTime>) -> Results {
-    let mut found: Vec<Found> = places.par_iter().map(|place| read_one(place)).collect();
+    let mut found: Vec<FoundResult> = places.par_iter().map(|place| read_one(place)).collect();
     mark_stale(&mut found, started);
     let fresh = found
         .iter()
@@ -94,7 +94,7 @@ pub fn read(places: &[PathBuf], started: Option<SystemTime>) -> Results {
     }
 }
 
-fn read_one(place: &Path) -> Found {
+fn read_one(place: &Path) -> FoundResult {
     let written = written(place);
     let benchmark = parse::<Benchmark>(&place.join("benchmark.json"));
     let (name, reading) = match benchmark {
@@ -107,7 +107,7 @@ fn read_one(place: &Path) -> Found {
             (Ok((benchmark.full_id, directory)), reading)
         }
     };
-    Found {
+    FoundResult {
         place: place.to_owned(),
         name,
         written,
@@ -265,7 +265,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, (String, bool)> {
 
 /// Marks what an earlier run left behind: what was written before this run began or,
 /// where nobody noted when that was, before a long pause.
-fn mark_stale(found: &mut [Found], started: Option<SystemTime>) {
+fn mark_stale(found: &mut [FoundResult], started: Option<SystemTime>) {
     found.sort_by_key(|f| Reverse(f.written));
     let Some(newest) = found.first().map(|f| f.written) else {
         return;
@@ -289,7 +289,7 @@ fn mark_stale(found: &mut [Found], started: Option<SystemTime>) {
     }
 }
 
-fn by_id(found: Vec<Found>) -> BTreeMap<String, Reading> {
+fn by_id(found: Vec<FoundResult>) -> BTreeMap<String, Reading> {
     let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
     for (id, _) in found.iter().filter_map(|f| f.name.as_ref().ok()) {
         *ids.entry(id).or_default() += 1;
@@ -351,8 +351,8 @@ mod tests {
         }
     }
 
-    fn found(id: &str, directory: &str, minutes_ago: u64) -> Found {
-        Found {
+    fn found(id: &str, directory: &str, minutes_ago: u64) -> FoundResult {
+        FoundResult {
             place: PathBuf::from(format!("{directory}/new")),
             name: Ok((id.into(), directory.into())),
             written: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - 60 * minutes_ago),

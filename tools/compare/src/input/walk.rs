@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// What lies below a directory.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ResultPaths {
     /// Directories that hold the newest result of a Criterion benchmark.
     pub criterion: Vec<PathBuf>,
     /// Files that gungraun or iai-callgrind may have written.
@@ -20,8 +20,8 @@ pub struct Found {
 /// # Errors
 /// A directory that cannot be listed, or a symbolic link that leads back to a
 /// directory it lies in.
-pub fn walk(dir: &Path) -> Result<Found, Failure> {
-    let mut found = Found::default();
+pub fn walk(dir: &Path) -> Result<ResultPaths, Failure> {
+    let mut found = ResultPaths::default();
     let mut entries = WalkDir::new(dir).follow_links(true).into_iter();
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(|e| unlistable(dir, e))?;

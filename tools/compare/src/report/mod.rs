@@ -19,7 +19,7 @@ pub use text::{by_reason, table};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     /// A table for a terminal.
     Text,
     /// For the summary of a pull request.
@@ -39,18 +39,18 @@ pub enum Format {
 ///
 /// # Errors
 /// The verdict cannot be written as JSON.
-pub fn render(verdict: &Verdict, format: Format, colour: bool) -> Result<String, Failure> {
+pub fn render(verdict: &Verdict, format: ReportFormat, colour: bool) -> Result<String, Failure> {
     let json = |result: serde_json::Result<String>| {
         let text = result.map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
         Ok(text + "\n")
     };
     match format {
-        Format::Text => Ok(text::render(verdict, colour)),
-        Format::Markdown => Ok(markdown::render(verdict)),
-        Format::Json => json(serde_json::to_string_pretty(verdict)),
-        Format::Github => Ok(github::render(verdict)),
-        Format::Bmf => json(serde_json::to_string_pretty(&bmf::metrics(verdict))),
-        Format::CustomSmallerIsBetter => {
+        ReportFormat::Text => Ok(text::render(verdict, colour)),
+        ReportFormat::Markdown => Ok(markdown::render(verdict)),
+        ReportFormat::Json => json(serde_json::to_string_pretty(verdict)),
+        ReportFormat::Github => Ok(github::render(verdict)),
+        ReportFormat::Bmf => json(serde_json::to_string_pretty(&bmf::metrics(verdict))),
+        ReportFormat::CustomSmallerIsBetter => {
             json(serde_json::to_string_pretty(&smaller::entries(verdict)))
         }
     }

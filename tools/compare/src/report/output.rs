@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use probecost::schema::{Exit, Verdict};
 
-use super::{Format, render, summarise};
+use super::{ReportFormat, render, summarise};
 use crate::destination::Destination;
 use crate::failure::Failure;
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub struct OutputArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: ReportFormat,
     /// Write to this file instead of the terminal
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -24,7 +24,7 @@ pub struct OutputArgs {
 /// Where a verdict will be written.
 #[derive(Debug)]
 pub struct Output {
-    format: Format,
+    format: ReportFormat,
     destination: Destination,
 }
 
@@ -49,7 +49,7 @@ impl Output {
     pub fn write(self, verdict: &Verdict) -> Result<Exit, Failure> {
         let text = render(verdict, self.format, self.destination.wants_colour())?;
         self.destination.write(&text)?;
-        if self.format == Format::Github
+        if self.format == ReportFormat::Github
             && let Some(path) = env::var_os("GITHUB_STEP_SUMMARY")
         {
             summarise(verdict, Path::new(&path))?;

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::probes;
 use crate::repository;
+
 use activity::Activity;
 
 /// How much of a failed command's output is shown, in bytes.

@@ -15,7 +15,7 @@ use probecost::stats::{Interval, median};
 use regex::Regex;
 use serde::Serialize;
 
-use super::{Format, rate};
+use super::{SelftestFormat, rate};
 use crate::duet::{Interrupt, Question, Selection, Stage, Variation, What};
 use crate::failure::Failure;
 
@@ -36,7 +36,7 @@ pub struct Live {
     /// Where the random order of the rounds starts; each suite has its own.
     pub seed: u64,
     /// What is written.
-    pub format: Format,
+    pub format: SelftestFormat,
 }
 
 /// What came of it.
@@ -119,10 +119,10 @@ pub fn live(trial: &Live) -> Result<String, Failure> {
     let suites = run(trial, &stage, &interrupt)?;
     let report = report(trial, suites)?;
     match trial.format {
-        Format::Json => serde_json::to_string_pretty(&report)
+        SelftestFormat::Json => serde_json::to_string_pretty(&report)
             .map(|text| text + "\n")
             .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
-        Format::Text => Ok(text(&report)),
+        SelftestFormat::Text => Ok(text(&report)),
     }
 }
 

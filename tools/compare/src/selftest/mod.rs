@@ -3,7 +3,9 @@
 mod live;
 mod other_tools;
 mod rate;
+mod report;
 mod resample;
+mod sides;
 mod study;
 #[cfg(test)]
 mod synthetic;
@@ -24,8 +26,9 @@ use crate::input::{self, Reading, Run, Time};
 use crate::thresholds::{Thresholds, policy};
 
 use live::Live;
-use resample::{Bench, Collection, Kind, Sides};
-use study::Aside;
+use report::Aside;
+use resample::{Bench, Collection, Kind};
+use sides::Sides;
 
 /// What to type for more runs.
 const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";
@@ -59,7 +62,7 @@ pub struct SelftestArgs {
     pub policy: Policy,
     /// What to write
     #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: SelftestFormat,
     /// Where the resampling starts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -67,7 +70,7 @@ pub struct SelftestArgs {
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum SelftestFormat {
     /// Markdown, for a terminal as well.
     Text,
     /// Every rate with its interval.
@@ -182,8 +185,8 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
     let file = file.exists().then(|| file.display().to_string());
     let report = study::study(&collection, aside, sides, &thresholds, file, args.seed);
     match args.format {
-        Format::Text => Ok(text::render(&report)),
-        Format::Json => serde_json::to_string_pretty(&report)
+        SelftestFormat::Text => Ok(text::render(&report)),
+        SelftestFormat::Json => serde_json::to_string_pretty(&report)
             .map(|text| text + "\n")
             .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
     }

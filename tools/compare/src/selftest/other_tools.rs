@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::resample::Sides;
+use super::sides::Sides;
 use crate::input::Time;
 
 /// Whether a tool says that the new runs are slower than the old ones, given both. One that
@@ -56,7 +56,8 @@ fn two<'a>(old: &'a [Time], new: &'a [Time]) -> Option<(&'a Time, &'a Time)> {
     old.last().zip(new.first())
 }
 
-/// The U-test of Mann and Whitney (1947) over all runs, exact: whether in at most `rarest`
+/// The U-test of Mann and Whitney (1947) over all runs, exact (statrs counts all placements
+/// of the runs at each call: of 20 and 10, thirty million): whether in at most `rarest`
 /// pairs of runs the old one took longer.
 fn benchstat(old: &[Time], new: &[Time], rarest: usize) -> bool {
     let beats = |a: f64, b: f64| match a.partial_cmp(&b) {

@@ -3,10 +3,10 @@
 use probecost::schema::Status;
 use probecost::stats::{Interval, median};
 use rayon::prelude::*;
-use serde::Serialize;
 
 use super::other_tools::OtherTool;
 use super::rate::{Pool, rate, rate_in_order};
+use super::sides::Sides;
 use crate::decide::{Evidence, Family, Measured, measure};
 use crate::input::Time;
 use crate::thresholds::Thresholds;
@@ -36,15 +36,6 @@ pub struct Bench {
     pub id: String,
     /// A change beyond this is called, in percent.
     pub threshold_pct: f64,
-}
-
-/// Runs on either side of a suite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Sides {
-    /// Runs of the baseline.
-    pub baseline: usize,
-    /// Runs held against it.
-    pub current: usize,
 }
 
 /// A way to make one benchmark of a suite slower.
@@ -115,13 +106,6 @@ struct Suite<'a> {
     plan: &'a Plan<'a>,
     old: Vec<Vec<Time>>,
     new: Vec<Vec<Time>>,
-}
-
-impl Sides {
-    /// Runs of both.
-    pub fn total(self) -> usize {
-        self.baseline + self.current
-    }
 }
 
 impl Collection {

@@ -1,12 +1,12 @@
-//! What the self-test finds: the one object that both its formats are rendered from.
+//! The study: how often each rule errs on suites drawn from the runs.
 
-use probecost::schema::Policy;
 use probecost::stats::{Interval, mad, median};
-use serde::Serialize;
 
 use super::other_tools;
 use super::rate::CONFIDENCE;
-use super::resample::{Collection, Drawn, Plan, Sides, Slowdown, in_order, resample};
+use super::report::{Aside, ByBench, ByRule, BySides, FoundRate, PlantedRuns, Report, Without};
+use super::resample::{Collection, Drawn, Plan, Slowdown, in_order, resample};
+use super::sides::Sides;
 use crate::thresholds::Thresholds;
 
 /// Slowdowns that are multiplied into unchanged runs, in percent.
@@ -34,156 +34,6 @@ const SLOWED_OF_OTHER_SIDES: usize = 4;
 /// Of more benchmarks fewer suites are drawn, so that it takes as long.
 const FEW: usize = 50;
 
-/// How often every rule errs.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// The format of this object.
-    pub schema: u32,
-    /// Where the resampling started.
-    pub seed: u64,
-    /// The confidence of all intervals, 0..1.
-    pub confidence: f64,
-    /// The gate.toml that counted; null for the shipped one.
-    pub gate: Option<String>,
-    /// How strictly it was judged.
-    pub policy: Policy,
-    /// A change beyond this is called, of a benchmark without a threshold of its own,
-    /// in percent.
-    pub threshold_pct: f64,
-    /// Runs of the unchanged program.
-    pub unchanged_runs: usize,
-    /// Runs of a slower one.
-    pub planted_runs: Vec<PlantedRuns>,
-    /// Runs on either side of a suite.
-    pub sides: Sides,
-    /// Suites that were drawn.
-    pub suites: usize,
-    /// Suites whose runs follow each other in time.
-    pub suites_in_order: usize,
-    /// This gate, then its other_tools.
-    pub rules: Vec<ByRule>,
-    /// Suites without change in which this gate raised no alarm, but could not decide about
-    /// some benchmark.
-    pub undecided: Option<Interval>,
-    /// This gate by benchmark, what costs most first.
-    pub benchmarks: Vec<ByBench>,
-    /// Benchmarks that raise no alarm whatever they take, or that not all runs measured.
-    pub aside: Vec<Aside>,
-    /// What would be without the benchmarks that cost most, where there are others.
-    pub without: Option<Without>,
-    /// This gate with other numbers of runs.
-    pub by_sides: Vec<BySides>,
-    /// Numbers of runs that the unchanged runs are too few for.
-    pub too_few_runs_for: Vec<Sides>,
-}
-
-/// Runs with a planted slowdown.
-#[derive(Debug, Serialize)]
-pub struct PlantedRuns {
-    /// Its size in percent.
-    pub percent: f64,
-    /// How many runs.
-    pub runs: usize,
-}
-
-/// The rates of one rule. A rate is a share, 0..=1.
-#[derive(Debug, Serialize)]
-pub struct ByRule {
-    /// Its name.
-    pub name: &'static str,
-    /// Suites in which it raised an alarm though nothing had changed.
-    pub false_alarms: Option<Interval>,
-    /// The same, where the runs follow each other in time.
-    pub false_alarms_in_order: Option<Interval>,
-    /// Slowed benchmarks that it found, by size.
-    pub found: Vec<Found>,
-}
-
-/// The rates of this gate for one benchmark.
-#[derive(Debug, Serialize)]
-pub struct ByBench {
-    /// Its id.
-    pub id: String,
-    /// A change beyond this is called, in percent.
-    pub threshold_pct: f64,
-    /// Robust relative standard deviation of the unchanged runs, in percent.
-    pub spread_pct: f64,
-    /// Suites in which it raised an alarm though nothing had changed.
-    pub false_alarms: Option<Interval>,
-    /// Suites in which it was found when slowed, by size.
-    pub found: Vec<Found>,
-}
-
-/// How often a slowdown is found.
-#[derive(Debug, Serialize)]
-pub struct Found {
-    /// Its size in percent.
-    pub percent: f64,
-    /// Whether it was really made, and not multiplied into unchanged runs.
-    pub planted: bool,
-    /// The share that is found.
-    pub rate: Option<Interval>,
-}
-
-/// A benchmark that has no part in the rates.
-#[derive(Debug, Serialize)]
-pub struct Aside {
-    /// Its id.
-    pub id: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// The suite with and without the benchmarks that cost most.
-#[derive(Debug, Serialize)]
-pub struct Without {
-    /// Their ids.
-    pub ids: Vec<String>,
-    /// False alarms with them, and without.
-    pub false_alarms: [Option<Interval>; 2],
-    /// The size of the slowdown that was tried, in percent.
-    pub percent: f64,
-    /// How often it is found in the other benchmarks, judged with them and without.
-    pub found_in_others: [Option<Interval>; 2],
-}
-
-/// This gate with so many runs on either side.
-#[derive(Debug, Serialize)]
-pub struct BySides {
-    /// How many.
-    pub sides: Sides,
-    /// Suites that were drawn.
-    pub suites: usize,
-    /// Suites in which it raised an alarm though nothing had changed.
-    pub false_alarms: Option<Interval>,
-    /// Slowed benchmarks that it found, by size.
-    pub found: Vec<Found>,
-}
-
-impl ByBench {
-    /// How often a multiplied slowdown of so many percent is found.
-    pub fn found(&self, percent: f64) -> Option<Interval> {
-        let multiplied = |f: &&Found| f.percent == percent && !f.planted;
-        self.found.iter().find(multiplied)?.rate
-    }
-}
-
-impl Sides {
-    /// The fewest that show a spread and a middle.
-    pub const LEAST: Sides = Sides {
-        baseline: 5,
-        current: 2,
-    };
-
-    /// What a check is taken to have: ten runs and five, or with fewer runs in all as many
-    /// as there are, two thirds of them for the baseline; `None` where they are too few.
-    pub fn fitting(runs: usize) -> Option<Self> {
-        let current = (runs / 3).min(5);
-        let baseline = (runs - current).min(10);
-        (runs >= Self::LEAST.total()).then_some(Self { baseline, current })
-    }
-}
-
 /// Draws suites from the runs and says how often each rule errs. `gate` is the file of the
 /// thresholds, unless they are the shipped ones.
 pub fn study(
@@ -208,13 +58,13 @@ pub fn study(
     };
     let drawn = resample(collection, &plan);
     let (suites_in_order, in_order) = in_order(collection, &plan);
-    let found = |rate: &dyn Fn(Slowdown) -> Option<Interval>| -> Vec<Found> {
+    let found = |rate: &dyn Fn(Slowdown) -> Option<Interval>| -> Vec<FoundRate> {
         let found = |slowdown: &Slowdown| {
             let (percent, planted) = match slowdown {
                 Slowdown::Multiplied(percent) => (*percent, false),
                 Slowdown::Planted(kind) => (collection.planted[*kind].percent, true),
             };
-            Found {
+            FoundRate {
                 percent,
                 planted,
                 rate: rate(*slowdown),
@@ -396,7 +246,7 @@ fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides
         false_alarms: drawn.false_alarms(0),
         found: WITH_OTHER_SIDES
             .iter()
-            .map(|percent| Found {
+            .map(|percent| FoundRate {
                 percent: *percent,
                 planted: false,
                 rate: drawn.found(Slowdown::Multiplied(*percent), |_| true),
@@ -426,6 +276,7 @@ mod tests {
     use super::*;
     use crate::selftest::synthetic::{NoiseModel, collection};
     use probecost::gate::Gate;
+    use probecost::schema::Policy;
 
     fn study_of(collection: &Collection, policy: Policy) -> Report {
         let gate = Gate::shipped();
@@ -498,7 +349,7 @@ mod tests {
             threshold_pct: 5.0,
             spread_pct: 1.0,
             false_alarms: rate(alarms),
-            found: vec![Found {
+            found: vec![FoundRate {
                 percent: 10.0,
                 planted: false,
                 rate: rate(found),

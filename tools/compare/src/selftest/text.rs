@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use probecost::schema::Policy;
 use probecost::stats::Interval;
 
-use super::resample::Sides;
-use super::study::{Found, Report, Without};
+use super::report::{FoundRate, Report, Without};
+use super::sides::Sides;
 use crate::report;
 
 /// Benchmarks that are listed, at most.
@@ -208,7 +208,7 @@ fn several(count: usize, what: &str) -> String {
 }
 
 /// The heads of the first columns, and one for each slowdown.
-fn heads(first: &[&str], found: &[Found], planted: bool) -> Vec<String> {
+fn heads(first: &[&str], found: &[FoundRate], planted: bool) -> Vec<String> {
     let first = first.iter().map(|head| (*head).to_owned());
     let found = found.iter().filter(|f| f.planted == planted);
     first
