@@ -1,0 +1,71 @@
+//! What is wrong with a workflow though GitHub would take it.
+
+use crate::file::{Container, RunsOn, Workflow};
+
+/// Every flaw, one sentence each; `text` is the file.
+pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
+    let mut flaws = Vec::new();
+    if workflow.permissions.is_none() {
+        flaws.push("no permissions for the whole workflow".to_owned());
+    }
+    for (name, job) in &workflow.jobs {
+        let mut flaw = |why: &str| flaws.push(format!("job {name}: {why}"));
+        if job.timeout_minutes.is_none() {
+            flaw("no timeout-minutes");
+        }
+        let own = matches!(job.runs_on, RunsOn::Own(_));
+        if own && job.concurrency.is_none() {
+            flaw(
+                "no concurrency of its own: a run whose jobs are all skipped would \
+                 push a waiting one out of the group",
+            );
+        }
+        if own && workflow.concurrency.is_some() {
+            flaw("the whole workflow shares a group");
+        }
+        if own && workflow.on.pull_request.is_some() && job.environment.is_none() {
+            flaw("code of others reaches our machine without approval");
+        }
+        if let RunsOn::Hosted(image) = &job.runs_on
+            && image.ends_with("-latest")
+        {
+            flaw(&format!("{image} is another one tomorrow"));
+        }
+        if let Some(Container { image, .. }) = &job.container
+            && !exact(image)
+        {
+            flaw(&format!("{image} is another one tomorrow"));
+        }
+        for step in &job.steps {
+            let mut flaw = |why: &str| flaw(&format!("{}: {why}", step.title()));
+            match (&step.uses, &step.run) {
+                (Some(action), None) => {
+                    let commit = action.split_once('@').map_or("", |(_, revision)| revision);
+                    if commit.len() != 40 || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+                        flaw("not pinned by commit");
+                    } else if !text.contains(&format!("{action} # v")) {
+                        flaw("no version beside the commit");
+                    }
+                }
+                // Text that others write must not become part of a script.
+                (None, Some(script)) if script.contains("${{") => {
+                    flaw("an expression inside a script");
+                }
+                (None, Some(_)) => {}
+                _ => flaw("not one of uses and run"),
+            }
+        }
+        let values = job.steps.iter().flat_map(|step| step.env.values());
+        if values.clone().any(|value| value.contains("base.sha")) {
+            flaw("base.sha may lie behind the merge's first parent: HEAD^1");
+        }
+    }
+    flaws
+}
+
+/// Whether an image is named down to the patch, `rust:1.95.0-bookworm`.
+fn exact(image: &str) -> bool {
+    let tag = image.split_once(':').map_or("", |(_, tag)| tag);
+    let version = tag.split('-').next().unwrap_or_default();
+    version.split('.').count() == 3 && version.split('.').all(|part| part.parse::<u32>().is_ok())
+}

@@ -1,0 +1,200 @@
+//! What a run of a workflow does: its jobs in order, and each step with its expressions
+//! resolved.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::contexts::contexts;
+use crate::expression::{Scope, fill, holds};
+use crate::file::{Job, RunsOn, Step, Variables, Workflow};
+
+/// A step, ready to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// A script for bash, with its variables.
+    Run(String, Vec<(String, String)>),
+    /// The commit, in a work tree: all of the history, or the commit alone.
+    Checkout {
+        /// With all of the history.
+        whole: bool,
+    },
+    /// Keeps directories from one run to the next.
+    Cache,
+    /// Hands files on; they must be there.
+    Upload {
+        /// What they are called together.
+        name: String,
+        /// Files and directories of the work tree.
+        paths: Vec<String>,
+    },
+    /// Takes files that another job handed on.
+    Download {
+        /// What they are called together.
+        name: String,
+        /// Where they are put.
+        path: String,
+    },
+}
+
+/// A run: an event, its contexts.
+pub struct Run<'a> {
+    /// The workflow.
+    pub workflow: &'a Workflow,
+    /// What expressions are evaluated in.
+    pub scope: Scope,
+}
+
+impl<'a> Run<'a> {
+    /// A run started by `event` in the work tree, with the answers given by hand.
+    ///
+    /// # Errors
+    /// See [`contexts`].
+    pub fn new(
+        workflow: &'a Workflow,
+        event: &str,
+        tree: &Path,
+        answers: &[(String, String)],
+    ) -> Result<Self, String> {
+        Ok(Self {
+            workflow,
+            scope: Scope {
+                contexts: contexts(workflow, event, tree, answers)?,
+                succeeded: true,
+                tree: tree.to_owned(),
+            },
+        })
+    }
+
+    /// Whether the job runs at all.
+    ///
+    /// # Errors
+    /// Its condition names something unknown, or it waits for a job that is not there.
+    pub fn wants(&self, job: &Job) -> Result<bool, String> {
+        if let Some(other) = &job.needs
+            && !self.workflow.jobs.contains_key(other)
+        {
+            return Err(format!("no job is called {other}"));
+        }
+        let groups = [&self.workflow.concurrency, &job.concurrency];
+        for concurrency in groups.into_iter().flatten() {
+            fill(&concurrency.group, &self.scope)?;
+        }
+        if let RunsOn::Hosted(label) = &job.runs_on {
+            fill(label, &self.scope)?;
+        }
+        holds(job.r#if.as_deref(), &self.scope)
+    }
+
+    /// What a step does, as things stand; nothing where its condition does not hold.
+    ///
+    /// # Errors
+    /// It names something unknown.
+    pub fn action(&self, job: &Job, step: &Step) -> Result<Option<Action>, String> {
+        if !holds(step.r#if.as_deref(), &self.scope)? {
+            return Ok(None);
+        }
+        if let Some(shell) = step.shell.as_ref().filter(|shell| *shell != "bash") {
+            return Err(format!("shell {shell} is not known"));
+        }
+        let variables = self.variables(&[&self.workflow.env, &job.env, &step.env])?;
+        if let Some(script) = &step.run {
+            return Ok(Some(Action::Run(fill(script, &self.scope)?, variables)));
+        }
+        let with = |key: &str| match step.with.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => fill(text, &self.scope).map(Some),
+            Some(other) => Ok(Some(other.to_string())),
+        };
+        let known = |keys: &[&str]| match step.with.keys().find(|key| !keys.contains(&key.as_str()))
+        {
+            Some(key) => Err(format!("its input {key} is not known")),
+            None => Ok(()),
+        };
+        let must = |key: &str| with(key)?.ok_or_else(|| format!("its input {key} is missing"));
+        let action = step.uses.as_deref().unwrap_or_default();
+        let action = action.split_once('@').map_or(action, |(name, _)| name);
+        Ok(Some(match action {
+            "actions/checkout" => {
+                known(&["fetch-depth", "persist-credentials"])?;
+                Action::Checkout {
+                    whole: with("fetch-depth")?.as_deref() == Some("0"),
+                }
+            }
+            "actions/cache" => {
+                known(&["path", "key", "restore-keys"])?;
+                for key in ["path", "key"] {
+                    must(key)?;
+                }
+                with("restore-keys")?;
+                Action::Cache
+            }
+            "actions/upload-artifact" => {
+                known(&["name", "path", "if-no-files-found", "retention-days"])?;
+                Action::Upload {
+                    name: must("name")?,
+                    paths: must("path")?.lines().map(str::to_owned).collect(),
+                }
+            }
+            "actions/download-artifact" => {
+                known(&["name", "path"])?;
+                Action::Download {
+                    name: must("name")?,
+                    path: must("path")?,
+                }
+            }
+            other => return Err(format!("the action {other} is not known")),
+        }))
+    }
+
+    fn variables(&self, of: &[&Variables]) -> Result<Vec<(String, String)>, String> {
+        of.iter()
+            .flat_map(|variables| variables.iter())
+            .map(|(name, value)| Ok((name.clone(), fill(value, &self.scope)?)))
+            .collect()
+    }
+}
+
+/// Resolves every expression that any event reaches, when all goes well and when it does
+/// not. Gives what is wrong, and which steps no event reaches.
+pub fn check(workflow: &Workflow, tree: &Path) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let mut reached = std::collections::BTreeSet::new();
+    for event in workflow.events() {
+        let mut run = match Run::new(workflow, event, tree, &[]) {
+            Ok(run) => run,
+            Err(flaw) => return vec![flaw],
+        };
+        for (name, job) in &workflow.jobs {
+            let mut flaw = |why: String| flaws.push(format!("{event}, job {name}: {why}"));
+            run.scope.succeeded = true;
+            match run.wants(job) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(why) => {
+                    flaw(why);
+                    continue;
+                }
+            }
+            for succeeded in [true, false] {
+                run.scope.succeeded = succeeded;
+                for (number, step) in job.steps.iter().enumerate() {
+                    match run.action(job, step) {
+                        Ok(Some(_)) => drop(reached.insert((name, number))),
+                        Ok(None) => {}
+                        Err(why) => flaw(format!("{}: {why}", step.title())),
+                    }
+                }
+            }
+        }
+    }
+    for (name, job) in &workflow.jobs {
+        for (number, step) in job.steps.iter().enumerate() {
+            if !reached.contains(&(name, number)) && flaws.is_empty() {
+                flaws.push(format!("job {name}: {}: no event reaches it", step.title()));
+            }
+        }
+    }
+    flaws.dedup();
+    flaws
+}

@@ -1,0 +1,108 @@
+//! A root that looks like a container's: another Debian, its own mounts, processes and
+//! cgroups, and the toolchain of this machine in the place of the image's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What an image `rust:VERSION-SUITE` has beyond Debian's essentials, as far as steps may
+/// take it for granted.
+const PACKAGES: &str = "ca-certificates,curl,gcc,git,libc6-dev,libssl-dev,make,pkg-config,procps";
+
+/// A container's root.
+#[derive(Debug)]
+pub struct Root {
+    directory: PathBuf,
+}
+
+impl Root {
+    /// The root of `image`, under `cache`: made by mmdebstrap unless it is there.
+    ///
+    /// # Errors
+    /// The image is not known, or mmdebstrap fails.
+    pub fn of(image: &str, cache: &Path) -> Result<Self, String> {
+        let suite = image
+            .strip_prefix("rust:")
+            .and_then(|tag| tag.split_once('-'))
+            .map(|(_, suite)| suite)
+            .ok_or_else(|| format!("no root is known for the image {image}"))?;
+        let directory = cache.join(suite);
+        if !directory.join("etc/debian_version").exists() {
+            fs::create_dir_all(cache).map_err(|e| format!("{}: {e}", cache.display()))?;
+            let status = Command::new("mmdebstrap")
+                .args(["--quiet", "--variant=minbase", "--include", PACKAGES, suite])
+                .arg(&directory)
+                .status()
+                .map_err(|e| format!("mmdebstrap: {e}; apt-get install mmdebstrap"))?;
+            if !status.success() {
+                return Err(format!("mmdebstrap {suite}: {status}"));
+            }
+            // How this machine reaches its archive is no part of the image.
+            let settings = Path::new("/etc/apt/apt.conf.d");
+            for entry in fs::read_dir(settings).into_iter().flatten().flatten() {
+                let to = directory.join("etc/apt/apt.conf.d").join(entry.file_name());
+                let _ = fs::copy(entry.path(), to);
+            }
+        }
+        Ok(Self { directory })
+    }
+
+    /// `command` as the container's first process, in the work tree `tree`, which keeps
+    /// its path; `temporary` does, too.
+    pub fn command(&self, tree: &Path, temporary: &Path) -> Command {
+        let home = |variable: &str, directory: &str| {
+            std::env::var_os(variable).map_or_else(
+                || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(directory),
+                PathBuf::from,
+            )
+        };
+        let mut command = Command::new("sh");
+        command
+            .args(["-ec", ENTER, "sh"])
+            .arg(&self.directory)
+            .arg(tree)
+            .arg(temporary)
+            .arg(home("CARGO_HOME", ".cargo"))
+            .arg(home("RUSTUP_HOME", ".rustup"))
+            .env("CARGO_HOME", "/usr/local/cargo")
+            .env("RUSTUP_HOME", "/usr/local/rustup")
+            .env("HOME", "/root")
+            .env(
+                "PATH",
+                "/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            );
+        command
+    }
+}
+
+/// Root, tree, temporary directory, cargo's and rustup's home; then the command. As
+/// Docker does it: a cgroup of its own, then a namespace that takes it for the whole.
+const ENTER: &str = r#"
+root=$1 tree=$2 temporary=$3 cargo=$4 rustup=$5
+shift 5
+hierarchy=$(findmnt --noheadings --first-only --types cgroup2 --output TARGET)
+group=$hierarchy/workflow-$$
+mkdir "$group"
+trap 'rmdir "$group"' EXIT
+status=0
+export root tree temporary cargo rustup group
+sh -c 'echo $$ >"$group/cgroup.procs"
+exec unshare --mount --pid --ipc --uts --cgroup --fork --kill-child sh -ec '\''
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount -t sysfs sysfs "$root/sys"
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs tmpfs "$root/tmp"
+    for place in "$tree" "$temporary"; do
+        mkdir -p "$root$place"
+        mount --rbind "$place" "$root$place"
+    done
+    mkdir -p "$root/usr/local/cargo" "$root/usr/local/rustup"
+    mount --bind "$cargo" "$root/usr/local/cargo"
+    mount --bind "$rustup" "$root/usr/local/rustup"
+    cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
+    exec chroot "$root" env --chdir="$tree" "$@"
+'\'' sh "$@"' sh "$@" || status=$?
+exit "$status"
+"#;

@@ -1,0 +1,297 @@
+//! Running a workflow: each job in a clean clone, each step in order.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::file::{Job, Workflow};
+use crate::plan::{Action, Run};
+use crate::root::Root;
+
+/// The status of a command that GitHub alone can answer.
+const NEEDS_GITHUB: i32 = 75;
+
+/// How a step, a job, or a whole run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ended {
+    /// As it should.
+    Well,
+    /// It went as far as it can without GitHub.
+    NeedsGithub,
+    /// Badly.
+    Badly,
+}
+
+/// Where and how to run.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The repository whose commit is run.
+    pub repository: PathBuf,
+    /// Where roots are kept.
+    pub cache: PathBuf,
+    /// What starts it.
+    pub event: String,
+    /// The inputs given by hand.
+    pub answers: Vec<(String, String)>,
+    /// Only this job.
+    pub job: Option<String>,
+}
+
+/// Runs a workflow, and says what it does.
+///
+/// # Errors
+/// There is no clone, or the workflow says something that is not known.
+pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
+    if !workflow.events().contains(&place.event.as_str()) {
+        return Err(format!("{} does not start {}", place.event, workflow.name));
+    }
+    let scratch = TempDir::with_prefix("workflow-").map_err(|e| e.to_string())?;
+    let origin = origin(place, scratch.path())?;
+    let mut worst = Ended::Well;
+    for (name, job) in &workflow.jobs {
+        if place.job.as_ref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        if worst != Ended::Well && job.needs.is_some() {
+            println!("job {name}: not run, for what it needs did not end well");
+            continue;
+        }
+        let tree = scratch.path().join(name);
+        clone(&origin, &tree, true)?;
+        let mut run = Run::new(workflow, &place.event, &tree, &place.answers)?;
+        if !run.wants(job).map_err(|why| format!("job {name}: {why}"))? {
+            println!("job {name}: not wanted by this event");
+            continue;
+        }
+        println!("job {name}");
+        let machine = Machine {
+            origin: &origin,
+            tree: &tree,
+            scratch: scratch.path(),
+            root: match &job.container {
+                Some(container) => Some(Root::of(&container.image, &place.cache)?),
+                None => None,
+            },
+        };
+        let ended = steps(job, &mut run, &machine).map_err(|why| format!("job {name}: {why}"))?;
+        worst = worst.max(ended);
+    }
+    Ok(worst)
+}
+
+/// Where the steps of a job are done.
+struct Machine<'a> {
+    origin: &'a Path,
+    tree: &'a Path,
+    scratch: &'a Path,
+    root: Option<Root>,
+}
+
+fn steps(job: &Job, run: &mut Run, machine: &Machine) -> Result<Ended, String> {
+    let mut worst = Ended::Well;
+    for step in &job.steps {
+        let title = step.title();
+        let action = run
+            .action(job, step)
+            .map_err(|why| format!("{title}: {why}"))?;
+        let Some(action) = action else {
+            println!("  - {title}: not wanted");
+            continue;
+        };
+        println!("  - {title}");
+        let ended = machine
+            .act(&action)
+            .map_err(|why| format!("{title}: {why}"))?;
+        match ended {
+            Ended::Well => {}
+            Ended::NeedsGithub => println!("    … needs GitHub itself from here on"),
+            Ended::Badly => println!("    FAILED"),
+        }
+        run.scope.succeeded &= ended == Ended::Well;
+        worst = worst.max(ended);
+    }
+    Ok(worst)
+}
+
+impl Machine<'_> {
+    fn act(&self, action: &Action) -> Result<Ended, String> {
+        match action {
+            Action::Run(script, variables) => self.script(script, variables),
+            Action::Checkout { whole } => {
+                fs::remove_dir_all(self.tree).map_err(|e| e.to_string())?;
+                clone(self.origin, self.tree, *whole)?;
+                Ok(Ended::Well)
+            }
+            // Nothing was kept from an earlier run.
+            Action::Cache => Ok(Ended::Well),
+            Action::Upload { name, paths } => {
+                let kept = self.artifact(name);
+                fs::create_dir_all(&kept).map_err(|e| e.to_string())?;
+                for path in paths {
+                    let from = self.tree.join(path);
+                    if !from.exists() {
+                        println!("    {path} is not there");
+                        return Ok(Ended::Badly);
+                    }
+                    // Of one directory, what is in it is handed on.
+                    let from = if paths.len() == 1 && from.is_dir() {
+                        from.join(".")
+                    } else {
+                        from
+                    };
+                    checked(Command::new("cp").arg("-a").arg(from).arg(&kept))?;
+                }
+                Ok(Ended::Well)
+            }
+            Action::Download { name, path } => {
+                let kept = self.artifact(name);
+                if !kept.exists() {
+                    println!("    no job handed on {name}");
+                    return Ok(Ended::Badly);
+                }
+                let to = self.tree.join(path);
+                fs::create_dir_all(&to).map_err(|e| e.to_string())?;
+                checked(Command::new("cp").arg("-a").arg(kept.join(".")).arg(to))?;
+                Ok(Ended::Well)
+            }
+        }
+    }
+
+    fn artifact(&self, name: &str) -> PathBuf {
+        self.scratch.join("artifacts").join(name)
+    }
+
+    fn script(&self, script: &str, variables: &[(String, String)]) -> Result<Ended, String> {
+        let temporary = TempDir::new_in(self.scratch).map_err(|e| e.to_string())?;
+        let at = |name: &str| temporary.path().join(name);
+        let write = |name: &str, text: &str| fs::write(at(name), text).map_err(|e| e.to_string());
+        write("step.sh", script)?;
+        for file in ["env", "output", "path", "summary"] {
+            write(file, "")?;
+        }
+        // The one command here that is GitHub's own.
+        write(
+            "gh",
+            &format!("#!/bin/sh\necho \"    gh $*\"\nexit {NEEDS_GITHUB}\n"),
+        )?;
+        checked(Command::new("chmod").arg("755").arg(at("gh")))?;
+
+        let mut command = match &self.root {
+            Some(root) => {
+                let mut command = root.command(self.tree, temporary.path());
+                command.arg("bash");
+                command
+            }
+            None => Command::new("bash"),
+        };
+        let path = command
+            .get_envs()
+            .find_map(|(key, value)| (key == "PATH").then_some(value?.to_owned()))
+            .or_else(|| std::env::var_os("PATH"))
+            .unwrap_or_default();
+        let mut with_gh = temporary.path().as_os_str().to_owned();
+        with_gh.push(":");
+        with_gh.push(path);
+        command
+            .arg("-e")
+            .arg(at("step.sh"))
+            .current_dir(self.tree)
+            .env("PATH", with_gh)
+            .env("CI", "true")
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_RUN_ID", "1")
+            .env("GITHUB_REPOSITORY", "probecost/probecost")
+            .env("GITHUB_WORKSPACE", self.tree)
+            .env("GITHUB_ENV", at("env"))
+            .env("GITHUB_OUTPUT", at("output"))
+            .env("GITHUB_PATH", at("path"))
+            .env("GITHUB_STEP_SUMMARY", at("summary"))
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        for variable in ["RUSTFLAGS", "CARGO_TARGET_DIR", "PROBECOST_REQUIRE_AGENT"] {
+            command.env_remove(variable);
+        }
+        let status = command.status().map_err(|e| format!("bash: {e}"))?;
+        for file in ["env", "output", "path"] {
+            if fs::metadata(at(file)).is_ok_and(|file| file.len() > 0) {
+                return Err(format!(
+                    "it writes to GITHUB_{}, which is not known",
+                    file.to_uppercase()
+                ));
+            }
+        }
+        let summary = fs::read_to_string(at("summary")).unwrap_or_default();
+        if !summary.is_empty() {
+            println!("    the job's summary: {} lines", summary.lines().count());
+        }
+        Ok(match status.code() {
+            Some(0) => Ended::Well,
+            Some(NEEDS_GITHUB) => Ended::NeedsGithub,
+            _ => Ended::Badly,
+        })
+    }
+}
+
+/// A repository to clone from, and to push to: of a pull request it has the merge, whose
+/// first parent is the base.
+fn origin(place: &Place, scratch: &Path) -> Result<PathBuf, String> {
+    let bare = scratch.join("origin.git");
+    checked(
+        Command::new("git")
+            .args(["clone", "--quiet", "--bare", "--no-hardlinks"])
+            .arg(&place.repository)
+            .arg(&bare),
+    )?;
+    let git = |arguments: &[&str]| -> Result<String, String> {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&bare).args(arguments);
+        let output = command.output().map_err(|e| format!("git: {e}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("git {}: {}", arguments.join(" "), said.trim()))
+        }
+    };
+    let head = git(&["rev-parse", "HEAD"])?;
+    let commit = match (place.event.as_str(), git(&["rev-parse", "HEAD^1"])) {
+        ("pull_request", Ok(base)) => {
+            let name = ["-c", "user.name=merge", "-c", "user.email=merge@localhost"];
+            let merge = [
+                "commit-tree",
+                "HEAD^{tree}",
+                "-p",
+                &base,
+                "-p",
+                &head,
+                "-m",
+                "Merge",
+            ];
+            git(&[&name[..], &merge].concat())?
+        }
+        _ => head,
+    };
+    git(&["update-ref", "refs/heads/workflow", &commit])?;
+    git(&["symbolic-ref", "HEAD", "refs/heads/workflow"])?;
+    Ok(bare)
+}
+
+fn clone(origin: &Path, tree: &Path, whole: bool) -> Result<(), String> {
+    let depth: &[&str] = if whole { &[] } else { &["--depth=1"] };
+    checked(
+        Command::new("git")
+            .args(["clone", "--quiet"])
+            .args(depth)
+            .arg(format!("file://{}", origin.display()))
+            .arg(tree),
+    )
+}
+
+fn checked(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}

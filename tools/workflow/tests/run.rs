@@ -1,0 +1,159 @@
+//! Running small workflows to their end.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use workflow::file::Workflow;
+use workflow::run::{Ended, Place, run};
+
+/// A repository of two commits.
+fn repository() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(directory.path())
+            .args(["-c", "user.name=a", "-c", "user.email=a@localhost"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    git(&["init", "--quiet"]);
+    for text in ["base", "head"] {
+        fs::write(directory.path().join("file"), text).unwrap();
+        git(&["add", "file"]);
+        git(&["commit", "--quiet", "--message", text]);
+    }
+    // What is not committed is in no clone.
+    fs::write(directory.path().join("file"), "unsaved").unwrap();
+    directory
+}
+
+fn place(repository: &Path, event: &str) -> Place {
+    Place {
+        repository: repository.to_owned(),
+        cache: repository.join("cache"),
+        event: event.to_owned(),
+        answers: Vec::new(),
+        job: None,
+    }
+}
+
+const HEAD: &str = "
+name: T
+on:
+  push:
+    branches: [main]
+  pull_request:
+jobs:
+  one:
+    runs-on: ubuntu-24.04
+    env: {SHARED: of the job}
+    steps:
+      - uses: actions/checkout@0 # v1
+        with: {fetch-depth: 0}
+";
+
+fn ended(steps: &str, event: &str) -> Result<Ended, String> {
+    let repository = repository();
+    let workflow = Workflow::parse(&format!("{HEAD}{steps}")).unwrap();
+    run(&workflow, &place(repository.path(), event))
+}
+
+#[test]
+fn steps_run_in_a_clean_clone_in_order() {
+    let steps = r#"
+      - run: |
+          test "$(cat file)" = head
+          test "$SHARED" = 'of the job'
+          test "$EVENT" = push
+          echo made >made
+          echo line >>"$GITHUB_STEP_SUMMARY"
+        env: {EVENT: "${{ github.event_name }}"}
+      - run: test "$(cat made)" = made
+"#;
+    assert_eq!(ended(steps, "push"), Ok(Ended::Well));
+}
+
+#[test]
+fn a_pull_request_is_a_merge_into_its_base() {
+    let steps = r#"
+      - run: |
+          test "$(git show HEAD^1:file)" = base
+          test "$(git show HEAD^2:file)" = head
+          test "$(cat file)" = head
+"#;
+    assert_eq!(ended(steps, "pull_request"), Ok(Ended::Well));
+}
+
+#[test]
+fn after_a_failure_only_what_asks_for_it_runs() {
+    let steps = r#"
+      - run: "false"
+      - run: touch "$GITHUB_WORKSPACE/../wrong"
+      - if: always()
+        run: |
+          test ! -e ../wrong
+          touch ../right
+"#;
+    let repository = repository();
+    let workflow = Workflow::parse(&format!("{HEAD}{steps}")).unwrap();
+    assert_eq!(
+        run(&workflow, &place(repository.path(), "push")),
+        Ok(Ended::Badly)
+    );
+    let only_always = steps.replace("test ! -e ../wrong", "test -e ../wrong");
+    let workflow = Workflow::parse(&format!("{HEAD}{only_always}")).unwrap();
+    assert_eq!(
+        run(&workflow, &place(repository.path(), "push")),
+        Ok(Ended::Badly)
+    );
+}
+
+#[test]
+fn artifacts_go_from_job_to_job_and_must_be_there() {
+    let two = "
+      - run: mkdir out && echo 7 >out/number
+      - uses: actions/upload-artifact@0
+        with: {name: numbers, path: out}
+  two:
+    needs: one
+    runs-on: ubuntu-24.04
+    steps:
+      - uses: actions/download-artifact@0
+        with: {name: numbers, path: in}
+      - run: test \"$(cat in/number)\" = 7
+";
+    assert_eq!(ended(two, "push"), Ok(Ended::Well));
+    assert_eq!(
+        ended(&two.replace("path: out", "path: nothing"), "push"),
+        Ok(Ended::Badly)
+    );
+}
+
+#[test]
+fn a_step_that_needs_github_ends_there_and_is_no_success() {
+    let steps = "
+      - run: |
+          git push origin HEAD:refs/heads/proposal
+          gh pr create
+";
+    assert_eq!(ended(steps, "push"), Ok(Ended::NeedsGithub));
+}
+
+#[test]
+fn what_is_not_known_ends_the_run() {
+    for (steps, words) in [
+        ("      - run: echo A=b >>\"$GITHUB_ENV\"\n", "GITHUB_ENV"),
+        ("      - uses: somebody/something@0\n", "somebody/something"),
+        ("      - run: echo ${{ github.nobody }}\n", "github.nobody"),
+        ("      - run: Write-Host\n        shell: pwsh\n", "pwsh"),
+    ] {
+        let error = ended(steps, "push").unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(ended("", "schedule").is_err());
+}
