@@ -1,4 +1,5 @@
-//! A project's own Criterion, made to take its times from us where a bench sets its own.
+//! A project's own Criterion, made to take its times from us: where a bench sets its own, and
+//! up to 0.4, which takes whole seconds at best.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,19 +34,21 @@ const YIELDS: &str = r#"    let asked = std::env::var("PROBECOST_SAMPLING").unwr
 "#;
 
 /// Options that have cargo build a workspace with a copy of its Criterion that yields, kept
-/// in `place`; `None` where no bench sets its own times, or no such copy can be made.
+/// in `place`; `None` where that is not needed, or no such copy can be made.
 ///
 /// # Errors
 /// There is no room for it.
 pub fn yielding(metadata: &Metadata, place: &Path) -> Result<Option<Vec<String>>, Failure> {
-    if !sets_times(metadata) {
-        return Ok(None);
-    }
     let mut options = Vec::new();
     let from_registry = |p: &&Package| {
         let source = p.source.as_ref();
         *p.name == "criterion" && source.is_some_and(|s| s.is_crates_io())
     };
+    let mut found = metadata.packages.iter().filter(from_registry);
+    let old = found.any(|p| p.version.major == 0 && p.version.minor < 5);
+    if !old && !sets_times(metadata) {
+        return Ok(None);
+    }
     for package in metadata.packages.iter().filter(from_registry) {
         let Some(original) = package.manifest_path.parent() else {
             continue;
@@ -113,6 +116,20 @@ fn yield_in(source: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The Criterion that this workspace itself uses.
+    #[test]
+    fn our_own_criterion_can_be_made_to_yield() {
+        let metadata = cargo_metadata::MetadataCommand::new().exec().unwrap();
+        let own = metadata.packages.iter().find(|p| *p.name == "criterion");
+        let original = own.unwrap().manifest_path.parent().unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let copy = place.path().join("criterion");
+        assert!(copy_yielding(original.as_std_path(), &copy).unwrap());
+        let made = fs::read_to_string(copy.join("src/analysis/mod.rs")).unwrap();
+        assert!(made.contains(VARIABLE));
+        assert!(copy.join("Cargo.toml").exists());
+    }
 
     #[test]
     fn lines_are_put_where_measuring_begins_or_nowhere() {

@@ -24,6 +24,8 @@ pub struct Listing {
     pub ids: Vec<String>,
     /// Whether it takes turns with another process, block by block.
     pub turns: bool,
+    /// Whether it takes times in whole seconds only: Criterion 0.3 does, and says `bench`.
+    pub whole_seconds: bool,
     /// What saying so took: what every process of it sets up, whatever it measures.
     pub set_up: Duration,
 }
@@ -49,6 +51,8 @@ pub struct Task<'a> {
     /// The benchmarks, by what their ids match as a whole.
     pub patterns: &'a [&'a str],
     pub sampling: SamplingConfig,
+    /// Whether it takes whole seconds only.
+    pub whole_seconds: bool,
     /// A slowdown that the bench is to plant, in percent, where one is tried out.
     pub plant: Option<u32>,
 }
@@ -65,7 +69,9 @@ impl Executable {
         let arguments = ["--bench", "--list"];
         let mut process = self.start(&arguments, None, home.path(), Some(&mut pipes), cpu)?;
         process.wait(patience)?;
-        Ok(ids(&process.stdout()).map(|ids| Listing {
+        let said = process.stdout();
+        Ok(ids(&said).map(|ids| Listing {
+            whole_seconds: said.lines().any(|line| line.ends_with(": bench")),
             ids,
             turns: pipes.greeted(),
             set_up: started.elapsed(),
@@ -80,11 +86,13 @@ impl Executable {
         pipes: Option<&mut Pipes>,
         cpu: &Cpu,
     ) -> Result<Process, RunError> {
-        let [warm_up, measurement, samples] = [
-            task.sampling.warm_up.to_string(),
-            task.sampling.measurement.to_string(),
-            task.sampling.samples.to_string(),
-        ];
+        let seconds = |seconds: f64| match task.whole_seconds {
+            true => seconds.max(1.0).round().to_string(),
+            false => seconds.to_string(),
+        };
+        let warm_up = seconds(task.sampling.warm_up);
+        let measurement = seconds(task.sampling.measurement);
+        let samples = task.sampling.samples.to_string();
         let filter = task.patterns.join("|");
         let arguments = [
             "--bench",
@@ -157,19 +165,37 @@ fn ids(said: &str) -> Option<Vec<String>> {
     (!built_in).then(|| said.lines().filter_map(id).collect())
 }
 
+/// Whether what Criterion printed is time, and not another measurement's unit.
+fn is_time(said: &str) -> bool {
+    let line = said.lines().find_map(|line| line.split_once("time:   ["));
+    let unit = line.and_then(|(_, values)| values.split_whitespace().nth(1));
+    unit.is_none_or(|unit| ["ps", "ns", "us", "µs", "ms", "s"].contains(&unit))
+}
+
+/// What a process measured of a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampled {
+    /// Of one operation each, in the order they were taken.
+    pub values: Vec<f64>,
+    /// Whether they are nanoseconds.
+    pub is_time: bool,
+}
+
 /// What a process measured into its Criterion home, by id.
 ///
 /// # Errors
 /// It wrote no result, or one that cannot be used.
-pub fn samples(process: &Process, home: &Path) -> Result<BTreeMap<String, Samples>, RunError> {
-    match Samples::read(home) {
-        Ok(all) if all.is_empty() => Err(failed(format!(
+pub fn samples(process: &Process, home: &Path) -> Result<BTreeMap<String, Sampled>, RunError> {
+    let all = Samples::read(home).map_err(failed)?;
+    if all.is_empty() {
+        return Err(failed(format!(
             "ended well and wrote no sample.json{}",
             process.last_words()
-        ))),
-        Ok(all) => Ok(all),
-        Err(cause) => Err(failed(cause)),
+        )));
     }
+    let is_time = is_time(&process.stdout());
+    let sampled = |(id, Samples(values))| (id, Sampled { values, is_time });
+    Ok(all.into_iter().map(sampled).collect())
 }
 
 /// A Criterion home for one process. All have names of one length: what a process finds
@@ -187,6 +213,15 @@ pub fn home() -> Result<tempfile::TempDir, RunError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cycles_are_no_time() {
+        assert!(is_time("a   time:   [1.20 µs 1.21 µs 1.22 µs]\n"));
+        assert!(is_time("nothing of the kind"));
+        assert!(!is_time(
+            "a   time:   [120.1 cycles 121.0 cycles 122.2 cycles]\n"
+        ));
+    }
 
     #[test]
     fn lists_of_all_criterions_are_read_and_those_of_the_standard_library_are_not() {

@@ -189,6 +189,7 @@ impl Bench<'_> {
         }
         for run in runs.iter_mut().filter(|run| run.end == End::Open) {
             let times: Vec<f64> = (run.screen.iter())
+                .filter(|r| r.is_time)
                 .map(|r| r.base_ns.min(r.head_ns))
                 .collect();
             run.end = if run.screen.len() < SHORT_SCREEN.min(rounds) {

@@ -83,11 +83,15 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
     let (base, head) = (of(|r| r.base_ns), of(|r| r.head_ns));
     let change = estimate(&ratios(rounds)).map(percent);
     let (status, more, reason) = status(run, change);
-    let reason = match &run.subject.note {
-        None => reason,
-        Some(note) if reason.is_empty() => note.clone(),
-        Some(note) => format!("{reason}; {note}"),
-    };
+    let other_unit = (rounds.iter().any(|r| !r.is_time))
+        .then(|| "in the unit of its measurement, which is not time".to_owned());
+    let parts = [Some(reason), run.subject.note.clone(), other_unit];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|p| !p.is_empty())
+        .collect();
+    let reason = parts.join("; ");
     let severity = match (status, change) {
         (Status::Regressed, Some(change)) => gate.severity.of(change.est),
         _ => Severity::Acceptable,

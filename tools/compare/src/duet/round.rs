@@ -5,11 +5,10 @@ use std::path::Path;
 
 use probecost::stats::median;
 
-use super::harness::{self, Executable, SamplingConfig, Task};
+use super::harness::{self, Executable, Sampled, SamplingConfig, Task};
 use super::process::{Cpu, Patience, Process, RunError, failed};
 use super::subjects::Subject;
 use super::turns::{self, Pipes};
-use crate::input::Samples;
 
 /// What a round gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +19,8 @@ pub struct Round {
     pub head_ns: f64,
     /// The logarithm of head's time over base's.
     pub ratio: f64,
+    /// Whether it is time that was measured, and not cycles, say.
+    pub is_time: bool,
 }
 
 /// Which side begins.
@@ -49,7 +50,7 @@ pub struct Rounds<'a> {
 }
 
 /// What each benchmark of a batch gave on a side, or why it gave nothing.
-type Measured = Vec<Result<Samples, RunError>>;
+type Measured = Vec<Result<Sampled, RunError>>;
 
 impl Rounds<'_> {
     /// Makes one of several benchmarks of one target, which share a process of base and one
@@ -112,10 +113,10 @@ impl Rounds<'_> {
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
-    ) -> Result<[Samples; 2], RunError> {
+    ) -> Result<[Sampled; 2], RunError> {
         let measure = |side: usize| {
             let patterns = [subject.pattern.as_str()];
-            let task = task(&patterns, self.sampling, subject.plant, side);
+            let task = task(&patterns, self.sampling, subject, side);
             let mut process = executables[side].measure(task, homes[side], None, self.cpu)?;
             process.wait(&self.patience)?;
             of(subject, harness::samples(&process, homes[side])?)
@@ -136,7 +137,7 @@ impl Rounds<'_> {
     ) -> Result<[Measured; 2], RunError> {
         let homes = [harness::home()?, harness::home()?];
         let patterns: Vec<&str> = batch.iter().map(|(s, _)| s.pattern.as_str()).collect();
-        let plant = batch.iter().find_map(|(s, _)| s.plant);
+        let (one, _) = batch[0];
         let mut processes: [Option<Process>; 2] = [None, None];
         let mut ended = [false; 2];
         for (done, (_, first)) in batch.iter().enumerate() {
@@ -144,7 +145,7 @@ impl Rounds<'_> {
                 let process = match &mut processes[side] {
                     Some(process) => process,
                     none => {
-                        let task = task(&patterns, self.sampling, plant, side);
+                        let task = task(&patterns, self.sampling, one, side);
                         let home = homes[side].path();
                         none.insert(executables[side].measure(task, home, None, self.cpu)?)
                     }
@@ -171,11 +172,11 @@ impl Rounds<'_> {
         subject: &Subject,
         first: First,
         homes: [&Path; 2],
-    ) -> Result<[Samples; 2], RunError> {
+    ) -> Result<[Sampled; 2], RunError> {
         let mut pipes = [Pipes::new().map_err(failed)?, Pipes::new().map_err(failed)?];
         let mut start = |side: usize| {
             let patterns = [subject.pattern.as_str()];
-            let task = task(&patterns, self.lockstep_sampling, subject.plant, side);
+            let task = task(&patterns, self.lockstep_sampling, subject, side);
             executables[side]
                 .measure(task, homes[side], Some(&mut pipes[side]), self.cpu)
                 .map_err(|e| blame(side, e))
@@ -207,47 +208,49 @@ impl Rounds<'_> {
     }
 }
 
+/// What a side's process is asked for, of benchmarks of which `subject` is one.
 fn task<'a>(
     patterns: &'a [&'a str],
     sampling: SamplingConfig,
-    plant: Option<u32>,
+    subject: &Subject,
     side: usize,
 ) -> Task<'a> {
     Task {
         patterns,
         sampling,
-        plant: plant.map(|percent| [0, percent][side]),
+        whole_seconds: subject.whole_seconds,
+        plant: subject.plant.map(|percent| [0, percent][side]),
     }
 }
 
 /// The samples of the only benchmark that was asked for.
-fn of(subject: &Subject, mut all: BTreeMap<String, Samples>) -> Result<Samples, RunError> {
+fn of(subject: &Subject, mut all: BTreeMap<String, Sampled>) -> Result<Sampled, RunError> {
     match all.len() {
         1 => take(subject, &mut all),
         several => Err(failed(format!("{several} benchmarks have this id"))),
     }
 }
 
-fn take(subject: &Subject, all: &mut BTreeMap<String, Samples>) -> Result<Samples, RunError> {
+fn take(subject: &Subject, all: &mut BTreeMap<String, Sampled>) -> Result<Sampled, RunError> {
     let id = all.keys().find(|id| subject.pattern.is_match(id)).cloned();
     id.and_then(|id| all.remove(&id))
         .ok_or_else(|| failed("wrote no sample.json"))
 }
 
-fn whole(both: [Option<Samples>; 2]) -> Result<[Samples; 2], RunError> {
+fn whole(both: [Option<Sampled>; 2]) -> Result<[Sampled; 2], RunError> {
     match both {
         [Some(base), Some(head)] => Ok([base, head]),
         _ => Err(failed("one side was not measured")),
     }
 }
 
-fn round(base: &Samples, head: &Samples, lockstep: bool) -> Round {
-    let middle = |samples: &Samples| median(&samples.0).unwrap_or(f64::NAN);
+fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Round {
+    let middle = |sampled: &Sampled| median(&sampled.values).unwrap_or(f64::NAN);
     let (base_ns, head_ns) = (middle(base), middle(head));
     let ratio = match lockstep {
         // Blocks that followed each other share the machine's state of that moment.
         true => {
-            let blocks = base.0.iter().zip(&head.0);
+            let blocks = base.values.iter().zip(&head.values);
             let ratios: Vec<f64> = blocks.map(|(base, head)| (head / base).ln()).collect();
             median(&ratios).unwrap_or(f64::NAN)
         }
@@ -257,6 +260,7 @@ fn round(base: &Samples, head: &Samples, lockstep: bool) -> Round {
         base_ns,
         head_ns,
         ratio,
+        is_time: base.is_time && head.is_time,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Subject {
     pub pair: Rc<Pair>,
     /// Whether both take turns block by block; else one runs after the other.
     pub lockstep: bool,
+    /// Whether its processes take whole seconds only.
+    pub whole_seconds: bool,
     /// What each of its processes sets up.
     pub set_up: Duration,
     /// The smallest change that is called, in percent.
@@ -139,6 +141,7 @@ pub fn pair(
             pattern,
             pair: Rc::clone(executables),
             lockstep,
+            whole_seconds: listing.is_ok_and(|l| l.whole_seconds),
             set_up,
             threshold_pct: match thresholds.gate.benchmark.get(id) {
                 Some(own) => own.change_pct,
@@ -226,6 +229,7 @@ mod tests {
         Listing {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             turns,
+            whole_seconds: false,
             set_up: Duration::ZERO,
         }
     }
