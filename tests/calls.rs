@@ -231,3 +231,41 @@ fn bad_input_is_one_sentence() {
         );
     }
 }
+
+#[test]
+fn profiles_of_ten_programs_deny_nothing_and_are_smaller() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().to_str().unwrap();
+    let output = probecost(&[
+        "seccomp", "compare", "--pairs", "1", "--out", out, "--format", "json",
+    ]);
+    let compared = json(&output);
+    let rows = compared["rows"].as_array().unwrap();
+    let mut tested = 0;
+    for row in rows.iter().filter(|row| row["name"] != "learning") {
+        match row["verdict"].as_str().unwrap() {
+            "skipped" => eprintln!("skipped: {}: {}", row["name"], row["reason"]),
+            // Which calls a service makes is not the same each time: the row says which.
+            _ if row["measure"] == "different profiles of 5" => tested += 1,
+            verdict => assert_eq!(verdict, "pass", "{row}"),
+        }
+    }
+    assert!(tested >= 3, "{compared}");
+}
+
+#[test]
+fn a_profile_that_allows_nearly_all_is_not_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("profile.json");
+    let names: Vec<_> = syscalls::Sysno::iter().map(|call| call.name()).collect();
+    let oci = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}],
+    });
+    fs::write(&file, oci.to_string()).unwrap();
+    let out = directory.path().to_str().unwrap();
+    let output = probecost(&["seccomp", "compare", "--out", out, file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}

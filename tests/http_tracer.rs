@@ -316,3 +316,30 @@ fn every_request_to_nginx_is_seen() {
     assert_eq!(file.response_bytes, all.len() as u64);
     assert_eq!(seen(&spans, Side::Server), once_each(0..2000));
 }
+
+#[test]
+fn the_command_writes_a_line_for_each_request() {
+    let Some((_tracer, _, _turn)) = tracer() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("spans");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(|| serve(listener));
+    let get = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET /8 HTTP/1.1\\r\\n\\r\\n' >&3; head -c 46 <&3 >/dev/null",
+        address.port()
+    );
+    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--out"])
+        .arg(&file)
+        .args(["--", "bash", "-c", &get])
+        .output()
+        .unwrap();
+    assert!(traced.status.success(), "{traced:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let span: HttpSpan = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!((span.side, span.path.as_str()), (Side::Client, "/8"));
+    assert_eq!(span.status, Some(200));
+}

@@ -110,13 +110,25 @@ impl Calls {
         };
         Family::load(&mut calls.ebpf).map_err(does_not_hold)?;
         family::load_raw(&mut calls.ebpf, "killed", "signal_generate").map_err(does_not_hold)?;
-        calls.links = Family::attach(&mut calls.ebpf).map_err(does_not_hold)?;
-        let killed = family::attach_raw(&mut calls.ebpf, "killed", "signal_generate");
-        calls.links.push(killed.map_err(does_not_hold)?);
-        let entry = ladder::program(&mut calls.ebpf, program(rung))
-            .and_then(|program| ladder::attach_one(program, rung));
-        calls.links.push(entry.map_err(does_not_hold)?);
+        calls.attach()?;
         Ok(calls)
+    }
+
+    /// Hooks the calls again. Nothing to do if they are hooked.
+    ///
+    /// # Errors
+    /// The kernel attaches no program.
+    pub fn attach(&mut self) -> Result<(), Obstacle> {
+        if self.links.is_empty() {
+            let mut links = Family::attach(&mut self.ebpf).map_err(does_not_hold)?;
+            let killed = family::attach_raw(&mut self.ebpf, "killed", "signal_generate");
+            links.push(killed.map_err(does_not_hold)?);
+            let entry = ladder::program(&mut self.ebpf, program(self.rung))
+                .and_then(|program| ladder::attach_one(program, self.rung));
+            links.push(entry.map_err(does_not_hold)?);
+            self.links = links;
+        }
+        Ok(())
     }
 
     /// How the calls are hooked.

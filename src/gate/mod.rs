@@ -68,6 +68,8 @@ pub struct Gate {
     pub image: Image,
     /// What tracing HTTP may cost, and has to see.
     pub tracing: TracingLimits,
+    /// What learnt seccomp profiles have to reach.
+    pub seccomp: SeccompLimits,
 }
 
 /// One threshold for each policy.
@@ -180,6 +182,16 @@ pub struct AgentBudgets {
     pub cpu_pct: f64,
 }
 
+/// What learnt seccomp profiles have to reach, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeccompLimits {
+    /// How many calls and bytes fewer than containers' default profile.
+    pub smaller_pct: f64,
+    /// The most CPU time that learning may add to a command.
+    pub cost_pct: f64,
+}
+
 impl Severities {
     /// The name for a regression of this size, in percent.
     pub fn of(&self, change_pct: f64) -> Severity {
@@ -277,6 +289,8 @@ impl Gate {
             ("pressure.cpu_pct".into(), self.pressure.cpu_pct),
             ("pressure.memory_mb".into(), self.pressure.memory_mb),
             ("pressure.steady_pct".into(), self.pressure.steady_pct),
+            ("seccomp.smaller_pct".into(), self.seccomp.smaller_pct),
+            ("seccomp.cost_pct".into(), self.seccomp.cost_pct),
             ("image.vs_tar".into(), self.image.vs_tar),
             ("image.vs_composefs".into(), self.image.vs_composefs),
         ];

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::schema::seccomp::{Learnt, Mode, Replay};
+use super::findings::findings;
+use crate::schema::seccomp::{Learnt, Mode, Replay, SeccompReport};
 
 /// How many of the calls that came last are shown.
 const LAST: usize = 5;
@@ -60,4 +61,14 @@ pub fn replay(run: &Replay) -> String {
         text += &format!("{met}: {} ({} times)\n", call.name, call.times);
     }
     text
+}
+
+/// Profiles beside containers' default one.
+pub fn compared(report: &SeccompReport) -> String {
+    format!(
+        "{}\n\nContainers' default profile allows {} calls, in {} bytes of the same form.\n",
+        findings(&report.rows),
+        report.default.calls,
+        report.default.bytes
+    )
 }

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Provenance};
+use super::{Finding, Outcome, Provenance};
 
 /// `seccomp-learnt.json`, beside a profile: what it was learnt from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -103,8 +103,8 @@ pub struct SeccompReport {
     pub provenance: Provenance,
     /// The default profile's calls and bytes, in the same form as the learnt ones.
     pub default: ProfileSize,
-    /// A program each.
-    pub rows: Vec<Row>,
+    /// Every measure of every profile, and what became of it.
+    pub rows: Vec<Finding>,
 }
 
 /// How much a profile allows.
@@ -114,41 +114,6 @@ pub struct ProfileSize {
     pub calls: u64,
     /// Bytes of its JSON.
     pub bytes: u64,
-}
-
-/// One measure of one program's profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Row {
-    /// The program, or the profile's file.
-    pub program: String,
-    /// What was measured.
-    pub measure: Measure,
-    /// The figure.
-    pub value: Option<f64>,
-    /// Its interval, where it is measured rather than counted.
-    pub interval: Option<(f64, f64)>,
-    /// What it may be.
-    pub limit: Option<f64>,
-    /// What became of it.
-    pub verdict: Outcome,
-    /// Why, in one sentence; empty where the figure says it all.
-    pub reason: String,
-}
-
-/// What is measured of a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// How many calls fewer than the default profile allows, in percent.
-    FewerCallsPct,
-    /// How many bytes fewer, in percent.
-    FewerBytesPct,
-    /// Calls of the same command that the profile learnt from it denies.
-    FalseDenials,
-    /// Different profiles from the same command learnt again and again.
-    DifferentProfiles,
-    /// What counting its calls costs the command, in percent of its CPU time.
-    CostPct,
 }
 
 impl Learnt {

@@ -14,6 +14,7 @@ mod rungs;
 mod seccomp;
 mod slo;
 mod soak;
+mod trace;
 mod tracing;
 
 use std::error::Error;
@@ -57,6 +58,8 @@ enum Command {
     Coverage(coverage::CoverageArgs),
     /// Profiles of system calls: learnt from a command, put into force
     Seccomp(seccomp::SeccompArgs),
+    /// HTTP requests of a process or a command, as lines of JSON
+    Trace(trace::TraceArgs),
     #[command(hide = true)]
     KnownCalls(coverage::KnownCallsArgs),
     /// Send requests to a server at a rate, whatever it answers
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::run(args),
         Command::Coverage(args) => coverage::run(args),
         Command::Seccomp(args) => seccomp::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::KnownCalls(args) => coverage::make_known(args),
         Command::Load(args) => load::run(args),
         Command::Impact(args) => impact::run(args),

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use indicatif::ProgressBar;
 use probecost::file;
+use probecost::gate::Gate;
 use probecost::report;
 use probecost::schema::{self, Exit};
 use probecost::stream::seccomp::{self, Profile};
@@ -25,6 +27,8 @@ enum Command {
     Learn(LearnArgs),
     /// Run a command under a profile and count what it is denied
     Run(RunArgs),
+    /// Hold profiles beside what containers may call by default
+    Compare(CompareArgs),
 }
 
 #[derive(Args)]
@@ -62,6 +66,20 @@ struct RunArgs {
     command: Vec<String>,
 }
 
+#[derive(Args)]
+struct CompareArgs {
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Where to leave seccomp.json
+    #[arg(long, value_name = "DIR", default_value = "target/seccomp")]
+    out: PathBuf,
+    /// Pairs of runs of a build, with and without learning, to see what that costs
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pairs: u32,
+    /// Profiles; without any, those of ten programs are learnt and put to the test
+    profiles: Vec<PathBuf>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
     /// It is carried out, logged and counted
@@ -78,6 +96,7 @@ pub fn run(args: &SeccompArgs) -> Result<Exit, Box<dyn Error>> {
     match &args.command {
         Command::Learn(args) => learn(args),
         Command::Run(args) => replay(args),
+        Command::Compare(args) => compare(args),
     }
 }
 
@@ -106,4 +125,23 @@ fn replay(args: &RunArgs) -> Result<Exit, Box<dyn Error>> {
     let run = seccomp::run(&args.command, &profile, mode, args.bounds.into())?;
     args.format.print(&run, report::seccomp::replay);
     Ok(Exit::of([run.verdict]))
+}
+
+fn compare(args: &CompareArgs) -> Result<Exit, Box<dyn Error>> {
+    let limits = Gate::here()?.seccomp;
+    file::make_directory(&args.out)?;
+    let report = if args.profiles.is_empty() {
+        let spinner = ProgressBar::new_spinner();
+        let report = seccomp::compare_programs(&limits, args.pairs as usize, |name| {
+            spinner.set_message(name.to_owned());
+            spinner.tick();
+        })?;
+        spinner.finish_and_clear();
+        report
+    } else {
+        seccomp::compare_files(&args.profiles, &limits)?
+    };
+    file::write_json(&args.out.join("seccomp.json"), &report)?;
+    args.format.print(&report, report::seccomp::compared);
+    Ok(Exit::of(report.rows.iter().map(|row| row.verdict)))
 }

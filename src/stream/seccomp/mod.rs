@@ -1,11 +1,14 @@
 //! Profiles of system calls: learnt from what a command does, put into force, and held
 //! beside what containers may do by default.
 
+mod compare;
 mod filter;
 mod learn;
 mod profile;
+mod programs;
 mod run;
 
+pub use compare::{compare_files, compare_programs};
 pub use learn::learn;
 pub use profile::{BASE, Profile};
 pub use run::run;

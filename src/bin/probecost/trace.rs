@@ -1,0 +1,136 @@
+//! HTTP requests of a process or a command, as lines of JSON.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use probecost::agent::Options;
+use probecost::host::Obstacle;
+use probecost::pipeline::http::{Export, Tracer, TracerCounts};
+use probecost::schema::Exit;
+
+/// Spans that may wait to be written.
+const QUEUE: usize = 1 << 16;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// `probecost trace`
+#[derive(Args)]
+pub struct TraceArgs {
+    /// Watch this process and all that descends from it
+    #[arg(long, value_name = "PID", conflicts_with_all = ["cgroup", "command"])]
+    pid: Option<u32>,
+    /// Watch the processes of this cgroup (v2)
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    cgroup: Option<PathBuf>,
+    /// How long; without, until the command ends or an interrupt
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Where the spans go; without, to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The command
+    #[arg(last = true, required_unless_present_any = ["pid", "cgroup"])]
+    command: Vec<String>,
+}
+
+/// Traces until there is nothing more to trace.
+///
+/// # Errors
+/// Nothing can be hooked here, or the command cannot be started.
+pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
+    let to: Box<dyn Write + Send> = match &args.out {
+        Some(path) => Box::new(File::create(path).map_err(|error| {
+            Obstacle::new(
+                format!("{}: cannot be written: {error}", path.display()),
+                "name another place",
+            )
+        })?),
+        None => Box::new(std::io::stdout()),
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let export = Export::start(to, QUEUE)?;
+    let mut tracer = Tracer::start(&Options::default(), export.queue())?;
+    if let Some(pid) = args.pid {
+        tracer.watch(pid)?;
+    }
+    if let Some(cgroup) = &args.cgroup {
+        tracer.watch_cgroup(cgroup)?;
+    }
+    tracer.attach()?;
+    let mut child = match args.command.split_first() {
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            tracer.enlist(&mut command);
+            let spawned = command.spawn().map_err(|error| {
+                Obstacle::new(
+                    format!("{program} cannot be started: {error}"),
+                    "name a program as the shell would find it",
+                )
+            })?;
+            Some(spawned)
+        }
+        None => None,
+    };
+    let start = Instant::now();
+    loop {
+        let over = args
+            .seconds
+            .is_some_and(|seconds| start.elapsed() >= Duration::from_secs(seconds));
+        let ended = match &mut child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => args.pid.is_some_and(|pid| !is_alive(pid)),
+        };
+        if over || ended || interrupted.load(Ordering::Acquire) {
+            break;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    tracer.detach();
+    let counts = tracer.drain()?;
+    if let Some(child) = &mut child
+        && child.try_wait()?.is_none()
+    {
+        child.kill()?;
+        child.wait()?;
+    }
+    drop(tracer);
+    let exported = export.finish();
+    eprint!("{}", summary(&counts));
+    let lost = exported.queue_full + exported.unwritable;
+    if lost > 0 {
+        eprintln!(
+            "lost: {} spans for want of room in the queue, {} that could not be written",
+            exported.queue_full, exported.unwritable
+        );
+    }
+    Ok(if lost > 0 || counts.traffic.failed > 0 {
+        Exit::Failed
+    } else {
+        Exit::Passed
+    })
+}
+
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn summary(counts: &TracerCounts) -> String {
+    let mut text = format!(
+        "{} spans of {} pieces; {} without a whole response\n",
+        counts.assembled.spans, counts.traffic.seen, counts.assembled.incomplete
+    );
+    for sentence in counts.blind_spots() {
+        text += &format!("not seen: {sentence}\n");
+    }
+    text
+}

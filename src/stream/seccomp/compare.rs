@@ -1,0 +1,265 @@
+//! Learnt profiles beside what containers may do by default, and put to the test.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use super::programs::{PROGRAMS, Program};
+use super::{Profile, learn, run};
+use crate::agent::calls::Calls;
+use crate::gate::{Limit, SeccompLimits, judge};
+use crate::host::{Obstacle, provenance};
+use crate::schema::seccomp::{Mode, ProfileSize, SeccompReport};
+use crate::schema::{Bound, Finding, Outcome};
+use crate::stats::{CONFIDENCE, Interval, median_interval};
+use crate::stream::watched::{Bounds, Watched, spawn};
+
+/// How often a program is learnt from.
+const LEARNT: usize = 5;
+
+/// Compares profiles in files with the default one.
+///
+/// # Errors
+/// One cannot be read.
+pub fn compare_files(files: &[PathBuf], limits: &SeccompLimits) -> Result<SeccompReport, Obstacle> {
+    let mut rows = Vec::new();
+    for file in files {
+        let profile = Profile::read(file)?;
+        rows.extend(smaller(&file.display().to_string(), &profile, limits));
+    }
+    Ok(report(rows))
+}
+
+/// Learns the profiles of ten programs and puts them to the test; `pairs` of runs of one
+/// of them, with and without learning, show what that costs.
+///
+/// # Errors
+/// Nothing can be counted here.
+pub fn compare_programs(
+    limits: &SeccompLimits,
+    pairs: usize,
+    mut progress: impl FnMut(&str),
+) -> Result<SeccompReport, Obstacle> {
+    let mut rows = Vec::new();
+    for program in PROGRAMS {
+        progress(program.name);
+        rows.extend(match put_to_the_test(&program, limits) {
+            Ok(rows) => rows,
+            Err(why) => vec![Finding {
+                value: None,
+                verdict: Outcome::Skipped,
+                reason: why.to_string(),
+                ..counted(program.name, "false denials", 0, 0.0)
+            }],
+        });
+    }
+    progress("what learning costs");
+    rows.push(cost(limits, pairs)?);
+    Ok(report(rows))
+}
+
+fn report(rows: Vec<Finding>) -> SeccompReport {
+    SeccompReport {
+        schema: SeccompReport::SCHEMA,
+        provenance: provenance(),
+        default: size(&Profile::of_containers()),
+        rows,
+    }
+}
+
+fn size(profile: &Profile) -> ProfileSize {
+    ProfileSize {
+        calls: profile.len() as u64,
+        bytes: profile.json().len() as u64,
+    }
+}
+
+fn put_to_the_test(program: &Program, limits: &SeccompLimits) -> Result<Vec<Finding>, Obstacle> {
+    if let Some(why) = program.missing() {
+        return Err(Obstacle::new(why, "install it"));
+    }
+    let (directory, port) = place()?;
+    program.prepare(directory.path(), port)?;
+    let command = program.command(directory.path(), port);
+    let bounds = Bounds::default();
+    let mut different = BTreeSet::new();
+    let mut all = BTreeSet::new();
+    let mut always: Option<BTreeSet<_>> = None;
+    for _ in 0..LEARNT {
+        let (profile, learnt) = learn(&command, 1, bounds)?;
+        let ending = &learnt.runs[0].ending;
+        if ending != "exit status: 0" {
+            return Err(Obstacle::new(
+                format!("it did not end as it should: {ending}"),
+                "run it by hand",
+            ));
+        }
+        different.insert(profile.json());
+        let calls: BTreeSet<_> = profile.calls().collect();
+        all.extend(calls.iter().copied());
+        always = Some(match always {
+            Some(always) => always.intersection(&calls).copied().collect(),
+            None => calls,
+        });
+    }
+    let always = always.unwrap_or_default();
+    let now_and_then: Vec<_> = all.difference(&always).map(|call| call.name()).collect();
+    let profile = Profile::learnt(all.iter().copied());
+    let mut rows = smaller(program.name, &profile, limits);
+    let mut same = counted(
+        program.name,
+        "different profiles of 5",
+        different.len(),
+        1.0,
+    );
+    if !now_and_then.is_empty() {
+        same.reason = format!("not called each time: {}", now_and_then.join(", "));
+    }
+    rows.push(same);
+    let mut denied = 0;
+    let mut named = Vec::new();
+    for mode in [Mode::Log, Mode::Kill] {
+        let run = run(&command, &profile, mode, bounds)?;
+        denied += run.denied.iter().map(|call| call.times).sum::<u64>() as usize;
+        named.extend(run.denied.into_iter().map(|call| call.name));
+        if run.ending != "exit status: 0" {
+            named.push(format!(
+                "under the profile it ended otherwise: {}",
+                run.ending
+            ));
+            denied = denied.max(1);
+        }
+    }
+    rows.push(Finding {
+        reason: named.join(", "),
+        ..counted(program.name, "false denials", denied, 0.0)
+    });
+    Ok(rows)
+}
+
+fn place() -> Result<(tempfile::TempDir, u16), Obstacle> {
+    let failed = |error: std::io::Error| Obstacle::new(error.to_string(), "df -h /tmp; ip link");
+    let directory = tempfile::tempdir().map_err(failed)?;
+    // Services drop their rights and must reach it.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open).map_err(failed)?;
+    let free = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+    let port = free.local_addr().map_err(failed)?.port();
+    Ok((directory, port))
+}
+
+/// How much smaller a profile is than the default one.
+fn smaller(name: &str, profile: &Profile, limits: &SeccompLimits) -> Vec<Finding> {
+    let (default, own) = (size(&Profile::of_containers()), size(profile));
+    [
+        ("fewer calls", own.calls, default.calls),
+        ("fewer bytes", own.bytes, default.bytes),
+    ]
+    .into_iter()
+    .map(|(measure, own, default)| {
+        let value = Interval::exact(100.0 * (1.0 - own as f64 / default as f64));
+        Finding {
+            name: name.to_owned(),
+            measure: measure.into(),
+            value: Some(value),
+            unit: "%".into(),
+            limit: Some(limits.smaller_pct),
+            bound: Bound::AtLeast,
+            verdict: judge(value, Limit::AtLeast(limits.smaller_pct)),
+            reason: format!("{own} of {default}"),
+        }
+    })
+    .collect()
+}
+
+fn counted(name: &str, measure: &str, count: usize, most: f64) -> Finding {
+    let value = Interval::exact(count as f64);
+    Finding {
+        name: name.to_owned(),
+        measure: measure.into(),
+        value: Some(value),
+        unit: "count".into(),
+        limit: Some(most),
+        bound: Bound::AtMost,
+        verdict: judge(value, Limit::AtMost(most)),
+        reason: String::new(),
+    }
+}
+
+/// What counting its calls costs a build, in CPU time: pairs of runs, with and without,
+/// each pair in the other order.
+fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
+    let build = PROGRAMS.iter().find(|program| program.name == "make");
+    let mut finding = Finding {
+        name: "learning".into(),
+        measure: "CPU of make".into(),
+        value: None,
+        unit: "%".into(),
+        limit: Some(limits.cost_pct),
+        bound: Bound::AtMost,
+        verdict: Outcome::Skipped,
+        reason: String::new(),
+    };
+    let Some(build) = build.filter(|program| program.missing().is_none()) else {
+        finding.reason = "make or cc is not installed".into();
+        return Ok(finding);
+    };
+    let (directory, port) = place()?;
+    build.prepare(directory.path(), port)?;
+    let command = build.command(directory.path(), port);
+    // Loaded once: what is asked is what counting costs, not what starting to does.
+    let mut calls = Calls::start(Bounds::default().processes)?;
+    calls.detach();
+    let mut ratios = Vec::new();
+    for pair in 0..pairs {
+        let order = if pair % 2 == 0 {
+            [false, true]
+        } else {
+            [true, false]
+        };
+        let mut seconds = [0.0; 2];
+        for counted in order {
+            seconds[usize::from(counted)] = cpu_seconds(&mut calls, &command, counted)?;
+        }
+        let [off, on] = seconds;
+        ratios.push(100.0 * (on / off - 1.0));
+    }
+    finding.value = median_interval(&ratios, CONFIDENCE);
+    match finding.value {
+        Some(value) => {
+            finding.verdict = judge(value, Limit::AtMost(limits.cost_pct));
+            finding.reason = format!("{pairs} pairs");
+        }
+        None => {
+            finding.verdict = Outcome::Inconclusive;
+            finding.reason = format!("{pairs} pairs are too few for an interval");
+        }
+    }
+    Ok(finding)
+}
+
+fn cpu_seconds(calls: &mut Calls, command: &[String], counted: bool) -> Result<f64, Obstacle> {
+    let mut started = Command::new(&command[0]);
+    started.args(&command[1..]);
+    let before = children_seconds();
+    if counted {
+        calls.attach()?;
+        Watched::run(calls, &mut started, Bounds::default())?;
+        calls.detach();
+    } else {
+        let ended = spawn(&mut started)?.wait();
+        ended.map_err(|error| Obstacle::new(error.to_string(), "try again"))?;
+    }
+    Ok(children_seconds() - before)
+}
+
+/// CPU time of all children that have ended.
+fn children_seconds() -> f64 {
+    getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0.0, |usage| {
+        (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6
+    })
+}
