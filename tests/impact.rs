@@ -179,6 +179,36 @@ fn our_own_agent_is_an_arm_in_every_mode() {
     assert_eq!(captured("elsewhere"), None);
 }
 
+/// Every program, each arm twice: none of them looks at a time.
+#[test]
+fn every_program_runs_under_our_agent() {
+    let _alone = alone();
+    if !probecost::agent::is_required() {
+        println!("skipped: no agent is to be expected here");
+        return;
+    }
+    let programs = [
+        "nginx",
+        "redis",
+        "postgres",
+        "build",
+        "container",
+        "grep",
+        "awk",
+    ];
+    let (output, impact) = impact(&["--program", &programs.join(","), "--megabytes", "10"]);
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    for program in programs {
+        let reason = impact.rows.iter().find(|row| row.program == program);
+        let arm = impact
+            .arms
+            .iter()
+            .find(|arm| arm.program == program && arm.arm == "event");
+        let arm = arm.unwrap_or_else(|| panic!("{program}: {reason:?}"));
+        assert!(arm.proven && arm.blocks >= 1, "{program}: {arm:?}");
+    }
+}
+
 #[test]
 fn a_null_agent_is_not_proven_and_passes_nothing() {
     let _alone = alone();

@@ -11,7 +11,7 @@ mod standing;
 
 pub use command::{Agent, Ended};
 pub use held::{Held, SETTLE, Seen, timed};
-pub use own::{Answer, Knobs, Mode, serve};
+pub use own::{Answer, Knob, Knobs, Mode, serve};
 pub use proof::{Baseline, Evidence, Probe, stir};
 pub use spec::{Ready, Spec, Switch, words};
 pub use standing::Standing;

@@ -46,6 +46,8 @@ impl Default for Knobs {
         Self {
             options: Options {
                 scope: Scope::Everyone,
+                // Every byte of a ring counts three times: as a map, and mapped twice.
+                ring_bytes: 1 << 20,
                 wakeup: Wakeup::Bytes(64 << 10),
                 drain_every: Duration::from_millis(100),
                 ..Options::default()
@@ -123,6 +125,103 @@ impl std::str::FromStr for Mode {
     }
 }
 
+/// A choice in how our agent is set, whose settings are arms to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knob {
+    /// The size of the ring.
+    Ring,
+    /// When the consumer is woken.
+    Wakeup,
+    /// How many calls make one event.
+    Sample,
+    /// Rules by path against rules by inode.
+    Rules,
+    /// The program's cgroup against all processes.
+    Scope,
+}
+
+/// Rules in a sweep: as many as a policy may hold with room to spare.
+const RULES: usize = 1000;
+
+impl Knob {
+    /// Its settings, laid over `knobs`: a name and a mode for each.
+    fn settings(self, knobs: &Knobs) -> Vec<(&'static str, Mode, Knobs)> {
+        let with = |change: fn(&mut Knobs)| {
+            let mut changed = knobs.clone();
+            change(&mut changed);
+            changed
+        };
+        match self {
+            Self::Ring => vec![
+                (
+                    "ring=64K",
+                    Mode::Event,
+                    with(|k| k.options.ring_bytes = 64 << 10),
+                ),
+                (
+                    "ring=8M",
+                    Mode::Event,
+                    with(|k| k.options.ring_bytes = 8 << 20),
+                ),
+            ],
+            Self::Wakeup => vec![
+                (
+                    "wakeup=never",
+                    Mode::Event,
+                    with(|k| k.options.wakeup = Wakeup::Never),
+                ),
+                (
+                    "wakeup=default",
+                    Mode::Event,
+                    with(|k| k.options.wakeup = Wakeup::Default),
+                ),
+            ],
+            Self::Sample => vec![
+                ("sample=1", Mode::Event, with(|k| k.options.sample = 1)),
+                ("sample=10", Mode::Event, with(|k| k.options.sample = 10)),
+                ("sample=100", Mode::Event, with(|k| k.options.sample = 100)),
+            ],
+            // Nothing matches, so that looking for a match is all they do.
+            Self::Rules => vec![
+                ("rules=path", Mode::Hook, with(|k| k.path_rules = RULES)),
+                ("rules=inode", Mode::Hook, with(|k| k.inode_rules = RULES)),
+            ],
+            Self::Scope => vec![
+                ("scope=cgroup", Mode::Event, knobs.clone()),
+                ("scope=all", Mode::Event, knobs.clone()),
+            ],
+        }
+    }
+
+    /// An arm for each of its settings; `program` is the program's cgroup.
+    pub fn specs(self, knobs: &Knobs, program: Option<&Path>) -> Result<Vec<Spec>, Obstacle> {
+        let spec = |(name, mode, knobs): (&str, Mode, Knobs)| {
+            let cgroup = program.filter(|_| name != "scope=all");
+            let spec = mode.spec(&knobs, cgroup, None)?;
+            Ok(Spec {
+                name: name.into(),
+                ..spec
+            })
+        };
+        self.settings(knobs).into_iter().map(spec).collect()
+    }
+}
+
+impl std::str::FromStr for Knob {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ring" => Ok(Self::Ring),
+            "wakeup" => Ok(Self::Wakeup),
+            "sample" => Ok(Self::Sample),
+            "rules" => Ok(Self::Rules),
+            "scope" => Ok(Self::Scope),
+            _ => Err("a knob is ring, wakeup, sample, rules or scope".into()),
+        }
+    }
+}
+
 /// What our agent answers to every line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -144,6 +243,7 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
         agent.add_rule(&agent::Rule::File(file))?;
     }
     agent.pause_consumer(true);
+    give_back();
     let mut reads = false;
     let mut out = std::io::stdout();
     let mut answer = |agent: &agent::Agent| -> Result<(), Obstacle> {
@@ -185,6 +285,16 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     Ok(())
 }
 
+/// Gives memory back that was needed at the start alone: reading the kernel's types leaves
+/// megabytes of small pieces with the allocator.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer, and the allocator locks what it touches.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +306,19 @@ mod tests {
             assert!(RESERVED.contains(&name));
         }
         assert!("evnt".parse::<Mode>().is_err());
+    }
+
+    #[test]
+    fn every_setting_of_every_knob_is_an_arm_of_its_own_name() {
+        let mut names = Vec::new();
+        for knob in ["ring", "wakeup", "sample", "rules", "scope"] {
+            let knob: Knob = knob.parse().unwrap();
+            for spec in knob.specs(&Knobs::default(), None).unwrap() {
+                assert!(!names.contains(&spec.name), "{}", spec.name);
+                names.push(spec.name);
+            }
+        }
+        assert_eq!(names.len(), 11);
+        assert!("rng".parse::<Knob>().is_err());
     }
 }

@@ -93,14 +93,27 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
             arm.program, arm.arm
         ));
     }
+    // Several rows may be in doubt for one reason: it is said once.
+    let mut said: Vec<(&Row, &String, Vec<&str>)> = Vec::new();
     for row in &impact.rows {
         let known = impact.arms.iter().any(|arm| arm.reason == row.reason);
-        if let Some(reason) = row.reason.as_ref().filter(|_| !known) {
-            notes.push(format!(
-                "{} under {}, {}: {reason}",
-                row.program, row.arm, row.measure
-            ));
+        let Some(reason) = row.reason.as_ref().filter(|_| !known) else {
+            continue;
+        };
+        let same = |(one, why, _): &&mut (&Row, &String, Vec<&str>)| {
+            one.program == row.program && one.arm == row.arm && *why == reason
+        };
+        match said.iter_mut().find(same) {
+            Some((_, _, measures)) => measures.push(row.measure.word()),
+            None => said.push((row, reason, vec![row.measure.word()])),
         }
+    }
+    for (row, reason, measures) in said {
+        let measures = measures.join(", ");
+        notes.push(format!(
+            "{} under {}, {measures}: {reason}",
+            row.program, row.arm
+        ));
     }
     notes
 }

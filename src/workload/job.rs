@@ -231,9 +231,23 @@ impl Job for Container {
         // In the cgroup that it is started in, so that it counts as the program's.
         let script = "n=0; while [ $n -lt $1 ]; do n=$((n + 1)); \
              crun --root \"$2/state\" --cgroup-manager=disabled run probecost-$$-$n || exit; done";
-        let mut command = Command::new("/bin/sh");
+        // crun refuses a machine on which both versions of cgroups have controllers: there
+        // it is shown the second alone, in a mount namespace of its own.
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let script = match unified {
+            true => script.to_owned(),
+            false => format!("mount -t cgroup2 none /sys/fs/cgroup && {{ {script}; }}"),
+        };
+        let mut command = match unified {
+            true => Command::new("/bin/sh"),
+            false => {
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "/bin/sh"]);
+                command
+            }
+        };
         command
-            .args(["-c", script, "sh", &self.times.to_string()])
+            .args(["-c", &script, "sh", &self.times.to_string()])
             .arg(&self.bundle)
             .current_dir(&self.bundle);
         Ok(command)

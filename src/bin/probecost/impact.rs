@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::arm::{self, Arm, Knobs, Mode, Spec};
+use probecost::arm::{self, Arm, Knob, Knobs, Mode, Spec};
 use probecost::experiment::impact::{Plan, jobs, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
@@ -33,6 +33,18 @@ pub struct ImpactArgs {
     /// Arms of our own: hook, event, elsewhere, stalled, stats [default: event, if no agent is named]
     #[arg(long, value_delimiter = ',')]
     arms: Vec<OwnArm>,
+    /// Knobs of our own agent, an arm for each setting: ring, wakeup, sample, rules, scope
+    #[arg(long, value_delimiter = ',', value_name = "KNOBS")]
+    sweep: Vec<Knob>,
+    /// The size of our own agent's ring in bytes, a power of two
+    #[arg(long, default_value_t = Knobs::default().options.ring_bytes)]
+    ring_bytes: u32,
+    /// One of how many calls our own agent makes an event of
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    sample: u32,
+    /// Path rules in our own agent's policy that match nothing
+    #[arg(long, default_value_t = 0)]
+    path_rules: usize,
     /// How long to measure in all [default: 2 for each program]
     #[arg(long, value_parser = minutes)]
     minutes: Option<Duration>,
@@ -276,15 +288,21 @@ fn agents(args: &ImpactArgs) -> Result<Vec<Spec>, Obstacle> {
 
 fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
     let asked = match args.arms.as_slice() {
-        [] if args.agent.is_empty() && args.agent_file.is_empty() => &[OwnArm::Event],
+        [] if args.agent.is_empty() && args.agent_file.is_empty() && args.sweep.is_empty() => {
+            &[OwnArm::Event]
+        }
         asked => asked,
     };
     let (program, elsewhere) = (ward.place("program"), ward.place("elsewhere"));
+    let mut knobs = Knobs::default();
+    knobs.options.ring_bytes = args.ring_bytes;
+    knobs.options.sample = args.sample;
+    knobs.path_rules = args.path_rules;
     let own = |mode: Mode| -> Result<Arm, Obstacle> {
-        let spec = mode.spec(&Knobs::default(), program.cgroup(), elsewhere.cgroup())?;
+        let spec = mode.spec(&knobs, program.cgroup(), elsewhere.cgroup())?;
         Ok(Arm::Agent(Box::new(spec)))
     };
-    asked
+    let arms = asked
         .iter()
         .filter_map(|arm| match arm {
             OwnArm::Off => None,
@@ -294,7 +312,13 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
             OwnArm::Elsewhere => Some(own(Mode::Elsewhere)),
             OwnArm::Stalled => Some(own(Mode::Stalled)),
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut swept = Vec::new();
+    for knob in &args.sweep {
+        swept.extend(knob.specs(&knobs, program.cgroup())?);
+    }
+    let swept = swept.into_iter().map(Box::new).map(Arm::Agent);
+    Ok(arms.into_iter().chain(swept).collect())
 }
 
 /// The row of a program that could not be measured.

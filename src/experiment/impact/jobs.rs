@@ -100,6 +100,7 @@ pub fn jobs(
     Ok(Measured {
         program: runner.job.name().into(),
         arms: logs,
+        length: begin.elapsed(),
         note,
     })
 }

@@ -1,12 +1,15 @@
 //! From blocks to rows: ratios and differences by round, and what they come to.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::log::{ArmLog, Block, Measured};
 use crate::gate::{ImpactLimits, Limit, judge};
 use crate::schema::Outcome;
 use crate::schema::impact::{Measure, Row};
-use crate::stats::{CONFIDENCE, Interval, fisher, median, median_interval};
+use crate::stats::{
+    CONFIDENCE, Interval, fisher, median, median_interval, runs_for_median_interval,
+};
 
 /// The rows of one program.
 pub fn rows(measured: &Measured, cpus: usize, limits: &ImpactLimits) -> Vec<Row> {
@@ -15,6 +18,7 @@ pub fn rows(measured: &Measured, cpus: usize, limits: &ImpactLimits) -> Vec<Row>
     };
     let judged = |arm| Judged {
         program: &measured.program,
+        length: measured.length,
         off,
         arm,
         cpus,
@@ -26,6 +30,7 @@ pub fn rows(measured: &Measured, cpus: usize, limits: &ImpactLimits) -> Vec<Row>
 /// One arm against `off`.
 struct Judged<'a> {
     program: &'a str,
+    length: Duration,
     off: &'a ArmLog,
     arm: &'a ArmLog,
     cpus: usize,
@@ -238,7 +243,7 @@ impl Judged<'_> {
     fn decided(&self, row: Row, measured: Option<Interval>, limit: Option<Limit>) -> Row {
         let (Some(measured), Some(limit)) = (measured, limit) else {
             let reason = match measured {
-                None => Some("too few rounds for an interval: give it more --minutes".into()),
+                None => Some(self.too_few(row.observations)),
                 Some(_) => None,
             };
             return Row {
@@ -260,6 +265,16 @@ impl Judged<'_> {
             verdict,
             ..row
         })
+    }
+
+    /// How long it would take to have an interval.
+    fn too_few(&self, rounds: usize) -> String {
+        let fewest = runs_for_median_interval(CONFIDENCE);
+        let minutes = self.length.as_secs_f64() / 60.0 * fewest as f64 / rounds.max(1) as f64;
+        format!(
+            "{rounds} of the {fewest} rounds that an interval takes: give it --minutes {:.1}",
+            (10.0 * minutes).ceil() / 10.0
+        )
     }
 
     /// A row without a limit.

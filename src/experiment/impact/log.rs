@@ -1,6 +1,7 @@
 //! What was seen and measured of each arm under one program.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::arm::{Answer, Arm, Ended, Seen, Taken};
 use crate::host::Obstacle;
@@ -14,6 +15,8 @@ pub struct Measured {
     pub program: String,
     /// The arms, `off` first.
     pub arms: Vec<ArmLog>,
+    /// How long all rounds of one kind took.
+    pub length: Duration,
     /// What is to be known about all of it.
     pub note: Option<String>,
 }

@@ -78,6 +78,8 @@ pub fn running(
     Ok(Measured {
         program: stage.service.name.clone(),
         arms: logs,
+        // Both regimes have as many rounds.
+        length: begin.elapsed(),
         note: Some(note),
     })
 }
