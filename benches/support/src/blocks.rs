@@ -5,6 +5,7 @@ use std::time::Duration;
 use probecost::agent::Agent;
 use probecost::host::Obstacle;
 use probecost::instrument::RecordLoad;
+use probecost::pipeline::http::Tracer;
 
 use crate::fail::fail;
 use crate::turns::{self, Ns, Turn};
@@ -39,6 +40,17 @@ impl Hook for Agent {
 
     fn detach(&mut self) -> Result<(), Obstacle> {
         Agent::detach(self);
+        self.drain().map(drop)
+    }
+}
+
+impl Hook for Tracer {
+    fn attach(&mut self) -> Result<(), Obstacle> {
+        Tracer::attach(self)
+    }
+
+    fn detach(&mut self) -> Result<(), Obstacle> {
+        Tracer::detach(self);
         self.drain().map(drop)
     }
 }
