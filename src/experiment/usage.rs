@@ -23,26 +23,6 @@ pub(super) fn footprint_of_this_process() -> io::Result<Footprint> {
     })
 }
 
-/// How many file descriptors this process holds.
-pub(super) fn descriptors() -> io::Result<u64> {
-    // The directory's own is one of them, every time.
-    Ok(fs::read_dir("/proc/self/fd")?.count() as u64)
-}
-
-/// How often the threads of this process were switched, wanted or not.
-pub(super) fn context_switches() -> io::Result<u64> {
-    let mut switches = 0;
-    for thread in fs::read_dir("/proc/self/task")? {
-        let status = fs::read_to_string(thread?.path().join("status"))?;
-        for key in ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"] {
-            switches += value(&status, key)
-                .and_then(|n| n.parse::<u64>().ok())
-                .unwrap_or(0);
-        }
-    }
-    Ok(switches)
-}
-
 /// The memory of a map, from its fdinfo; none for another kind of descriptor.
 fn map_memory(info: &str) -> Option<u64> {
     value(info, "map_type:")?;

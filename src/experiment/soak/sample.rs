@@ -1,11 +1,13 @@
 //! Looks at the process while the load is held.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use crate::agent::Stats;
-use crate::experiment::usage::{context_switches, descriptors, footprint_of_this_process};
+use crate::experiment::usage::footprint_of_this_process;
 use crate::host::Obstacle;
 use crate::instrument::{Ages, RecordLoad};
+use crate::monitor::Monitor;
 use crate::schema::soak::SoakSample;
 
 const BLANK: SoakSample = SoakSample {
@@ -26,6 +28,7 @@ const BLANK: SoakSample = SoakSample {
 pub(super) struct Sampler {
     begin: Instant,
     last: Totals,
+    monitor: Monitor,
     samples: Vec<SoakSample>,
 }
 
@@ -34,7 +37,6 @@ struct Totals {
     at: Instant,
     stats: Stats,
     cpu: Duration,
-    context_switches: u64,
 }
 
 impl Sampler {
@@ -48,6 +50,7 @@ impl Sampler {
         Ok(Self {
             begin: last.at,
             last,
+            monitor: Monitor::of(std::process::id())?,
             samples,
         })
     }
@@ -62,6 +65,7 @@ impl Sampler {
         let now = Totals::read(load)?;
         let seconds = (now.at - self.last.at).as_secs_f64();
         let counts = now.stats.open - self.last.stats.open;
+        let process = self.monitor.look().ok_or_else(|| unread("it has ended"))?;
         let footprint = footprint_of_this_process().map_err(unread)?;
         let [p50, p99] = ages.take([0.5, 0.99]);
         self.samples.push(SoakSample {
@@ -72,8 +76,8 @@ impl Sampler {
             resident: footprint.resident,
             maps: footprint.maps,
             cpu_share: (now.cpu - self.last.cpu).as_secs_f64() / seconds,
-            descriptors: descriptors().map_err(unread)?,
-            context_switches: now.context_switches - self.last.context_switches,
+            descriptors: process.descriptors,
+            context_switches: process.voluntary_switches + process.involuntary_switches,
             age_p50_us: p50 / 1e3,
             age_p99_us: p99 / 1e3,
         });
@@ -90,14 +94,13 @@ impl Totals {
     fn read(load: &RecordLoad) -> Result<Self, Obstacle> {
         Ok(Self {
             cpu: load.consumer_cpu_time()?,
-            context_switches: context_switches().map_err(unread)?,
             stats: load.stats()?,
             at: Instant::now(),
         })
     }
 }
 
-fn unread(error: std::io::Error) -> Obstacle {
+fn unread(error: impl Display) -> Obstacle {
     Obstacle::new(
         format!("this process cannot see itself: {error}"),
         "mount /proc",
