@@ -18,7 +18,7 @@ use toml::{Table, Value};
 pub use budget::Budget;
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
-pub use streams::{Image, Pressure};
+pub use streams::{Image, Pressure, Report};
 pub use tracing::TracingLimits;
 
 use crate::schema::Severity;
@@ -62,6 +62,8 @@ pub struct Gate {
     pub impact: ImpactLimits,
     /// Budgets of the agent itself.
     pub agent: AgentBudgets,
+    /// How the report finds a status.
+    pub report: Report,
     /// What watching memory pressure may cost, and has to save.
     pub pressure: Pressure,
     /// What pulls of images have to reach.
@@ -285,6 +287,8 @@ impl Gate {
                 self.agent.growth_mb_per_hour,
             ),
             ("agent.cpu_pct".into(), self.agent.cpu_pct),
+            ("report.results".into(), self.report.results as f64),
+            ("report.ahead".into(), self.report.ahead as f64),
             ("pressure.less_pct".into(), self.pressure.less_pct),
             ("pressure.cpu_pct".into(), self.pressure.cpu_pct),
             ("pressure.memory_mb".into(), self.pressure.memory_mb),

@@ -16,6 +16,16 @@ pub struct Pressure {
     pub steady_pct: f64,
 }
 
+/// When the report calls a row at risk although it passes.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The fewest results through which a line is laid.
+    pub results: usize,
+    /// How many results ahead that line must stay within the limit.
+    pub ahead: usize,
+}
+
 /// Images from a store to a tree that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ pub mod impact_markdown;
 pub mod load;
 pub mod monitor;
 pub mod overhead;
+pub mod page;
 mod panels;
 pub mod pressure;
 pub mod seccomp;

@@ -18,6 +18,7 @@ pub mod load;
 pub mod monitor;
 mod outcome;
 pub mod overhead;
+pub mod page;
 pub mod pressure;
 mod probes;
 mod provenance;
@@ -60,6 +61,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("load", schemars::schema_for!(load::Load)),
         ("monitor", schemars::schema_for!(monitor::MonitorReport)),
         ("overhead", schemars::schema_for!(overhead::OverheadReport)),
+        ("report", schemars::schema_for!(page::Page)),
         ("pressure", schemars::schema_for!(pressure::PressureReport)),
         ("seccomp", schemars::schema_for!(seccomp::SeccompReport)),
         ("seccomp-learnt", schemars::schema_for!(seccomp::Learnt)),

@@ -10,6 +10,7 @@ mod monitor;
 mod overhead;
 mod pressure;
 mod repeatability;
+mod report;
 mod rungs;
 mod seccomp;
 mod slo;
@@ -76,6 +77,8 @@ enum Command {
     Monitor(monitor::MonitorArgs),
     /// What tracing HTTP costs a server, requirement by requirement
     Tracing(tracing::TracingArgs),
+    /// All results on one page: how each stands, and where it leads
+    Report(report::Command),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Command::Image(args) => image::run(args),
         Command::Monitor(args) => monitor::run(args),
         Command::Tracing(args) => tracing::run(args),
+        Command::Report(args) => report::run(args),
         Command::Host(args) => host::run(args),
         Command::Repeatability(args) => repeatability::run(args),
     };

@@ -1,0 +1,179 @@
+//! All results on one page: Markdown, HTML, and the JSON that both are rendered from.
+
+mod chart;
+mod read;
+mod status;
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+
+pub use read::{Reading, Sheet, read};
+
+use super::findings::digits;
+use crate::gate;
+use crate::schema::page::{Page, PageRow, Stream};
+use crate::stats::Interval;
+
+/// What each stream asks, by the name of its file.
+const QUESTIONS: [(&str, &str); 12] = [
+    (
+        "overhead",
+        "What do the calls of a program cost under our agent?",
+    ),
+    ("impact", "What do agents cost real programs?"),
+    ("verdict", "Did this change make anything slower?"),
+    ("soak", "Held for long: what is lost, and what grows?"),
+    ("load", "Does a server keep up, and how long does it take?"),
+    ("monitor", "What do processes take of the machine?"),
+    ("coverage", "How much of what is called is seen?"),
+    (
+        "seccomp",
+        "How small is a profile that is learnt, and does it refuse anything needed?",
+    ),
+    (
+        "image",
+        "How long does an image take to a tree that can be read?",
+    ),
+    (
+        "pressure",
+        "What does watching memory pressure cost, and what does acting save?",
+    ),
+    ("slo", "Does every stage keep its promises?"),
+    ("figures", "What do the parts take?"),
+];
+
+/// The page of these results: the newest of each stream, held against those before it.
+pub fn page(reading: &Reading, rules: &gate::Report) -> Page {
+    let mut streams: BTreeMap<&str, Vec<&Sheet>> = BTreeMap::new();
+    for sheet in &reading.sheets {
+        streams.entry(&sheet.stream).or_default().push(sheet);
+    }
+    let mut streams: Vec<Stream> = streams
+        .into_values()
+        .filter_map(|mut sheets| {
+            sheets.sort_by(|a, b| a.date.cmp(&b.date));
+            stream(&sheets, rules)
+        })
+        .collect();
+    let place = |name: &str| QUESTIONS.iter().position(|(known, _)| *known == name);
+    streams.sort_by_key(|stream| {
+        (
+            place(&stream.name).unwrap_or(usize::MAX),
+            stream.name.clone(),
+        )
+    });
+    Page {
+        schema: crate::schema::page::SCHEMA,
+        provenance: crate::host::provenance(),
+        rules: format!(
+            "FAILED: a row of the newest result fails or is broken. AT RISK: a row is marginal \
+             or cannot be decided, or it passes and the line through its last {} results or \
+             more would cross its limit within {} more. ON TRACK: anything else that was \
+             measured.",
+            rules.results, rules.ahead
+        ),
+        streams,
+        notes: reading.notes.clone(),
+    }
+}
+
+/// One stream from its results, the oldest first.
+fn stream(sheets: &[&Sheet], rules: &gate::Report) -> Option<Stream> {
+    let newest = sheets.last()?;
+    let before = sheets.len().checked_sub(2).map(|index| sheets[index]);
+    let mut rows: Vec<PageRow> = newest
+        .rows
+        .iter()
+        .map(|row| {
+            let kept: Vec<f64> = sheets
+                .iter()
+                .filter_map(|sheet| sheet.row(&row.name, &row.measure)?.value)
+                .map(|value| value.est)
+                .collect();
+            let status = status::of(row, &kept, rules);
+            let last = before.and_then(|sheet| sheet.row(&row.name, &row.measure)?.value);
+            PageRow {
+                name: row.name.clone(),
+                measure: row.measure.clone(),
+                value: row.value.map(|value| digits(value.est)),
+                interval: row.value.and_then(interval),
+                limit: row
+                    .limit
+                    .map(|limit| format!("{} {}", side(row), digits(limit))),
+                change: row
+                    .value
+                    .zip(last)
+                    .and_then(|(now, then)| change(now.est, then.est)),
+                verdict: row.verdict,
+                status,
+                reason: row.reason.clone(),
+                chart: chart::row(row, &kept),
+            }
+        })
+        .collect();
+    rows.sort_by_key(|row| row.status);
+    Some(Stream {
+        name: newest.stream.clone(),
+        question: QUESTIONS
+            .iter()
+            .find(|(name, _)| *name == newest.stream)
+            .map_or_else(String::new, |(_, question)| (*question).to_owned()),
+        status: status::worst(rows.iter().map(|row| row.status)),
+        date: newest.date.clone(),
+        commit: newest.commit.clone(),
+        machine: newest.machine.clone(),
+        file: newest.file.clone(),
+        results: sheets.len(),
+        rows,
+        pictures: chart::pictures(newest),
+    })
+}
+
+fn interval(value: Interval) -> Option<String> {
+    (value.lo < value.hi).then(|| format!("{} – {}", digits(value.lo), digits(value.hi)))
+}
+
+fn side(row: &read::Row) -> &'static str {
+    if row.at_least { "≥" } else { "≤" }
+}
+
+/// By how much a value changed, in percent of what it was.
+fn change(now: f64, then: f64) -> Option<String> {
+    let percent = (now / then - 1.0) * 100.0;
+    percent.is_finite().then(|| format!("{percent:+.1} %"))
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Html<'a> {
+    page: &'a Page,
+    css: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "page.md", escape = "none")]
+struct Markdown<'a> {
+    page: &'a Page,
+}
+
+/// The page for a browser: one file, no scripts, nothing from elsewhere.
+pub fn html(page: &Page) -> String {
+    let css = include_str!("page.css");
+    Html { page, css }
+        .render()
+        .expect("a string takes any text")
+}
+
+/// The page as Markdown.
+pub fn markdown(page: &Page) -> String {
+    Markdown { page }.render().expect("a string takes any text")
+}
+
+/// Text that stays in its cell of a Markdown table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Documents of any kind, read for what they have in common.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use walkdir::WalkDir;
+
+use crate::host::Obstacle;
+use crate::schema::Outcome;
+use crate::stats::Interval;
+
+/// No result is larger.
+const LARGEST: u64 = 64 << 20;
+
+/// What was found in some directories.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The results.
+    pub sheets: Vec<Sheet>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// One document.
+#[derive(Debug, Clone)]
+pub struct Sheet {
+    /// The stream that it belongs to: the name of its file, without what follows the
+    /// first dot.
+    pub stream: String,
+    /// Where it lies.
+    pub file: String,
+    /// When it was made, RFC 3339; empty where it does not say.
+    pub date: String,
+    /// The commit that made it.
+    pub commit: Option<String>,
+    /// The machine.
+    pub machine: Option<String>,
+    /// What is judged in it.
+    pub(super) rows: Vec<Row>,
+    /// The document.
+    pub(super) document: Value,
+}
+
+/// Something that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) measure: String,
+    pub(super) value: Option<Interval>,
+    pub(super) limit: Option<f64>,
+    pub(super) at_least: bool,
+    pub(super) verdict: Outcome,
+    pub(super) reason: String,
+}
+
+impl Sheet {
+    pub(super) fn row(&self, name: &str, measure: &str) -> Option<&Row> {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.name == name && row.measure == measure)
+    }
+}
+
+/// Every result below these directories that is not older than `since` (RFC 3339, or the
+/// beginning of one).
+///
+/// # Errors
+/// There is none, or a directory is none.
+pub fn read(directories: &[PathBuf], since: Option<&str>) -> Result<Reading, Obstacle> {
+    let mut reading = Reading::default();
+    let (mut foreign, mut old) = (0, 0);
+    for directory in directories {
+        if !directory.is_dir() {
+            return Err(Obstacle::new(
+                format!("{} is no directory", directory.display()),
+                "name one in which results lie, as --out left them",
+            ));
+        }
+        for path in documents(directory) {
+            match sheet(&path) {
+                Some(sheet) if since.is_some_and(|since| sheet.date.as_str() < since) => old += 1,
+                Some(sheet) => reading.sheets.push(sheet),
+                None => foreign += 1,
+            }
+        }
+    }
+    if foreign > 0 {
+        let note = format!("{foreign} JSON files that judge nothing are left out");
+        reading.notes.push(note);
+    }
+    if old > 0 {
+        let since = since.unwrap_or_default();
+        reading
+            .notes
+            .push(format!("{old} results from before {since} are left out"));
+    }
+    if reading.sheets.is_empty() {
+        let places: Vec<String> = directories
+            .iter()
+            .map(|d| d.display().to_string())
+            .collect();
+        return Err(Obstacle::new(
+            format!("no result lies in {}", places.join(", ")),
+            "make one: probecost overhead --out DIR",
+        ));
+    }
+    Ok(reading)
+}
+
+/// JSON files below a directory, in the order of their names.
+fn documents(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    WalkDir::new(directory)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
+        .filter(|entry| {
+            entry
+                .metadata()
+                .is_ok_and(|about| about.is_file() && about.len() <= LARGEST)
+        })
+        .map(walkdir::DirEntry::into_path)
+}
+
+fn sheet(path: &Path) -> Option<Sheet> {
+    let document: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    document.get("schema")?;
+    let rows = rows(&document);
+    if rows.is_empty() {
+        return None;
+    }
+    let text = |path: &str| Some(document.pointer(path)?.as_str()?.to_owned());
+    let name = path.file_name()?.to_string_lossy();
+    Some(Sheet {
+        stream: name.split('.').next().unwrap_or_default().to_owned(),
+        file: path.display().to_string(),
+        date: text("/provenance/date").unwrap_or_default(),
+        commit: text("/provenance/commit").map(|commit| commit.chars().take(9).collect()),
+        machine: text("/host/cpu_model"),
+        rows,
+        document,
+    })
+}
+
+/// Everything in a document that has a verdict.
+fn rows(document: &Value) -> Vec<Row> {
+    let lists = ["rows", "checks", "budgets"].iter();
+    let lists = lists.filter_map(|list| document.get(*list)?.as_array());
+    lists
+        .flatten()
+        .flat_map(|value| {
+            // A row may hold budgets of its own, which say more than it does.
+            let own: Vec<Row> = ["budgets", "checks"]
+                .iter()
+                .filter_map(|list| value.get(*list)?.as_array())
+                .flatten()
+                .filter_map(|budget| row(budget, &name(value)))
+                .collect();
+            if own.is_empty() {
+                row(value, "").into_iter().collect()
+            } else {
+                own
+            }
+        })
+        .collect()
+}
+
+fn row(value: &Value, within: &str) -> Option<Row> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let verdict = match value.get("verdict") {
+        Some(verdict) => serde_json::from_value(verdict.clone()).ok()?,
+        None => of_status(text("status"))?,
+    };
+    let own = name(value);
+    let measured = ["value", "measured", "ratio", "change", "share"];
+    let interval = measured.iter().find_map(|key| number(value.get(*key)?));
+    let limit = ["limit", "budget"]
+        .iter()
+        .find_map(|key| value.get(*key)?.as_f64());
+    Some(Row {
+        name: [within, &own]
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
+        measure: text("measure").to_owned(),
+        value: interval.or_else(|| change_of(value)),
+        limit,
+        at_least: ["at_least", "rate"].contains(&text("bound")) || text("measure") == "rate",
+        verdict,
+        reason: text("reason").to_owned(),
+    })
+}
+
+/// What a row is called: by its name or id, or by what it is of.
+fn name(value: &Value) -> String {
+    let parts = [
+        "name", "id", "program", "scenario", "workload", "arm", "command",
+    ];
+    let parts = parts.iter().filter_map(|key| value.get(*key)?.as_str());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// An interval, or a number that is exact.
+fn number(value: &Value) -> Option<Interval> {
+    match value.as_f64() {
+        Some(number) => Some(Interval::exact(number)),
+        None => serde_json::from_value(value.clone()).ok(),
+    }
+}
+
+/// The change that the gate saw, in percent.
+fn change_of(value: &Value) -> Option<Interval> {
+    let est = value.get("change_pct")?.as_f64()?;
+    let ends = value.get("ci_pct").and_then(Value::as_array);
+    let end = |index: usize| ends.and_then(|ends| ends.get(index)?.as_f64());
+    Some(Interval {
+        est,
+        lo: end(0).unwrap_or(est),
+        hi: end(1).unwrap_or(est),
+    })
+}
+
+/// What the gate's words come to.
+fn of_status(word: &str) -> Option<Outcome> {
+    Some(match word {
+        "regressed" => Outcome::Fail,
+        "improved" | "unchanged" => Outcome::Pass,
+        "inconclusive" => Outcome::Inconclusive,
+        "broken" | "missing" => Outcome::Broken,
+        "incomparable" | "new" | "filtered" => Outcome::Skipped,
+        _ => return None,
+    })
+}
