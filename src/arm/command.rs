@@ -100,25 +100,18 @@ impl Agent {
 
     /// Whether what it has attached, and its use of the CPU, stay as they are.
     fn settled(&mut self, program: &[u32]) -> Result<bool, Obstacle> {
-        let (begin, before, cpu) = (Instant::now(), Baseline::now(), self.cpu());
-        let new = before != self.baseline || self.spec.wants_pids();
-        let window = if new { CALM } else { QUIET };
+        let (begin, cpu) = (Instant::now(), self.cpu());
+        let before = self.baseline.evidence(&self.place, program);
+        let window = if before.is_empty() { QUIET } else { CALM };
         while begin.elapsed() < window {
             std::thread::sleep(Duration::from_millis(5));
             self.alive()?;
-            if !new && Baseline::now().ids() != before.ids() {
+            if before.is_empty() && !self.baseline.evidence(&self.place, program).is_empty() {
                 return Ok(false);
             }
         }
-        let calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64();
-        if !calm || Baseline::now().ids() != before.ids() {
-            return Ok(false);
-        }
-        if self.spec.wants_pids() && begin.elapsed() < QUIET {
-            // It attaches to processes, which no id shows.
-            return Ok(!self.baseline.evidence(&self.place, program).is_empty());
-        }
-        Ok(true)
+        let is_calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64();
+        Ok(is_calm && self.baseline.evidence(&self.place, program) == before)
     }
 
     fn cpu(&self) -> f64 {

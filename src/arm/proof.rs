@@ -41,11 +41,6 @@ impl Baseline {
         }
     }
 
-    /// The ids alone, which stay where run counts rise.
-    pub(super) fn ids(&self) -> (BTreeSet<u32>, &BTreeSet<u32>) {
-        (self.programs.keys().copied().collect(), &self.links)
-    }
-
     /// What the agent in `place` has attached since: everything new but what a process
     /// elsewhere holds.
     pub fn evidence(&self, place: &Place, program: &[u32]) -> Evidence {

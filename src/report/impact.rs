@@ -70,8 +70,10 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
             (true, reason) => {
                 let how = match arm.proof {
                     crate::schema::impact::Proof::Bpf => format!(
-                        "{} eBPF programs in every block, which ran {} times when probed",
-                        arm.bpf_programs, arm.run_count
+                        "{} eBPF program{} in every block, run {} times when probed",
+                        arm.bpf_programs,
+                        if arm.bpf_programs == 1 { "" } else { "s" },
+                        arm.run_count
                     ),
                     crate::schema::impact::Proof::Ptrace => "it traced the program".into(),
                     crate::schema::impact::Proof::Audit => "the kernel audited for it".into(),

@@ -217,7 +217,8 @@ impl ArmLog {
 impl Block {
     /// Adds what its agent took between two looks.
     pub fn took(&mut self, before: Taken, after: Taken) {
-        self.memory = after.memory;
+        // A tracer may have ended with what it traced.
+        self.memory = before.memory.max(after.memory);
         self.agent_cpu = before
             .cpu
             .zip(after.cpu)
