@@ -57,12 +57,14 @@ pub fn yielding(metadata: &Metadata, place: &Path) -> Result<Option<Vec<String>>
         if !copy_yielding(original.as_std_path(), &copy).map_err(|e| Failure::at(&copy, e))? {
             continue;
         }
-        let key = format!("criterion-{}", options.len() / 2);
-        options.push("--config".to_owned());
-        options.push(format!(
-            "patch.crates-io.{key}={{package=\"criterion\",path=\"{}\"}}",
-            copy.display()
-        ));
+        // Cargo takes one value an option here, no table.
+        let key = format!("patch.crates-io.criterion-{}", options.len() / 4);
+        for setting in [
+            format!("{key}.package=\"criterion\""),
+            format!("{key}.path=\"{}\"", copy.display()),
+        ] {
+            options.extend(["--config".to_owned(), setting]);
+        }
     }
     Ok((!options.is_empty()).then_some(options))
 }
