@@ -19,7 +19,7 @@ use probecost::schema::Exit;
 ///
 /// Works on the Criterion homes of any project.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo compare", version, after_help = compare::EXIT_CODES)]
+#[command(name = "cargo-compare", bin_name = "cargo compare", version, after_help = compare::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

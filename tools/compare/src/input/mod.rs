@@ -70,10 +70,11 @@ pub struct Time {
 }
 
 impl Run {
-    /// What a frozen probe took around it, in nanoseconds, where it was taken.
+    /// What a frozen probe took around it, in nanoseconds, where it was taken: the quicker
+    /// of both times, when other programs left it alone for longer.
     pub fn probe(&self, name: &str) -> Option<f64> {
         let times = self.record.as_ref()?.probes.get(name)?;
-        Some(f64::midpoint(times.before_ns, times.after_ns)).filter(|ns| *ns > 0.0)
+        Some(times.before_ns.min(times.after_ns)).filter(|ns| *ns > 0.0)
     }
 }
 

@@ -74,7 +74,13 @@ impl Machine {
             return None;
         }
         let why = match system_pct {
-            Some(share) => format!("{share:.0} % of its time is the kernel's, as with that probe"),
+            Some(share) if share >= KERNEL_PCT => {
+                format!("{share:.0} % of its time is the kernel's, as with that probe")
+            }
+            Some(share) => {
+                let own = 100.0 - share;
+                format!("{own:.0} % of its time is its own, as with that probe")
+            }
             None => "where it spends its time is not known".to_owned(),
         };
         Some(format!(

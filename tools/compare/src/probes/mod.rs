@@ -48,7 +48,7 @@ const BLOCK_NS: f64 = 600_000.0;
 
 /// Of a probe's blocks the one that so many are quicker than: what it takes when it is left
 /// alone, without betting on the quickest.
-const QUIET: f64 = 0.25;
+const QUIET: f64 = 0.1;
 
 impl Probe {
     const fn new(name: &'static str, kind: ProbeKind, make: fn() -> io::Result<Work>) -> Self {
