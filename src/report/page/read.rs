@@ -142,8 +142,21 @@ fn sheet(path: &Path) -> Option<Sheet> {
     })
 }
 
-/// Everything in a document that has a verdict.
+/// Everything in a document that has a verdict; where only the whole has one, that.
 fn rows(document: &Value) -> Vec<Row> {
+    if let Some(verdict) = document.get("outcome") {
+        let verdict = serde_json::from_value(verdict.clone());
+        let note = document.pointer("/notes/0").and_then(Value::as_str);
+        return Vec::from_iter(verdict.ok().map(|verdict| Row {
+            name: "the whole".into(),
+            measure: String::new(),
+            value: None,
+            limit: None,
+            at_least: false,
+            verdict,
+            reason: note.unwrap_or_default().into(),
+        }));
+    }
     let lists = ["rows", "checks", "budgets"].iter();
     let lists = lists.filter_map(|list| document.get(*list)?.as_array());
     lists
@@ -172,7 +185,7 @@ fn row(value: &Value, within: &str) -> Option<Row> {
         None => of_status(text("status"))?,
     };
     let own = name(value);
-    let measured = ["value", "measured", "ratio", "change", "share"];
+    let measured = ["value", "measured", "ratio", "with", "change", "share"];
     let interval = measured.iter().find_map(|key| number(value.get(*key)?));
     let limit = ["limit", "budget"]
         .iter()

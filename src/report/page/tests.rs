@@ -90,17 +90,24 @@ fn rows_of_every_kind_are_read() {
             {"id": "a/b", "status": "regressed", "change_pct": 12.0, "ci_pct": [8.0, 15.0]}]}),
         ),
         (
+            "load.json",
+            json!({"schema": 1, "outcome": "pass", "notes": ["few requests"],
+                "latency_us": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}),
+        ),
+        (
             "coverage.json",
             json!({"schema": 1, "rows": [
             {"name": "x", "verdict": "skipped", "reason": "no <strace> | here"}]}),
         ),
     ]);
+    assert_eq!(reading.sheets.len(), 4);
     let page = page(&reading, &RULES);
     let names: Vec<&str> = page.streams.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["overhead", "verdict", "coverage"]);
+    assert_eq!(names, ["overhead", "verdict", "load", "coverage"]);
+    assert_eq!(page.streams[2].pictures.len(), 1);
     assert_eq!(page.streams[0].rows[0].name, "open_close event");
     assert_eq!(page.streams[1].rows[0].interval.as_deref(), Some("8 – 15"));
-    assert_eq!(page.streams[2].status, PageStatus::NotMeasured);
+    assert_eq!(page.streams[3].status, PageStatus::NotMeasured);
     assert!(
         html(&page).contains("no &#60;strace&#62; | here"),
         "text is escaped"
