@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Where no agent is loaded, the test says so and ends; where one must be, it fails.
 macro_rules! with_an_agent {
     () => {
-        if let Err(why) = probecost::agent::calls::Calls::start(1) {
+        if let Err(why) = probecost::agent::calls::CallCounter::start(1) {
             assert!(!probecost::agent::is_required(), "{why}");
             eprintln!("skipped: {why}");
             return;

@@ -185,8 +185,8 @@ fn a_ring_too_small_for_a_block_loses_events_and_says_so() {
         "10",
     ];
     let (output, report) = measure(out.path(), &arguments);
-    assert!(output.status.success(), "{}", stderr(&output));
-    let report = report.unwrap();
+    let report = report.unwrap_or_else(|| panic!("no JSON: {}", stderr(&output)));
+    assert_eq!(output.status.code(), Some(1));
     let event = &report["rows"][2];
     assert!(event["drops"].as_u64().unwrap() > 0, "{event}");
     assert!(event["events_per_op"].as_f64().unwrap() < 1.0, "{event}");

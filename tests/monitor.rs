@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use probecost::schema::monitor::{Ending, MonitorReport, MonitorSample};
+use probecost::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample};
 
 fn command(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_probecost"));
@@ -84,7 +84,7 @@ fn the_monitor_agrees_with_time() {
         peak_kib * 1024.0 / 1e6,
         "memory",
     );
-    assert_eq!(report.ending, Some(Ending::Exited(0)));
+    assert_eq!(report.ending, Some(MonitorEnding::Exited(0)));
     for file in [
         "monitor.json",
         "monitor.csv",
@@ -138,7 +138,7 @@ fn a_command_that_is_killed_is_said_to_be() {
     let out = tempfile::tempdir().unwrap();
     let output = monitor(out.path(), &["--", "sh", "-c", "echo said; kill -9 $$"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("said"));
-    assert_eq!(report(&output).ending, Some(Ending::Killed(9)));
+    assert_eq!(report(&output).ending, Some(MonitorEnding::Killed(9)));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn an_interrupted_watch_keeps_what_it_has_and_ends_its_command() {
     let report: MonitorReport = serde_json::from_reader(monitor.stdout.take().unwrap()).unwrap();
     monitor.wait().unwrap();
     assert!(!report.samples.is_empty() && report.totals.seconds < 30.0);
-    assert_eq!(report.ending, Some(Ending::Killed(15)));
+    assert_eq!(report.ending, Some(MonitorEnding::Killed(15)));
 }
 
 #[test]

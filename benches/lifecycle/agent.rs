@@ -1,20 +1,19 @@
 //! An agent that runs: what is asked of it again and again.
 
-use std::fs::File;
 use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Bencher, BenchmarkId, Criterion};
 use probecost::agent::{Agent, Options, Rule};
 use probecost::host::Obstacle;
-use probecost::workload::default_file;
 use probecost_bench::arguments::all_asked_for;
 use probecost_bench::blocks::{BLOCK, Blocks};
 use probecost_bench::figures::Figures;
 use probecost_bench::turns::Turns;
 use probecost_bench::{fail, threads};
 
-use crate::{STEPS, limits, run_steps, starts};
+use crate::steps::agent_steps;
+use crate::{STEPS, limits, starts};
 
 const TASKS: [usize; 4] = [5, 10, 25, 50];
 
@@ -87,13 +86,5 @@ fn attached<T>(
             agent.health().unwrap_or_else(|ill| fail(&ill));
             elapsed
         })
-    });
-}
-
-/// Each step opens a file, which is an event, and looks at the counts.
-pub fn agent_steps(agent: &Agent, steps: u32) {
-    run_steps(steps, || {
-        let _ = black_box(File::open(default_file()));
-        let _ = black_box(agent.stats());
     });
 }

@@ -10,7 +10,7 @@ use probecost::workload::default_file;
 use probecost_bench::figures::Figures;
 
 use crate::STEPS;
-use crate::agent::agent_steps;
+use crate::steps::agent_steps;
 
 /// What one step more costs: the slope of the time over the number of steps, the
 /// lengths in a random order, so that drift does not look like a slope.

@@ -4,6 +4,7 @@ mod agent;
 mod limits;
 mod pipeline;
 mod starts;
+mod steps;
 
 use probecost::agent::is_required;
 use probecost_bench::{criterion, fail};

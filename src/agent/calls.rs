@@ -35,32 +35,32 @@ unsafe impl aya::Pod for Raw {}
 
 /// What was counted, by system call number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counts {
-    /// Calls made.
+pub struct CallCounts {
+    /// CallCounter made.
     pub made: [u64; NUMBERS],
     /// When the first of each was made, in nanoseconds of the monotonic clock; 0
     /// where none was.
     pub first_ns: [u64; NUMBERS],
-    /// Calls that a seccomp filter answered with a deadly signal. They never begin,
+    /// CallCounter that a seccomp filter answered with a deadly signal. They never begin,
     /// so they are not among those made.
     pub killed: [u64; NUMBERS],
-    /// Calls by the table of another architecture (32-bit programs).
+    /// CallCounter by the table of another architecture (32-bit programs).
     pub foreign: u64,
-    /// Calls by a number that is in no table.
+    /// CallCounter by a number that is in no table.
     pub unknown: u64,
-    /// Calls of everybody else, and of watched processes before their `execve`.
+    /// CallCounter of everybody else, and of watched processes before their `execve`.
     pub others: u64,
 }
 
-impl Counts {
-    /// Calls of the watched processes, whatever their number.
+impl CallCounts {
+    /// CallCounter of the watched processes, whatever their number.
     pub fn total(&self) -> u64 {
         self.made.iter().sum::<u64>() + self.foreign + self.unknown
     }
 }
 
 /// A counter at the entry of every system call. Gone when dropped.
-pub struct Calls {
+pub struct CallCounter {
     counts: PerCpuArray<MapData, Raw>,
     family: Family,
     rung: Rung,
@@ -69,7 +69,7 @@ pub struct Calls {
     ebpf: Ebpf,
 }
 
-impl Calls {
+impl CallCounter {
     /// Loads and attaches it. Where more than `most` watched processes live at once,
     /// all of them are killed.
     ///
@@ -148,9 +148,9 @@ impl Calls {
     }
 
     /// The counts so far.
-    pub fn counts(&self) -> Result<Counts, Obstacle> {
+    pub fn counts(&self) -> Result<CallCounts, Obstacle> {
         let per_cpu = self.counts.get(&0, 0).map_err(map_failed)?;
-        let mut sum = Counts {
+        let mut sum = CallCounts {
             made: [0; NUMBERS],
             first_ns: [0; NUMBERS],
             killed: [0; NUMBERS],

@@ -23,7 +23,7 @@ const CALM_SHARE: f64 = 0.2;
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// An agent whose process runs.
-pub struct Agent {
+pub struct CommandAgent {
     spec: Spec,
     place: Place,
     child: Child,
@@ -41,7 +41,7 @@ pub struct Ended {
     pub note: Option<String>,
 }
 
-impl Agent {
+impl CommandAgent {
     /// Starts an agent in `place` and waits until it is ready. `program` are the processes
     /// it may want to know.
     pub fn start(spec: &Spec, place: Place, program: &[u32]) -> Result<Self, Obstacle> {

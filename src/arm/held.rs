@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::{Agent, Answer, Arm, Evidence, Probe, Taken};
+use super::{Answer, Arm, CommandAgent, Evidence, Probe, Taken};
 use crate::host::Obstacle;
 use crate::process::Ward;
 use crate::schema::impact::Proof;
@@ -15,7 +15,7 @@ pub enum Held {
     /// The kernel counts until this is dropped.
     Stats(OwnedFd),
     /// An agent runs.
-    Agent(Box<Agent>),
+    Agent(Box<CommandAgent>),
 }
 
 /// What was seen of an arm while it was on.
@@ -44,7 +44,7 @@ impl Held {
                 }),
             Arm::Agent(spec) => {
                 let place = ward.place(&format!("agent-{}", spec.name));
-                let mut agent = Agent::start(spec, place, program)?;
+                let mut agent = CommandAgent::start(spec, place, program)?;
                 agent.switch(true)?;
                 Ok(Self::Agent(Box::new(agent)))
             }

@@ -9,9 +9,9 @@ mod proof;
 mod spec;
 mod standing;
 
-pub use command::{Agent, Ended};
+pub use command::{CommandAgent, Ended};
 pub use held::{Held, SETTLE, Seen, timed};
-pub use own::{Answer, Knob, Knobs, Mode, serve};
+pub use own::{Answer, Knob, Knobs, OwnMode, serve};
 pub use proof::{Baseline, Evidence, Probe, stir};
 pub use spec::{Ready, Spec, Switch, words};
 pub use standing::Standing;

@@ -14,12 +14,9 @@ use crate::agent::record::FileId;
 use crate::agent::{self, Counters, Options, Scope, Wakeup};
 use crate::host::Obstacle;
 
-/// Names that no agent of a command may take.
-pub(super) const RESERVED: [&str; 6] = ["off", "hook", "event", "elsewhere", "stalled", "stats"];
-
 /// What our agent does to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum OwnMode {
     /// Attached, no rule matches, nothing is emitted.
     Hook,
     /// Attached, every call emits an event.
@@ -58,7 +55,7 @@ impl Default for Knobs {
     }
 }
 
-impl Mode {
+impl OwnMode {
     /// Its name in every row.
     pub fn name(self) -> &'static str {
         match self {
@@ -114,7 +111,7 @@ impl Mode {
     }
 }
 
-impl std::str::FromStr for Mode {
+impl std::str::FromStr for OwnMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -145,7 +142,7 @@ const RULES: usize = 1000;
 
 impl Knob {
     /// Its settings, laid over `knobs`: a name and a mode for each.
-    fn settings(self, knobs: &Knobs) -> Vec<(&'static str, Mode, Knobs)> {
+    fn settings(self, knobs: &Knobs) -> Vec<(&'static str, OwnMode, Knobs)> {
         let with = |change: fn(&mut Knobs)| {
             let mut changed = knobs.clone();
             change(&mut changed);
@@ -155,47 +152,55 @@ impl Knob {
             Self::Ring => vec![
                 (
                     "ring=64K",
-                    Mode::Event,
+                    OwnMode::Event,
                     with(|k| k.options.ring_bytes = 64 << 10),
                 ),
                 (
                     "ring=8M",
-                    Mode::Event,
+                    OwnMode::Event,
                     with(|k| k.options.ring_bytes = 8 << 20),
                 ),
             ],
             Self::Wakeup => vec![
                 (
                     "wakeup=never",
-                    Mode::Event,
+                    OwnMode::Event,
                     with(|k| k.options.wakeup = Wakeup::Never),
                 ),
                 (
                     "wakeup=default",
-                    Mode::Event,
+                    OwnMode::Event,
                     with(|k| k.options.wakeup = Wakeup::Default),
                 ),
             ],
             Self::Sample => vec![
-                ("sample=1", Mode::Event, with(|k| k.options.sample = 1)),
-                ("sample=10", Mode::Event, with(|k| k.options.sample = 10)),
-                ("sample=100", Mode::Event, with(|k| k.options.sample = 100)),
+                ("sample=1", OwnMode::Event, with(|k| k.options.sample = 1)),
+                ("sample=10", OwnMode::Event, with(|k| k.options.sample = 10)),
+                (
+                    "sample=100",
+                    OwnMode::Event,
+                    with(|k| k.options.sample = 100),
+                ),
             ],
             // Nothing matches, so that looking for a match is all they do.
             Self::Rules => vec![
-                ("rules=path", Mode::Hook, with(|k| k.path_rules = RULES)),
-                ("rules=inode", Mode::Hook, with(|k| k.inode_rules = RULES)),
+                ("rules=path", OwnMode::Hook, with(|k| k.path_rules = RULES)),
+                (
+                    "rules=inode",
+                    OwnMode::Hook,
+                    with(|k| k.inode_rules = RULES),
+                ),
             ],
             Self::Scope => vec![
-                ("scope=cgroup", Mode::Event, knobs.clone()),
-                ("scope=all", Mode::Event, knobs.clone()),
+                ("scope=cgroup", OwnMode::Event, knobs.clone()),
+                ("scope=all", OwnMode::Event, knobs.clone()),
             ],
         }
     }
 
     /// An arm for each of its settings; `program` is the program's cgroup.
     pub fn specs(self, knobs: &Knobs, program: Option<&Path>) -> Result<Vec<Spec>, Obstacle> {
-        let spec = |(name, mode, knobs): (&str, Mode, Knobs)| {
+        let spec = |(name, mode, knobs): (&str, OwnMode, Knobs)| {
             let cgroup = program.filter(|_| name != "scope=all");
             let spec = mode.spec(&knobs, cgroup, None)?;
             Ok(Spec {
@@ -263,14 +268,14 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     };
     answer(&agent)?;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        match (line.as_str(), line.parse::<Mode>()) {
+        match (line.as_str(), line.parse::<OwnMode>()) {
             ("off", _) => {
                 agent.detach();
                 reads = false;
             }
             (_, Ok(mode)) => {
-                agent.set_emitting(mode != Mode::Hook)?;
-                reads = mode != Mode::Stalled;
+                agent.set_emitting(mode != OwnMode::Hook)?;
+                reads = mode != OwnMode::Stalled;
                 agent.attach()?;
             }
             _ if reads => {
@@ -302,10 +307,10 @@ mod tests {
     #[test]
     fn modes_are_read_as_they_are_written_and_reserved() {
         for name in ["hook", "event", "elsewhere", "stalled"] {
-            assert_eq!(name.parse::<Mode>().unwrap().name(), name);
-            assert!(RESERVED.contains(&name));
+            assert_eq!(name.parse::<OwnMode>().unwrap().name(), name);
+            assert!(crate::arm::spec::RESERVED.contains(&name));
         }
-        assert!("evnt".parse::<Mode>().is_err());
+        assert!("evnt".parse::<OwnMode>().is_err());
     }
 
     #[test]

@@ -9,6 +9,9 @@ use regex::Regex;
 
 use crate::host::Obstacle;
 
+/// Names that no agent of a command may take.
+pub(super) const RESERVED: [&str; 6] = ["off", "hook", "event", "elsewhere", "stalled", "stats"];
+
 /// An agent, as a command line or a file describes it.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -80,7 +83,7 @@ impl Spec {
                 "{name:?} is no name of an arm: letters, digits and -_.+ are"
             ));
         }
-        if super::own::RESERVED.contains(&name) {
+        if RESERVED.contains(&name) {
             return Err(format!(
                 "{name} is an arm of its own; name the agent otherwise"
             ));

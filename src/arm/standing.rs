@@ -1,6 +1,6 @@
 //! An arm between its blocks: an agent with a switch stays, any other is started anew.
 
-use super::{Agent, Arm, Ended, Held};
+use super::{Arm, CommandAgent, Ended, Held};
 use crate::host::Obstacle;
 use crate::process::Ward;
 
@@ -8,7 +8,7 @@ use crate::process::Ward;
 pub struct Standing<'a> {
     arm: &'a Arm,
     ward: &'a Ward,
-    kept: Option<Box<Agent>>,
+    kept: Option<Box<CommandAgent>>,
 }
 
 impl<'a> Standing<'a> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Block, Failure, Latency, Timer};
 use crate::agent::{Agent, Counters};
-use crate::schema::Arm;
+use crate::schema::OverheadArm;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::{Calls, Workload};
 
@@ -186,7 +186,7 @@ fn silent(
     let before = agent.stats()?.total();
     let block = timer.block(workload, plan.block, &mut measured.latencies.hook)?;
     let counts = agent.stats()?.total() - before;
-    proven(Arm::Hook, &counts, block.ops, workload.calls())?;
+    proven(OverheadArm::Hook, &counts, block.ops, workload.calls())?;
     if counts.submitted + counts.failed > 0 {
         return Err(Failure::Harness(format!(
             "{} events in a block of the hook arm, where no rule matches",
@@ -217,7 +217,7 @@ fn emitting(
     measured.consumer_cpu += agent.consumer_cpu_time()? - cpu_before;
     measured.event_time += begin.elapsed();
     let counts = after.total() - before.total();
-    proven(Arm::Event, &counts, block.ops, workload.calls())?;
+    proven(OverheadArm::Event, &counts, block.ops, workload.calls())?;
     if after.received - before.received != counts.submitted {
         return Err(Failure::Harness(format!(
             "{} events were submitted in a block and {} received",
@@ -232,7 +232,7 @@ fn emitting(
 
 /// Whether the agent really fired: it saw what the workload did, and each call
 /// it saw went one of the three ways.
-fn proven(arm: Arm, counts: &Counters, ops: u64, calls: Calls) -> Result<(), Failure> {
+fn proven(arm: OverheadArm, counts: &Counters, ops: u64, calls: Calls) -> Result<(), Failure> {
     let expected = ops * (calls.opens + calls.connects);
     if counts.seen < expected {
         return Err(Failure::Harness(format!(
@@ -317,8 +317,8 @@ mod tests {
             filtered: 100,
             ..Counters::default()
         };
-        assert!(proven(Arm::Hook, &fired, 100, calls).is_ok());
-        let silent = proven(Arm::Hook, &Counters::default(), 100, calls).unwrap_err();
+        assert!(proven(OverheadArm::Hook, &fired, 100, calls).is_ok());
+        let silent = proven(OverheadArm::Hook, &Counters::default(), 100, calls).unwrap_err();
         assert!(
             silent.to_string().contains("saw 0 of 100 calls"),
             "{silent}"
@@ -328,6 +328,6 @@ mod tests {
             filtered: 99,
             ..Counters::default()
         };
-        assert!(proven(Arm::Hook, &unbalanced, 100, calls).is_err());
+        assert!(proven(OverheadArm::Hook, &unbalanced, 100, calls).is_err());
     }
 }

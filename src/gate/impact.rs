@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Limit;
-use crate::schema::impact::Measure;
+use crate::schema::impact::ImpactMeasure;
 
 /// Limits of `probecost impact`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -37,21 +37,21 @@ pub struct Steps {
 
 impl ImpactLimits {
     /// The limit of a measure, none where it is only shown.
-    pub fn of(&self, measure: Measure) -> Option<Limit> {
+    pub fn of(&self, measure: ImpactMeasure) -> Option<Limit> {
         let steps = |Steps { pass, fail }| Limit::Steps { pass, fail };
         Some(match measure {
-            Measure::Seconds => steps(self.seconds_pct),
-            Measure::Throughput => steps(self.throughput_pct),
-            Measure::P95 => steps(self.p95_pct),
-            Measure::P99 => steps(self.p99_pct),
-            Measure::CpuPoints => Limit::AtMost(self.cpu_points),
-            Measure::MemoryMb => Limit::AtMost(self.memory_mb),
-            Measure::CapturedPct => Limit::AtLeast(self.captured_pct),
-            Measure::P50
-            | Measure::Max
-            | Measure::AgentCpuPoints
-            | Measure::Errors
-            | Measure::Dropped => return None,
+            ImpactMeasure::Seconds => steps(self.seconds_pct),
+            ImpactMeasure::Throughput => steps(self.throughput_pct),
+            ImpactMeasure::P95 => steps(self.p95_pct),
+            ImpactMeasure::P99 => steps(self.p99_pct),
+            ImpactMeasure::CpuPoints => Limit::AtMost(self.cpu_points),
+            ImpactMeasure::MemoryMb => Limit::AtMost(self.memory_mb),
+            ImpactMeasure::CapturedPct => Limit::AtLeast(self.captured_pct),
+            ImpactMeasure::P50
+            | ImpactMeasure::Max
+            | ImpactMeasure::AgentCpuPoints
+            | ImpactMeasure::Errors
+            | ImpactMeasure::Dropped => return None,
         })
     }
 

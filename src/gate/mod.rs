@@ -18,7 +18,7 @@ use toml::{Table, Value};
 pub use budget::Budget;
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
-pub use streams::{Image, Pressure, Report};
+pub use streams::{Image, PressureBudgets, Report};
 pub use tracing::TracingLimits;
 
 use crate::schema::Severity;
@@ -45,7 +45,7 @@ pub struct Gate {
     /// Names for sizes.
     pub severity: Severities,
     /// How counts are judged.
-    pub counts: Counts,
+    pub counts: CountThresholds,
     /// Which benchmarks raise alarms.
     pub focus: Focus,
     /// Which arms are judged as ratios where times cannot be.
@@ -65,7 +65,7 @@ pub struct Gate {
     /// How the report finds a status.
     pub report: Report,
     /// What watching memory pressure may cost, and has to save.
-    pub pressure: Pressure,
+    pub pressure: PressureBudgets,
     /// What pulls of images have to reach.
     pub image: Image,
     /// What tracing HTTP may cost, and has to see.
@@ -135,7 +135,7 @@ pub struct Severities {
 /// How counts of instructions and allocations are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct CountThresholds {
     /// A change beyond this is called, in percent.
     pub change_pct: f64,
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Memory pressure, watched and acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pressure {
+pub struct PressureBudgets {
     /// The least by which acting on pressure makes it less, in percent.
     pub less_pct: f64,
     /// The monitor's share of one CPU, in percent.

@@ -8,12 +8,13 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::http::{Messages, Response};
+use super::http::Messages;
+use super::message::Response;
 use crate::schema::load::RequestError as Error;
 
 /// A connection, open or not.
 #[derive(Debug, Default)]
-pub(super) struct Connection {
+pub(super) struct LoadConnection {
     stream: Option<TcpStream>,
     is_connected: bool,
     answers: Messages<Response>,
@@ -22,7 +23,7 @@ pub(super) struct Connection {
     sent: usize,
 }
 
-impl Connection {
+impl LoadConnection {
     /// Uses a stream that is connected.
     pub(super) fn adopt(&mut self, stream: TcpStream, epoll: &OwnedFd, key: u64) -> io::Result<()> {
         stream.set_nonblocking(true)?;

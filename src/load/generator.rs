@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
-use super::connection::Connection;
-use super::tally::Record;
-use super::{Plan, Regime};
+use super::connection::LoadConnection;
+use super::tally::RequestRecord;
+use super::{LoadPlan, Regime};
 use crate::schema::load::RequestError as Error;
 
 /// How often records are handed over and late requests given up.
@@ -23,8 +23,8 @@ const REST: u64 = 10_000_000;
 const ROOM: usize = 64 * 1024;
 
 /// Records in the order in which their requests ended.
-pub(super) struct Batch {
-    pub(super) records: Vec<Record>,
+pub(super) struct SendBatch {
+    pub(super) records: Vec<RequestRecord>,
     /// Every request that ended before is in this batch or an earlier one.
     pub(super) until: u64,
     /// When the requests were due that had not.
@@ -33,16 +33,16 @@ pub(super) struct Batch {
 
 /// A load's state. Times are nanoseconds since `begin`.
 pub(super) struct Generator {
-    pub(super) plan: Plan,
+    pub(super) plan: LoadPlan,
     pub(super) begin: Instant,
     pub(super) epoll: OwnedFd,
-    pub(super) connections: Vec<Connection>,
+    pub(super) connections: Vec<LoadConnection>,
     pub(super) stop: Arc<AtomicBool>,
-    pub(super) tell: Sender<Batch>,
+    pub(super) tell: Sender<SendBatch>,
     free: VecDeque<usize>,
     busy: Vec<Option<Request>>,
     waiting: VecDeque<Request>,
-    records: Vec<Record>,
+    records: Vec<RequestRecord>,
     next: u64,
     is_ending: bool,
     tick: u64,
@@ -57,11 +57,11 @@ struct Request {
 
 impl Generator {
     pub(super) fn new(
-        plan: Plan,
+        plan: LoadPlan,
         epoll: OwnedFd,
-        connections: Vec<Connection>,
+        connections: Vec<LoadConnection>,
         stop: Arc<AtomicBool>,
-        tell: Sender<Batch>,
+        tell: Sender<SendBatch>,
     ) -> Self {
         Self {
             free: (0..connections.len()).collect(),
@@ -218,7 +218,7 @@ impl Generator {
     }
 
     fn end(&mut self, request: Request, outcome: Result<(), Error>) {
-        self.records.push(Record {
+        self.records.push(RequestRecord {
             number: request.number,
             intended: request.intended,
             noticed: request.noticed,
@@ -248,7 +248,7 @@ impl Generator {
     /// Whether anyone still wants the records.
     fn hand_over(&mut self, now: u64) -> bool {
         let open = self.busy.iter().flatten().chain(&self.waiting);
-        let batch = Batch {
+        let batch = SendBatch {
             open: open.map(|request| request.intended).collect(),
             records: mem::take(&mut self.records),
             until: now,

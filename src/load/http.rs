@@ -2,8 +2,7 @@
 //!
 //! Bodies are counted off, not kept: a load asks how long an answer took, not what it said.
 
-use std::fmt;
-
+use super::message::{Body, Malformed, Response};
 use super::redis;
 
 /// The longest head of a message, in bytes.
@@ -24,42 +23,6 @@ pub trait Head: Sized {
     fn is_interim(&self) -> bool {
         false
     }
-}
-
-/// How much of a body is still to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
-    /// So many bytes.
-    Length(u64),
-    /// Chunks, the next line being the size of one.
-    Chunks,
-    /// So many bytes of a chunk, its line end included, and then chunks.
-    Chunk(u64),
-    /// The lines after the last chunk, up to an empty one.
-    Trailer,
-    /// All until the connection closes.
-    UntilClose,
-}
-
-/// Bytes that are no message of HTTP/1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(pub(super) &'static str);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Malformed {}
-
-/// A response's head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Response {
-    /// Its status.
-    pub status: u16,
-    /// Whether the connection stays open after it.
-    pub keeps_open: bool,
 }
 
 /// A request's head.

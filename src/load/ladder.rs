@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::report::{Whole, whole};
-use super::{Plan, Regime};
+use super::{LoadPlan, Regime};
 use crate::host::Obstacle;
 use crate::schema::Outcome;
-use crate::schema::load::{Load, Rung};
+use crate::schema::load::{Load, LoadStep};
 
 /// The steps, as shares of what the server does at saturation.
 const STEPS: [f64; 11] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1];
@@ -20,12 +20,12 @@ const LONGER: f64 = 10.0;
 /// # Errors
 /// As [`whole`].
 pub fn climb(
-    plan: &Plan,
+    plan: &LoadPlan,
     length: Duration,
     mut progress: impl FnMut(f64),
 ) -> Result<Load, Obstacle> {
     let all = (STEPS.len() + 1) as f64;
-    let saturated = Plan {
+    let saturated = LoadPlan {
         regime: Regime::Saturation,
         ..plan.clone()
     };
@@ -37,11 +37,11 @@ pub fn climb(
             "look at it with a low rate first: --rate 1",
         ));
     }
-    let mut rungs: Vec<Rung> = Vec::new();
+    let mut rungs: Vec<LoadStep> = Vec::new();
     let mut best: Option<Whole> = None;
     let mut is_up = true;
     for (step, share) in STEPS.into_iter().enumerate() {
-        let step_plan = Plan {
+        let step_plan = LoadPlan {
             regime: Regime::Rate((most * share).ceil()),
             ..plan.clone()
         };
@@ -54,7 +54,7 @@ pub fn climb(
             .zip(lowest)
             .is_some_and(|(p50, lowest)| p50 <= LONGER * lowest);
         let kept_up = held.is_reached() && held.tally().failed() == 0 && is_quick;
-        rungs.push(Rung {
+        rungs.push(LoadStep {
             rate: held.rates(),
             failed: held.tally().failed(),
             p50_us: p50,

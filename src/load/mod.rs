@@ -11,10 +11,10 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use probecost::load::{Behaviour, Plan, Regime, Running, Server};
+//! use probecost::load::{Behaviour, LoadPlan, Regime, Running, Server};
 //!
 //! let server = Server::start(Behaviour::default(), None)?;
-//! let plan = Plan::new(server.target(), Regime::Rate(1000.0), 4);
+//! let plan = LoadPlan::new(server.target(), Regime::Rate(1000.0), 4);
 //! let mut load = Running::start(plan)?;
 //! let from = Instant::now();
 //! std::thread::sleep(Duration::from_millis(100));
@@ -27,6 +27,7 @@ mod connection;
 mod generator;
 pub mod http;
 pub mod ladder;
+mod message;
 mod redis;
 mod report;
 mod running;
@@ -41,8 +42,8 @@ pub use report::{Whole, whole};
 pub use running::Running;
 pub use scenario::Scenario;
 pub use server::{Behaviour, Server, Stall};
-pub use tally::{Block, Record, Tally};
-pub use target::Target;
+pub use tally::{LoadBlock, LoadTally, RequestRecord};
+pub use target::Endpoint;
 
 /// What sets the pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,9 +57,9 @@ pub enum Regime {
 
 /// A load.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct LoadPlan {
     /// Whom it asks.
-    pub target: Target,
+    pub target: Endpoint,
     /// What sets its pace.
     pub regime: Regime,
     /// How many connections it uses, in turn.
@@ -71,9 +72,9 @@ pub struct Plan {
     pub cpu: Option<usize>,
 }
 
-impl Plan {
+impl LoadPlan {
     /// A load without an end or a CPU of its own.
-    pub fn new(target: Target, regime: Regime, connections: usize) -> Self {
+    pub fn new(target: Endpoint, regime: Regime, connections: usize) -> Self {
         Self {
             target,
             regime,

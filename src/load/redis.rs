@@ -1,7 +1,7 @@
 //! The protocol of Redis, as far as a load speaks it: nine keys are read for one that is
 //! written.
 
-use super::http::{Body, Malformed, Response};
+use super::message::{Body, Malformed, Response};
 
 /// Different keys.
 const KEYS: u64 = 1000;

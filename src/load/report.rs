@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Plan, Regime, Running, Tally};
+use super::{LoadPlan, LoadTally, Regime, Running};
 use crate::host::{Obstacle, provenance};
 use crate::schema::Outcome;
 use crate::schema::load::{
@@ -22,9 +22,9 @@ const LATE: f64 = 0.5;
 /// A load that has ended.
 #[derive(Debug)]
 pub struct Whole {
-    plan: Plan,
+    plan: LoadPlan,
     length: Duration,
-    tally: Tally,
+    tally: LoadTally,
     /// Answers before the load's end.
     in_time: u64,
     /// Requests that the server had done with by then, answered or not.
@@ -37,18 +37,18 @@ pub struct Whole {
 /// # Errors
 /// Nobody listens there, or this machine cannot make the load.
 pub fn whole(
-    plan: &Plan,
+    plan: &LoadPlan,
     length: Duration,
     mut progress: impl FnMut(f64),
 ) -> Result<Whole, Obstacle> {
-    let load = Running::start(Plan {
+    let load = Running::start(LoadPlan {
         length: Some(length),
         ..plan.clone()
     })?;
     let mut whole = Whole {
         plan: plan.clone(),
         length,
-        tally: Tally::default(),
+        tally: LoadTally::default(),
         in_time: 0,
         settled: 0,
         by_second: vec![Second::default(); length.as_secs_f64().ceil() as usize],
@@ -94,7 +94,7 @@ impl Whole {
     }
 
     /// Its requests.
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &LoadTally {
         &self.tally
     }
 
@@ -195,7 +195,7 @@ impl Whole {
     }
 }
 
-fn latency(tally: &Tally) -> Option<LatencyUs> {
+fn latency(tally: &LoadTally) -> Option<LatencyUs> {
     let us = |ns: u64| ns as f64 / 1e3;
     Some(LatencyUs {
         mean: tally.latency.mean() / 1e3,

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use rustix::event::epoll;
 
-use super::Plan;
-use super::connection::Connection;
-use super::generator::{Batch, Generator};
-use super::tally::{Block, Record, Tally};
+use super::LoadPlan;
+use super::connection::LoadConnection;
+use super::generator::{Generator, SendBatch};
+use super::tally::{LoadBlock, LoadTally, RequestRecord};
 use crate::agent::pin_this_thread;
 use crate::host::Obstacle;
 
@@ -21,9 +21,9 @@ use crate::host::Obstacle;
 #[derive(Debug)]
 pub struct Running {
     begin: Instant,
-    batches: Receiver<Batch>,
+    batches: Receiver<SendBatch>,
     /// What came of the requests of batches read, and belongs to no block yet.
-    records: Vec<Record>,
+    records: Vec<RequestRecord>,
     until: u64,
     /// When those were due that had not ended by then.
     open: Vec<u64>,
@@ -37,14 +37,14 @@ impl Running {
     ///
     /// # Errors
     /// Nobody listens there, or the thread may not run on its CPU.
-    pub fn start(plan: Plan) -> Result<Self, Obstacle> {
+    pub fn start(plan: LoadPlan) -> Result<Self, Obstacle> {
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| impossible(&e.into()))?;
         let mut connections = Vec::with_capacity(plan.connections);
         for key in 0..plan.connections as u64 {
             let stream = TcpStream::connect_timeout(&plan.target.address(), plan.timeout)
                 .map_err(|error| unanswered(&plan, key, &error))?;
-            let mut connection = Connection::default();
+            let mut connection = LoadConnection::default();
             connection
                 .adopt(stream, &epoll, key)
                 .map_err(|e| impossible(&e))?;
@@ -97,7 +97,7 @@ impl Running {
     ///
     /// # Errors
     /// The load has ended.
-    pub fn block(&mut self, from: Instant, to: Instant) -> Result<Block, Obstacle> {
+    pub fn block(&mut self, from: Instant, to: Instant) -> Result<LoadBlock, Obstacle> {
         self.block_of(from, to, |_| ())
     }
 
@@ -109,8 +109,8 @@ impl Running {
         &mut self,
         from: Instant,
         to: Instant,
-        mut each: impl FnMut(&Record),
-    ) -> Result<Block, Obstacle> {
+        mut each: impl FnMut(&RequestRecord),
+    ) -> Result<LoadBlock, Obstacle> {
         let at = |moment: Instant| moment.saturating_duration_since(self.begin).as_nanos() as u64;
         let (start, end) = (at(from), at(to));
         while self.until < end {
@@ -120,9 +120,9 @@ impl Running {
             self.records.extend(batch.records);
         }
         let is_inside = |intended: &u64| (start..end).contains(intended);
-        let mut block = Block {
+        let mut block = LoadBlock {
             length: to.saturating_duration_since(from),
-            tally: Tally::default(),
+            tally: LoadTally::default(),
             across: self.open.iter().copied().filter(is_inside).count() as u64,
         };
         self.records.retain(|record| {
@@ -142,7 +142,7 @@ impl Running {
 
     /// Shows `each` request when it has ended, up to the last. A load without a length
     /// is told to end.
-    pub fn finish(mut self, mut each: impl FnMut(&Record)) {
+    pub fn finish(mut self, mut each: impl FnMut(&RequestRecord)) {
         if self.is_endless {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -174,7 +174,7 @@ fn impossible(error: &std::io::Error) -> Obstacle {
     )
 }
 
-fn unanswered(plan: &Plan, before: u64, error: &std::io::Error) -> Obstacle {
+fn unanswered(plan: &LoadPlan, before: u64, error: &std::io::Error) -> Obstacle {
     let target = &plan.target;
     let why = match before {
         0 => format!("nobody answers at {target}: {error}"),
@@ -198,27 +198,27 @@ mod tests {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    use super::super::{Behaviour, Regime, Server, Stall, Target};
+    use super::super::{Behaviour, Endpoint, Regime, Server, Stall};
     use super::*;
     use crate::schema::load::RequestError;
 
-    fn plan(target: Target, regime: Regime, ms: u64) -> Plan {
-        Plan {
+    fn plan(target: Endpoint, regime: Regime, ms: u64) -> LoadPlan {
+        LoadPlan {
             length: Some(Duration::from_millis(ms)),
             timeout: Duration::from_millis(400),
-            ..Plan::new(target, regime, 2)
+            ..LoadPlan::new(target, regime, 2)
         }
     }
 
-    fn whole(plan: Plan) -> Tally {
-        let mut tally = Tally::default();
+    fn whole(plan: LoadPlan) -> LoadTally {
+        let mut tally = LoadTally::default();
         let load = Running::start(plan).unwrap();
         load.finish(|record| tally.add(record));
         tally
     }
 
     /// What a server that answers each connection's first bytes with `answer` gives.
-    fn answered_with(answer: &'static [u8]) -> Tally {
+    fn answered_with(answer: &'static [u8]) -> LoadTally {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -255,7 +255,7 @@ mod tests {
             let server = Server::start(behaviour, None).unwrap();
             // After a second of quiet, two that begin with a stall.
             let load = Running::start(plan(server.target(), regime, 3000)).unwrap();
-            let mut tally = Tally::default();
+            let mut tally = LoadTally::default();
             load.finish(|record| {
                 if record.intended >= 1_000_000_000 {
                     tally.add(record);
@@ -281,7 +281,8 @@ mod tests {
             ..Behaviour::default()
         };
         let server = Server::start(behaviour, None).unwrap();
-        let mut load = Running::start(Plan::new(server.target(), Regime::Rate(1000.0), 2)).unwrap();
+        let mut load =
+            Running::start(LoadPlan::new(server.target(), Regime::Rate(1000.0), 2)).unwrap();
         let at = |ms| load.begin() + Duration::from_millis(ms);
         let [quiet, stalled, later] =
             [(100, 200), (200, 400), (500, 590)].map(|(a, b)| (at(a), at(b)));
@@ -342,7 +343,7 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let load = Running::start(plan(url.parse().unwrap(), Regime::Rate(100.0), 300)).unwrap();
         drop(listener);
-        let mut tally = Tally::default();
+        let mut tally = LoadTally::default();
         load.finish(|record| tally.add(record));
         assert!(tally.errors(RequestError::Refused) >= 20, "{tally:?}");
     }
@@ -352,7 +353,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let target: Target = url.parse().unwrap();
+        let target: Endpoint = url.parse().unwrap();
         let obstacle = Running::start(plan(target, Regime::Saturation, 300)).unwrap_err();
         assert!(obstacle.why.contains("nobody answers"), "{obstacle}");
         assert!(obstacle.remedy.contains("ss "), "{obstacle}");
@@ -361,9 +362,9 @@ mod tests {
     #[test]
     fn a_cpu_that_is_not_there_is_refused() {
         let server = Server::start(Behaviour::default(), None).unwrap();
-        let plan = Plan {
+        let plan = LoadPlan {
             cpu: Some(100_000),
-            ..Plan::new(server.target(), Regime::Saturation, 1)
+            ..LoadPlan::new(server.target(), Regime::Saturation, 1)
         };
         assert!(Running::start(plan).is_err());
     }

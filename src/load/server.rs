@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Target;
+use super::Endpoint;
 use super::http::{Messages, Request};
 use crate::agent::pin_this_thread;
 use crate::host::Obstacle;
@@ -103,8 +103,8 @@ impl Server {
     }
 
     /// What to ask it for: it answers to any path, and here to one for each request.
-    pub fn target(&self) -> Target {
-        Target::numbered(self.address)
+    pub fn target(&self) -> Endpoint {
+        Endpoint::numbered(self.address)
     }
 }
 
@@ -161,7 +161,7 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour, begin: Instant) -> std::io
                 Ok(None) => break,
                 Err(_) => {
                     let refusal = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\
-                        Connection: close\r\n\r\n";
+                        LoadConnection: close\r\n\r\n";
                     return stream.write_all(refusal.as_bytes());
                 }
             }

@@ -9,7 +9,7 @@ use crate::schema::load::RequestError as Error;
 
 /// One request, in nanoseconds since the load's start.
 #[derive(Debug, Clone, Copy)]
-pub struct Record {
+pub struct RequestRecord {
     /// Its number, from 0 on: what `{id}` in a URL stood for.
     pub number: u64,
     /// When it was to be sent.
@@ -24,7 +24,7 @@ pub struct Record {
 
 /// Requests, counted by what became of them.
 #[derive(Clone)]
-pub struct Tally {
+pub struct LoadTally {
     /// Answers.
     pub answered: u64,
     errors: [u64; Error::ALL.len()],
@@ -34,16 +34,16 @@ pub struct Tally {
     pub lag: Histogram<u64>,
 }
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for LoadTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tally")
+        f.debug_struct("LoadTally")
             .field("answered", &self.answered)
             .field("errors", &self.errors)
             .finish_non_exhaustive()
     }
 }
 
-impl Default for Tally {
+impl Default for LoadTally {
     fn default() -> Self {
         let minutes = || Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("valid bounds");
         Self {
@@ -55,9 +55,9 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl LoadTally {
     /// Counts one request.
-    pub fn add(&mut self, record: &Record) {
+    pub fn add(&mut self, record: &RequestRecord) {
         self.lag.saturating_record(record.noticed - record.intended);
         match record.outcome {
             Ok(()) => {
@@ -111,16 +111,16 @@ impl Tally {
 
 /// The requests of a stretch of a load.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub struct LoadBlock {
     /// How long it was.
     pub length: Duration,
     /// Requests due in it whose end came in it.
-    pub tally: Tally,
+    pub tally: LoadTally,
     /// Requests due in it whose end came later: they belong to no block.
     pub across: u64,
 }
 
-impl Block {
+impl LoadBlock {
     /// Answers a second.
     pub fn throughput(&self) -> f64 {
         self.tally.answered as f64 / self.length.as_secs_f64()
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn every_request_is_answered_or_an_error() {
-        let mut tally = Tally::default();
-        let record = |outcome| Record {
+        let mut tally = LoadTally::default();
+        let record = |outcome| RequestRecord {
             number: 0,
             intended: 1_000,
             noticed: 1_500,
@@ -150,6 +150,6 @@ mod tests {
         assert!(Error::ALL.iter().all(|e| tally.errors(*e) == 1));
         assert!((tally.latency_us(0.5).unwrap() / 2000.0 - 1.0).abs() < 1e-3);
         assert_eq!(tally.lag.max(), 500);
-        assert_eq!(Tally::default().latency_us(0.99), None);
+        assert_eq!(LoadTally::default().latency_us(0.99), None);
     }
 }

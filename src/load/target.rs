@@ -18,14 +18,14 @@ enum Protocol {
 
 /// A server's address, and what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct Endpoint {
     protocol: Protocol,
     address: SocketAddr,
     authority: String,
     path: String,
 }
 
-impl Target {
+impl Endpoint {
     /// A path for each request, of whoever listens there.
     pub(super) fn numbered(address: SocketAddr) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
+impl FromStr for Endpoint {
     type Err = Obstacle;
 
     /// From a URL; `{id}` in its path stands for the number of a request.
@@ -137,7 +137,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.protocol {
             Protocol::Http => "http",
@@ -153,7 +153,7 @@ mod tests {
 
     fn request(url: &str) -> String {
         let mut out = Vec::new();
-        url.parse::<Target>().unwrap().write_request(7, &mut out);
+        url.parse::<Endpoint>().unwrap().write_request(7, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -167,7 +167,7 @@ mod tests {
             request("http://127.0.0.1?x"),
             "GET /?x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         );
-        let six: Target = "http://[::1]".parse().unwrap();
+        let six: Endpoint = "http://[::1]".parse().unwrap();
         assert_eq!(six.address(), "[::1]:80".parse().unwrap());
         assert!(six.is_local());
         assert_eq!(six.to_string(), "http://[::1]/");
@@ -175,10 +175,10 @@ mod tests {
 
     #[test]
     fn another_machine_must_be_spelt_out() {
-        let target: Target = "http://192.0.2.1/".parse().unwrap();
+        let target: Endpoint = "http://192.0.2.1/".parse().unwrap();
         let obstacle = target.must_be_local().unwrap_err();
         assert!(obstacle.remedy.contains("--remote"), "{obstacle}");
-        let here: Target = "http://127.1.2.3/".parse().unwrap();
+        let here: Endpoint = "http://127.1.2.3/".parse().unwrap();
         assert!(here.must_be_local().is_ok());
     }
 
@@ -194,7 +194,7 @@ mod tests {
             ("http://127.0.0.1/a\r\nX: y", "control"),
             ("http://me@127.0.0.1/", "user name"),
         ] {
-            let obstacle = url.parse::<Target>().unwrap_err();
+            let obstacle = url.parse::<Endpoint>().unwrap_err();
             assert!(obstacle.why.contains(said), "{obstacle}");
         }
     }

@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::Monitor;
 use super::log::Log;
 use crate::host::{Obstacle, provenance};
-use crate::schema::monitor::{Ending, MonitorReport, MonitorSample, MonitorTotals, SCHEMA};
+use crate::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample, MonitorTotals, SCHEMA};
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is to be watched.
 #[derive(Debug)]
-pub enum Watched {
+pub enum MonitoredCommand {
     /// A process that runs.
     Pid(u32),
     /// A command to start, with its arguments.
@@ -39,19 +39,19 @@ pub enum Watched {
 /// # Errors
 /// There is no such process, the command cannot be started, or nothing can be written.
 pub fn watch(
-    watched: &Watched,
+    watched: &MonitoredCommand,
     directory: &Path,
     stop: &Arc<AtomicBool>,
 ) -> Result<MonitorReport, Obstacle> {
     let mut log = Log::create(directory)?;
     let mut child = match watched {
-        Watched::Pid(_) => None,
-        Watched::Command(command) => Some(start(command)?),
+        MonitoredCommand::Pid(_) => None,
+        MonitoredCommand::Command(command) => Some(start(command)?),
     };
     let pid = match (watched, &child) {
-        (Watched::Pid(pid), _) => *pid,
+        (MonitoredCommand::Pid(pid), _) => *pid,
         (_, Some(child)) => child.id(),
-        (Watched::Command(_), None) => unreachable!("a command was started"),
+        (MonitoredCommand::Command(_), None) => unreachable!("a command was started"),
     };
     let own_before = own_cpu_s();
     let seen = samples(pid, stop, &mut log);
@@ -63,8 +63,8 @@ pub fn watch(
         provenance: provenance(),
         pid: pid as i32,
         command: match watched {
-            Watched::Command(command) => command.clone(),
-            Watched::Pid(_) => command,
+            MonitoredCommand::Command(command) => command.clone(),
+            MonitoredCommand::Pid(_) => command,
         },
         totals: MonitorTotals {
             own_cpu_s,
@@ -150,7 +150,7 @@ fn wait(end: &OwnedFd, until: Instant, stop: &AtomicBool) -> bool {
 
 /// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
 /// it ended; none where that cannot be known.
-fn end(child: &mut Child) -> Option<Ending> {
+fn end(child: &mut Child) -> Option<MonitorEnding> {
     for signal in [Signal::TERM, Signal::KILL] {
         if child.try_wait().ok()?.is_some() {
             break;
@@ -163,8 +163,8 @@ fn end(child: &mut Child) -> Option<Ending> {
     }
     let status = child.wait().ok()?;
     match (status.code(), status.signal()) {
-        (Some(code), _) => Some(Ending::Exited(code)),
-        (None, Some(signal)) => Some(Ending::Killed(signal)),
+        (Some(code), _) => Some(MonitorEnding::Exited(code)),
+        (None, Some(signal)) => Some(MonitorEnding::Killed(signal)),
         (None, None) => None,
     }
 }

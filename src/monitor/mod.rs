@@ -18,7 +18,7 @@ mod tree;
 
 use std::time::Instant;
 
-pub use command::{Watched, watch};
+pub use command::{MonitoredCommand, watch};
 
 use crate::host::Obstacle;
 use crate::schema::monitor::MonitorSample;

@@ -9,7 +9,7 @@ use crate::agent::record::Record;
 
 /// The events of one process on one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct AggregateRow {
     kind: u8,
     /// The process.
     pub pid: u32,
@@ -26,7 +26,7 @@ pub struct Row {
 /// Events added up by process and target, in a table of bounded size.
 #[derive(Debug, Clone)]
 pub struct Aggregate {
-    rows: HashTable<Row>,
+    rows: HashTable<AggregateRow>,
     hashing: Hashing,
     most: usize,
     unlisted: u64,
@@ -79,7 +79,13 @@ impl Aggregate {
     }
 
     /// Changes the row of this process and target, made if there is room.
-    fn count(&mut self, kind: u8, pid: u32, target: &[u8], change: impl FnOnce(&mut Row)) -> bool {
+    fn count(
+        &mut self,
+        kind: u8,
+        pid: u32,
+        target: &[u8],
+        change: impl FnOnce(&mut AggregateRow),
+    ) -> bool {
         let hash = hash(&self.hashing, kind, pid, target);
         if let Some(row) = self.rows.find_mut(hash, |row| {
             row.pid == pid && *row.target == *target && row.kind == kind
@@ -91,7 +97,7 @@ impl Aggregate {
             self.unlisted += 1;
             return false;
         }
-        let mut row = Row {
+        let mut row = AggregateRow {
             kind,
             pid,
             target: target.into(),
@@ -108,7 +114,7 @@ impl Aggregate {
     }
 
     /// The rows, in no order.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub fn rows(&self) -> impl Iterator<Item = &AggregateRow> {
         self.rows.iter()
     }
 

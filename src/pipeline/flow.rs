@@ -8,7 +8,7 @@ use super::encode::Event;
 use super::hashing::Hashing;
 use super::losses::Losses;
 use super::output::Output;
-use super::policy::{Policy, Verdict};
+use super::policy::{Decision, Policy};
 use super::processes::Processes;
 use super::registry::Registry;
 use super::tally::{Tally, Watch};
@@ -57,9 +57,9 @@ impl<O: Output> Pipeline<O> {
         self.tally.decoded += 1;
         self.losses.note(&record);
         match self.policy.judge(&record) {
-            Verdict::Trusted => self.tally.trusted += 1,
-            Verdict::Unmatched => self.tally.unmatched += 1,
-            Verdict::Matched => {
+            Decision::Trusted => self.tally.trusted += 1,
+            Decision::Unmatched => self.tally.unmatched += 1,
+            Decision::Matched => {
                 self.tally.matched += 1;
                 self.aggregate.add(&record);
                 self.output.put(&Event {

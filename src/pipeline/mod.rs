@@ -24,7 +24,7 @@ mod sample;
 mod tally;
 mod workers;
 
-pub use aggregate::{Aggregate, Row};
+pub use aggregate::{Aggregate, AggregateRow};
 pub use batch::{Batch, Pool};
 pub use cgroups::Cgroups;
 pub use encode::{Binary, Encode, Event, Json};
@@ -32,7 +32,7 @@ pub use flow::Pipeline;
 pub use hashing::Hashing;
 pub use losses::Losses;
 pub use output::{Output, Writer};
-pub use policy::{Pattern, Policy, Verdict};
+pub use policy::{Decision, Pattern, Policy};
 pub use processes::{Process, Processes};
 pub use registry::Registry;
 pub use sample::Sample;

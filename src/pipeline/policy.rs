@@ -24,7 +24,7 @@ pub enum Pattern {
 
 /// What the policy makes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// A pattern names it.
     Matched,
     /// No pattern names it.
@@ -102,9 +102,9 @@ impl Policy {
     }
 
     /// What the policy makes of this event.
-    pub fn judge(&self, record: &Record) -> Verdict {
+    pub fn judge(&self, record: &Record) -> Decision {
         if !self.trusted.is_empty() && self.trusted.contains(&record.cgroup()) {
-            return Verdict::Trusted;
+            return Decision::Trusted;
         }
         let matched = match record.target {
             Target::Path(path) => {
@@ -113,9 +113,9 @@ impl Policy {
             Target::Address(_) => self.connects,
         };
         if matched {
-            Verdict::Matched
+            Decision::Matched
         } else {
-            Verdict::Unmatched
+            Decision::Unmatched
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::pipeline::sample::Sample;
 
-    fn judge(patterns: Vec<Pattern>, sample: Sample) -> Verdict {
+    fn judge(patterns: Vec<Pattern>, sample: Sample) -> Decision {
         let bytes = sample.bytes();
         let policy: Policy = patterns.into_iter().collect();
         policy.judge(&Record::decode(&bytes).unwrap())
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn a_path_matches_itself_only() {
         let patterns = || vec![Pattern::Path((*b"/etc/hosts").into())];
-        assert_eq!(judge(patterns(), open("/etc/hosts")), Verdict::Matched);
-        assert_eq!(judge(patterns(), open("/etc/hosts2")), Verdict::Unmatched);
-        assert_eq!(judge(patterns(), open("/etc/host")), Verdict::Unmatched);
-        assert_eq!(judge(patterns(), open("/etc/hosts/x")), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), open("/etc/hosts")), Decision::Matched);
+        assert_eq!(judge(patterns(), open("/etc/hosts2")), Decision::Unmatched);
+        assert_eq!(judge(patterns(), open("/etc/host")), Decision::Unmatched);
+        assert_eq!(judge(patterns(), open("/etc/hosts/x")), Decision::Unmatched);
     }
 
     #[test]
@@ -200,19 +200,19 @@ mod tests {
             let patterns = || vec![Pattern::Below(written.as_bytes().into())];
             assert_eq!(
                 judge(patterns(), open("/etc/ssl/certs/a")),
-                Verdict::Matched
+                Decision::Matched
             );
-            assert_eq!(judge(patterns(), open("/etc")), Verdict::Matched);
-            assert_eq!(judge(patterns(), open("/etcetera")), Verdict::Unmatched);
-            assert_eq!(judge(patterns(), open("/usr/etc/x")), Verdict::Unmatched);
+            assert_eq!(judge(patterns(), open("/etc")), Decision::Matched);
+            assert_eq!(judge(patterns(), open("/etcetera")), Decision::Unmatched);
+            assert_eq!(judge(patterns(), open("/usr/etc/x")), Decision::Unmatched);
         }
         let root = vec![Pattern::Below((*b"/").into())];
-        assert_eq!(judge(root, open("/anything")), Verdict::Matched);
+        assert_eq!(judge(root, open("/anything")), Decision::Matched);
         let long = format!("/{}", "d".repeat(200));
         let patterns = vec![Pattern::Below(long.as_bytes().into())];
         assert_eq!(
             judge(patterns, open(&format!("{long}/f"))),
-            Verdict::Matched
+            Decision::Matched
         );
     }
 
@@ -223,9 +223,9 @@ mod tests {
             file,
             ..open("/some/name")
         };
-        assert_eq!(judge(patterns(), named(Some((7, 8)))), Verdict::Matched);
-        assert_eq!(judge(patterns(), named(Some((8, 7)))), Verdict::Unmatched);
-        assert_eq!(judge(patterns(), named(None)), Verdict::Unmatched);
+        assert_eq!(judge(patterns(), named(Some((7, 8)))), Decision::Matched);
+        assert_eq!(judge(patterns(), named(Some((8, 7)))), Decision::Unmatched);
+        assert_eq!(judge(patterns(), named(None)), Decision::Unmatched);
     }
 
     #[test]
@@ -237,8 +237,8 @@ mod tests {
             ]
         };
         let cgroup = Sample::default().cgroup;
-        assert_eq!(judge(patterns(cgroup), open("/x")), Verdict::Trusted);
-        assert_eq!(judge(patterns(cgroup + 1), open("/x")), Verdict::Matched);
+        assert_eq!(judge(patterns(cgroup), open("/x")), Decision::Trusted);
+        assert_eq!(judge(patterns(cgroup + 1), open("/x")), Decision::Matched);
     }
 
     #[test]
@@ -248,9 +248,9 @@ mod tests {
             path: vec![2, 0, 0, 53, 127, 0, 0, 1],
             ..Sample::default()
         };
-        assert_eq!(judge(vec![Pattern::Connects], connect()), Verdict::Matched);
+        assert_eq!(judge(vec![Pattern::Connects], connect()), Decision::Matched);
         let paths = vec![Pattern::Below((*b"/").into())];
-        assert_eq!(judge(paths, connect()), Verdict::Unmatched);
+        assert_eq!(judge(paths, connect()), Decision::Unmatched);
     }
 
     /// The one look-up and the patterns read one by one say the same.

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::schema::Outcome;
-use crate::schema::impact::{Impact, Kind, Measure, Row};
+use crate::schema::impact::{ArmKind, Impact, ImpactMeasure, ImpactRow};
 use crate::stats::Interval;
 
 /// The table, and below it what each agent was seen to be.
@@ -63,7 +63,7 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
         );
     }
     for arm in &impact.arms {
-        if arm.kind == Kind::Off {
+        if arm.kind == ArmKind::Off {
             continue;
         }
         let proof = match (arm.proven, &arm.reason) {
@@ -96,13 +96,13 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
         ));
     }
     // Several rows may be in doubt for one reason: it is said once.
-    let mut said: Vec<(&Row, &String, Vec<&str>)> = Vec::new();
+    let mut said: Vec<(&ImpactRow, &String, Vec<&str>)> = Vec::new();
     for row in &impact.rows {
         let known = impact.arms.iter().any(|arm| arm.reason == row.reason);
         let Some(reason) = row.reason.as_ref().filter(|_| !known) else {
             continue;
         };
-        let same = |(one, why, _): &&mut (&Row, &String, Vec<&str>)| {
+        let same = |(one, why, _): &&mut (&ImpactRow, &String, Vec<&str>)| {
             one.program == row.program && one.arm == row.arm && *why == reason
         };
         match said.iter_mut().find(same) {
@@ -120,18 +120,18 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
     notes
 }
 
-pub(super) fn value(value: Option<f64>, measure: Measure) -> String {
+pub(super) fn value(value: Option<f64>, measure: ImpactMeasure) -> String {
     let Some(value) = value else {
         return String::new();
     };
     let unit = measure.unit();
     let number = match measure {
-        Measure::Errors | Measure::Dropped => format!("{value:.0}"),
-        Measure::Throughput => format!("{value:.0}"),
-        Measure::CpuPoints | Measure::AgentCpuPoints | Measure::CapturedPct => {
+        ImpactMeasure::Errors | ImpactMeasure::Dropped => format!("{value:.0}"),
+        ImpactMeasure::Throughput => format!("{value:.0}"),
+        ImpactMeasure::CpuPoints | ImpactMeasure::AgentCpuPoints | ImpactMeasure::CapturedPct => {
             format!("{value:.1}")
         }
-        Measure::MemoryMb => format!("{value:.1}"),
+        ImpactMeasure::MemoryMb => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     };
     if unit.is_empty() {
@@ -141,33 +141,35 @@ pub(super) fn value(value: Option<f64>, measure: Measure) -> String {
     }
 }
 
-pub(super) fn change(row: &Row) -> String {
+pub(super) fn change(row: &ImpactRow) -> String {
     let around = |Interval { est, lo, hi }, digits: usize, unit: &str| {
         format!("{est:+.digits$}{unit} [{lo:+.digits$}, {hi:+.digits$}]")
     };
     match (row.ratio, row.difference) {
         (Some(ratio), _) => around(ratio.map(|ratio| 100.0 * (ratio - 1.0)), 1, " %"),
-        (None, Some(points)) if row.measure == Measure::CpuPoints => around(points, 2, ""),
-        (None, Some(points)) if row.measure == Measure::AgentCpuPoints => around(points, 2, ""),
+        (None, Some(points)) if row.measure == ImpactMeasure::CpuPoints => around(points, 2, ""),
+        (None, Some(points)) if row.measure == ImpactMeasure::AgentCpuPoints => {
+            around(points, 2, "")
+        }
         _ => String::new(),
     }
 }
 
-fn limit(row: &Row) -> String {
+fn limit(row: &ImpactRow) -> String {
     let Some(limit) = row.limit else {
         return String::new();
     };
     match row.measure {
-        Measure::Errors => "no new".into(),
-        Measure::Throughput => format!("-{limit} %"),
-        Measure::CapturedPct => format!("{limit} %"),
-        Measure::MemoryMb => format!("{limit} MB"),
-        Measure::CpuPoints => format!("{limit:+}"),
+        ImpactMeasure::Errors => "no new".into(),
+        ImpactMeasure::Throughput => format!("-{limit} %"),
+        ImpactMeasure::CapturedPct => format!("{limit} %"),
+        ImpactMeasure::MemoryMb => format!("{limit} MB"),
+        ImpactMeasure::CpuPoints => format!("{limit:+}"),
         _ => format!("+{limit} %"),
     }
 }
 
-fn verdict(row: &Row) -> String {
+fn verdict(row: &ImpactRow) -> String {
     let shown_only = row.verdict == Outcome::Skipped && row.reason.is_none();
     let doubted = row
         .reason

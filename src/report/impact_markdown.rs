@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::impact::{change, notes, value};
-use crate::schema::impact::{ArmReport, Impact, Measure, Row};
+use crate::schema::impact::{ArmReport, Impact, ImpactMeasure, ImpactRow};
 use crate::schema::{Exit, Outcome};
 
 /// The report.
@@ -22,7 +22,7 @@ pub fn markdown(impact: &Impact) -> String {
         impact.provenance.commit.as_deref().unwrap_or("none"),
     );
     for arm in impact.arms.iter().filter(|arm| arm.arm != "off") {
-        let rows: Vec<&Row> = impact
+        let rows: Vec<&ImpactRow> = impact
             .rows
             .iter()
             .filter(|row| row.program == arm.program && row.arm == arm.arm)
@@ -41,7 +41,7 @@ pub fn markdown(impact: &Impact) -> String {
     text
 }
 
-fn section(text: &mut String, impact: &Impact, arm: &ArmReport, rows: &[&Row]) {
+fn section(text: &mut String, impact: &Impact, arm: &ArmReport, rows: &[&ImpactRow]) {
     // Writing to a string cannot fail.
     let _ = write!(text, "\n## Workload: {} under {}\n", arm.program, arm.arm);
     let _ = write!(text, "\n**Baseline (without {}):**\n", arm.arm);
@@ -106,26 +106,29 @@ fn section(text: &mut String, impact: &Impact, arm: &ArmReport, rows: &[&Row]) {
 }
 
 /// Whether a measure has a value without the agent.
-fn compares(measure: Measure) -> bool {
+fn compares(measure: ImpactMeasure) -> bool {
     !matches!(
         measure,
-        Measure::MemoryMb | Measure::AgentCpuPoints | Measure::CapturedPct | Measure::Dropped
+        ImpactMeasure::MemoryMb
+            | ImpactMeasure::AgentCpuPoints
+            | ImpactMeasure::CapturedPct
+            | ImpactMeasure::Dropped
     )
 }
 
-fn title(measure: Measure) -> &'static str {
+fn title(measure: ImpactMeasure) -> &'static str {
     match measure {
-        Measure::Seconds => "Duration",
-        Measure::Throughput => "Requests/sec",
-        Measure::P50 => "Latency p50",
-        Measure::P95 => "Latency p95",
-        Measure::P99 => "Latency p99",
-        Measure::Max => "Latency max",
-        Measure::CpuPoints => "CPU",
-        Measure::AgentCpuPoints => "CPU of the agent itself",
-        Measure::MemoryMb => "Memory usage",
-        Measure::Errors => "Errors",
-        Measure::CapturedPct => "Events captured",
-        Measure::Dropped => "Ring buffer drops",
+        ImpactMeasure::Seconds => "Duration",
+        ImpactMeasure::Throughput => "Requests/sec",
+        ImpactMeasure::P50 => "Latency p50",
+        ImpactMeasure::P95 => "Latency p95",
+        ImpactMeasure::P99 => "Latency p99",
+        ImpactMeasure::Max => "Latency max",
+        ImpactMeasure::CpuPoints => "CPU",
+        ImpactMeasure::AgentCpuPoints => "CPU of the agent itself",
+        ImpactMeasure::MemoryMb => "Memory usage",
+        ImpactMeasure::Errors => "Errors",
+        ImpactMeasure::CapturedPct => "Events captured",
+        ImpactMeasure::Dropped => "Ring buffer drops",
     }
 }

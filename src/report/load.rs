@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::schema::load::{Load, Pace, Rung};
+use crate::schema::load::{Load, LoadStep, Pace};
 
 /// The figures, the ladder, and what a reader must know of them.
 pub fn render(load: &Load) -> String {
@@ -92,7 +92,7 @@ fn line(f: &mut String, name: &str, what: fmt::Arguments) -> fmt::Result {
     writeln!(f, "  {name:<11} {what}")
 }
 
-fn ladder(rungs: &[Rung]) -> Table {
+fn ladder(rungs: &[LoadStep]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["  asked/s", "reached/s", "failed", "p50", "p99", "kept up"]);

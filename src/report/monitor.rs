@@ -1,7 +1,7 @@
 //! `monitor.json` as a person reads it: a few lines, and a picture.
 
 use super::panels::{self, Panel};
-use crate::schema::monitor::{Ending, MonitorReport, MonitorSample};
+use crate::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample};
 
 /// What it took in all.
 pub fn render(report: &MonitorReport) -> String {
@@ -9,8 +9,8 @@ pub fn render(report: &MonitorReport) -> String {
     let seconds = totals.seconds.max(f64::MIN_POSITIVE);
     let percent = |cpu_s: f64| cpu_s / seconds * 100.0;
     let ending = match report.ending {
-        Some(Ending::Exited(code)) => format!("ended with exit code {code}"),
-        Some(Ending::Killed(signal)) => format!("was killed by signal {signal}"),
+        Some(MonitorEnding::Exited(code)) => format!("ended with exit code {code}"),
+        Some(MonitorEnding::Killed(signal)) => format!("was killed by signal {signal}"),
         None => "watched".to_owned(),
     };
     let most = |value: fn(&MonitorSample) -> u64| report.samples.iter().map(value).max();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::schema::overhead::{HookReport, OverheadReport, OverheadRow};
-use crate::schema::{Arm, Outcome};
+use crate::schema::{Outcome, OverheadArm};
 use crate::stats::Interval;
 
 /// The whole report as text.
@@ -63,7 +63,7 @@ fn costs(report: &OverheadReport) -> String {
     let rows = report.rows.iter().map(|row| {
         let control = a_a.and_then(|a_a| a_a.workloads.get(&row.workload));
         let (over, ratio_to_off, p95_ratio) = match (row.arm, row.vs_off) {
-            (Arm::Off, _) => (
+            (OverheadArm::Off, _) => (
                 String::new(),
                 control.map_or(String::new(), |c| ratio(*c)),
                 String::new(),
@@ -81,8 +81,8 @@ fn costs(report: &OverheadReport) -> String {
             time(row.ns_per_op)
         };
         let verdict = match (row.arm, control) {
-            (Arm::Off, Some(control)) if control.contains(1.0) => "off/off holds 1",
-            (Arm::Off, Some(_)) => "OFF/OFF DOES NOT HOLD 1",
+            (OverheadArm::Off, Some(control)) if control.contains(1.0) => "off/off holds 1",
+            (OverheadArm::Off, Some(_)) => "OFF/OFF DOES NOT HOLD 1",
             _ => verdict(row),
         };
         vec![

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::findings::findings;
-use crate::schema::seccomp::{Learnt, Mode, Replay, SeccompReport};
+use crate::schema::seccomp::{Learnt, Replay, SeccompMode, SeccompReport};
 
 /// How many of the calls that came last are shown.
 const LAST: usize = 5;
@@ -54,8 +54,8 @@ pub fn replay(run: &Replay) -> String {
         return text + "none denied\n";
     }
     let met = match run.mode {
-        Mode::Log => "denied, and carried out all the same",
-        Mode::Kill => "denied, and deadly",
+        SeccompMode::Log => "denied, and carried out all the same",
+        SeccompMode::Kill => "denied, and deadly",
     };
     for call in &run.denied {
         text += &format!("{met}: {} ({} times)\n", call.name, call.times);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The condition under which a workload runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Arm {
+pub enum OverheadArm {
     /// No agent is attached.
     Off,
     /// The agent is attached, no rule matches, nothing is emitted.
@@ -17,7 +17,7 @@ pub enum Arm {
     Event,
 }
 
-impl fmt::Display for Arm {
+impl fmt::Display for OverheadArm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Off => "off",

@@ -28,7 +28,7 @@ pub struct ImageReport {
     /// What was pulled.
     pub images: Vec<Made>,
     /// The ways, and how this kernel mounts each.
-    pub ways: Vec<Way>,
+    pub ways: Vec<PullWay>,
     /// What pulls took.
     pub pulls: Vec<Pulls>,
     /// Every limit and what became of it.
@@ -96,7 +96,7 @@ impl fmt::Display for How {
 
 /// Whether a way can be gone here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Way {
+pub struct PullWay {
     /// The way.
     pub how: How,
     /// By what the kernel does it; none where it does not.

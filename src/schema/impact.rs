@@ -24,7 +24,7 @@ pub struct Impact {
     /// The agents, one entry for each program it was measured under.
     pub arms: Vec<ArmReport>,
     /// A row for each program, arm and measure.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ImpactRow>,
 }
 
 /// The version that is written.
@@ -42,7 +42,7 @@ pub struct ProgramReport {
 /// What an arm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ArmKind {
     /// Nothing is attached.
     Off,
     /// Our own agent.
@@ -87,7 +87,7 @@ pub struct ArmReport {
     /// Its name.
     pub arm: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ArmKind,
     /// Its command line, where it is one.
     pub command: Option<String>,
     /// What the proof rests on.
@@ -113,7 +113,7 @@ pub struct ArmReport {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Measure {
+pub enum ImpactMeasure {
     /// The duration of a job.
     Seconds,
     /// Requests answered a second, at saturation.
@@ -140,7 +140,7 @@ pub enum Measure {
     Dropped,
 }
 
-impl Measure {
+impl ImpactMeasure {
     /// The word for it, as JSON has it.
     pub fn word(self) -> &'static str {
         match self {
@@ -172,7 +172,7 @@ impl Measure {
     }
 }
 
-impl fmt::Display for Measure {
+impl fmt::Display for ImpactMeasure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
@@ -180,13 +180,13 @@ impl fmt::Display for Measure {
 
 /// One measure of one arm under one program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Row {
+pub struct ImpactRow {
     /// The program.
     pub program: String,
     /// The arm.
     pub arm: String,
     /// What is compared.
-    pub measure: Measure,
+    pub measure: ImpactMeasure,
     /// Its value without the agent, the median over observations.
     pub off: Option<f64>,
     /// And with it.

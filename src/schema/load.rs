@@ -90,7 +90,7 @@ pub struct Load {
     /// Each second by itself, by the intended start.
     pub by_second: Vec<Second>,
     /// The steps of a ladder; empty without one.
-    pub ladder: Vec<Rung>,
+    pub ladder: Vec<LoadStep>,
     /// The highest step that the server kept up with, in requests a second.
     pub knee: Option<f64>,
     /// Whether the load was made as asked, and answered.
@@ -162,7 +162,7 @@ pub struct Second {
 
 /// A step of a ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Rung {
+pub struct LoadStep {
     /// Requests a second.
     pub rate: Rates,
     /// Requests without an answer that counts.

@@ -32,7 +32,7 @@ pub mod tracing;
 pub mod turns;
 mod verdict;
 
-pub use arm::Arm;
+pub use arm::OverheadArm;
 pub use check::Check;
 pub use exit::Exit;
 pub use figures::{FigureRow, Figures};

@@ -23,7 +23,7 @@ pub struct MonitorReport {
     /// Its command line, as far as it can be seen.
     pub command: Vec<String>,
     /// How it ended; none where it was left running, or was no child of the monitor.
-    pub ending: Option<Ending>,
+    pub ending: Option<MonitorEnding>,
     /// The whole run.
     pub totals: MonitorTotals,
     /// Each second.
@@ -33,7 +33,7 @@ pub struct MonitorReport {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum MonitorEnding {
     /// By itself, with this code.
     Exited(i32),
     /// By this signal.

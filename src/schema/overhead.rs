@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Check, Host, Outcome, Provenance, SystemLoad};
+use super::{Check, Host, Outcome, OverheadArm, Provenance, SystemLoad};
 use crate::stats::Interval;
 
 /// The version of this layout. Schema 1, which is still read, said `harness_error` for
@@ -118,7 +118,7 @@ pub struct OverheadRow {
     /// The workload.
     pub workload: String,
     /// The arm.
-    pub arm: Arm,
+    pub arm: OverheadArm,
     /// Operations done.
     pub ops: u64,
     /// The time of an operation: the median over processes.

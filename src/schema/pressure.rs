@@ -67,7 +67,7 @@ pub struct PressureSettings {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Policy {
+pub enum PressurePolicy {
     /// There is no monitor.
     Off,
     /// It is seen, and nothing is done.
@@ -78,7 +78,7 @@ pub enum Policy {
     Reclaim,
 }
 
-impl fmt::Display for Policy {
+impl fmt::Display for PressurePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Off => "off",
@@ -93,7 +93,7 @@ impl fmt::Display for Policy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PressureArm {
     /// The policy.
-    pub policy: Policy,
+    pub policy: PressurePolicy,
     /// Microseconds a second in which some process of the two groups stalled.
     pub some_us_s: Option<Interval>,
     /// In which all of them did.
@@ -125,7 +125,7 @@ pub struct PressureBlock {
     /// The round.
     pub round: usize,
     /// The policy.
-    pub policy: Policy,
+    pub policy: PressurePolicy,
     /// Microseconds a second in which some process of the two groups stalled.
     pub some_us_s: f64,
     /// The same of the first and of the second half of the block.

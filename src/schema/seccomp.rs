@@ -62,7 +62,7 @@ pub struct Replay {
     /// The command.
     pub command: Vec<String>,
     /// What a call outside the profile met.
-    pub mode: Mode,
+    pub mode: SeccompMode,
     /// Calls that the profile allows.
     pub allowed: u64,
     /// Calls made, by the command and all that descends from it.
@@ -78,7 +78,7 @@ pub struct Replay {
 /// What a call outside the profile meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum SeccompMode {
     /// It is carried out, and logged by the kernel.
     Log,
     /// The kernel kills the process.

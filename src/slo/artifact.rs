@@ -116,7 +116,7 @@ pub const WORKLOADS: [(&str, u64); 4] = [
 /// in microseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
+pub struct ArmProfile {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The workload.
@@ -170,7 +170,7 @@ pub struct Suite {
     /// A row for each of [`WORKLOADS`], in their order.
     pub rows: Vec<WorkloadRow>,
     /// What the agent takes.
-    pub agent: Agent,
+    pub agent: AgentUsage,
     /// What a soak came to, if one belongs to the run.
     pub soak: Option<Vec<Check>>,
     /// What a reader should know of the run.
@@ -205,7 +205,7 @@ pub struct WorkloadRow {
 /// What the agent takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Agent {
+pub struct AgentUsage {
     /// How opens are hooked.
     pub open_rung: String,
     /// How connects are hooked.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::artifact::{
-    self, Artifact, Compare, Label, Profile, SCHEMA, Suite, WORKLOADS, WorkloadRow,
+    self, ArmProfile, Artifact, Compare, Label, SCHEMA, Suite, WORKLOADS, WorkloadRow,
 };
 use super::place;
 use crate::file;
@@ -12,11 +12,11 @@ use crate::host::Obstacle;
 use crate::stats::Interval;
 
 /// The artifacts of a run that agree with themselves and with each other.
-pub struct Evidence {
+pub struct StrictEvidence {
     /// Every workload.
     pub suite: Suite,
     /// Opens and connects, without and with the agent.
-    pub profiles: Vec<Profile>,
+    pub profiles: Vec<ArmProfile>,
     /// The distribution.
     pub os_release: String,
     /// The file system of the file that was opened.
@@ -60,7 +60,7 @@ fn unlistable(place: &Path, error: &std::io::Error, again: &str) -> Obstacle {
     Obstacle::new(format!("{}: {error}", place.display()), again)
 }
 
-impl Evidence {
+impl StrictEvidence {
     /// Reads the artifacts in `place`, all but the reports.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Evidence {
                 Label::WithAgent,
             ),
         ] {
-            let profile: Profile = read(place, artifact)?;
+            let profile: ArmProfile = read(place, artifact)?;
             let mut flaws = flaws.of(place, artifact);
             profile_holds(&profile, workload, label, &mut flaws);
             profile_agrees(&profile, &suite, &mut flaws);
@@ -131,7 +131,7 @@ fn read<T: serde::de::DeserializeOwned>(place: &Path, artifact: Artifact) -> Res
     file::read_json(&place.join(artifact.name()), "tools/strict-run")
 }
 
-fn profile_holds(profile: &Profile, workload: &str, label: Label, flaws: &mut FlawsOf) {
+fn profile_holds(profile: &ArmProfile, workload: &str, label: Label, flaws: &mut FlawsOf) {
     flaws.same("schema", &profile.schema, &SCHEMA);
     flaws.same("workload", &profile.workload.as_str(), &workload);
     flaws.same("label", &profile.label, &label);
@@ -167,7 +167,7 @@ fn profile_holds(profile: &Profile, workload: &str, label: Label, flaws: &mut Fl
 /// Events may be lost, and are judged; what was never seen is no measurement.
 const MOST_LOST: f64 = 0.5;
 
-fn profile_agrees(profile: &Profile, suite: &Suite, flaws: &mut FlawsOf) {
+fn profile_agrees(profile: &ArmProfile, suite: &Suite, flaws: &mut FlawsOf) {
     flaws.same("host", &profile.host, &suite.host);
     let rung = match profile.workload.as_str() {
         "open_close" => &suite.agent.open_rung,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::artifact::WorkloadRow;
-use super::contract::Evidence;
+use super::contract::StrictEvidence;
 use crate::gate::{self, Gate, Limit};
 use crate::schema::{Exit, Outcome};
 use crate::stats::Interval;
@@ -39,7 +39,7 @@ impl SloTable {
 }
 
 /// Judges the evidence by the budgets of `gate`.
-pub fn judge(evidence: &Evidence, gate: &Gate) -> SloTable {
+pub fn judge(evidence: &StrictEvidence, gate: &Gate) -> SloTable {
     let suite = &evidence.suite;
     let mut rows = Vec::new();
     for (scenario, workload) in [

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::artifact::{
-    Agent, Artifact, Compare, Label, Profile, SCHEMA, Suite, WORKLOADS, WorkloadRow,
+    AgentUsage, ArmProfile, Artifact, Compare, Label, SCHEMA, Suite, WORKLOADS, WorkloadRow,
 };
 use super::place;
 use crate::file;
 use crate::host::Obstacle;
 use crate::schema::overhead::{OverheadReport, OverheadRow};
 use crate::schema::soak::SoakReport;
-use crate::schema::{Arm, Host, Outcome};
+use crate::schema::{Host, Outcome, OverheadArm};
 
 /// How to get a measurement.
 const MEASURE_AGAIN: &str = "probecost overhead --require-agent";
@@ -19,13 +19,13 @@ const MEASURE_AGAIN: &str = "probecost overhead --require-agent";
 const CONNECT: &str = "udp_connect";
 
 /// `overhead.json`, as far as the artifacts need it, and the soak.
-pub struct Measured {
+pub struct StrictMeasured {
     path: String,
     overhead: OverheadReport,
     soak: Option<SoakReport>,
 }
 
-impl Measured {
+impl StrictMeasured {
     /// Reads `overhead.json`, and `soak.json` if there is one.
     pub fn read(overhead: &Path, soak: Option<&Path>) -> Result<Self, Obstacle> {
         Ok(Self {
@@ -120,7 +120,7 @@ impl Measured {
             cpu: settings.cpu,
             consumer_cpu: settings.consumer_cpu,
             rows,
-            agent: Agent {
+            agent: AgentUsage {
                 open_rung: self.rung("open_close")?,
                 connect_rung: self.rung("connect_loopback")?,
                 resident_bytes: footprint.resident,
@@ -149,12 +149,15 @@ impl Measured {
             .ok_or_else(|| self.flaw(field, "no hook held".into()))
     }
 
-    fn profile(&self, workload: &str, label: Label) -> Result<Profile, Obstacle> {
+    fn profile(&self, workload: &str, label: Label) -> Result<ArmProfile, Obstacle> {
         let (arm, rung) = match label {
-            Label::Baseline => (self.arm(workload, Arm::Off)?, None),
-            Label::WithAgent => (self.arm(workload, Arm::Event)?, Some(self.rung(workload)?)),
+            Label::Baseline => (self.arm(workload, OverheadArm::Off)?, None),
+            Label::WithAgent => (
+                self.arm(workload, OverheadArm::Event)?,
+                Some(self.rung(workload)?),
+            ),
         };
-        Ok(Profile {
+        Ok(ArmProfile {
             schema: SCHEMA,
             workload: workload.into(),
             label,
@@ -171,8 +174,8 @@ impl Measured {
 
     fn row(&self, workload: &str) -> Result<WorkloadRow, Obstacle> {
         let (off, event) = (
-            self.arm(workload, Arm::Off)?,
-            self.arm(workload, Arm::Event)?,
+            self.arm(workload, OverheadArm::Off)?,
+            self.arm(workload, OverheadArm::Event)?,
         );
         let versus = event.vs_off.as_ref().ok_or_else(|| {
             let why = format!("{workload}/event was not compared: {}", event.reason);
@@ -198,7 +201,7 @@ impl Measured {
         })
     }
 
-    fn arm(&self, workload: &str, arm: Arm) -> Result<&OverheadRow, Obstacle> {
+    fn arm(&self, workload: &str, arm: OverheadArm) -> Result<&OverheadRow, Obstacle> {
         let found = self
             .overhead
             .rows

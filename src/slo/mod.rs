@@ -18,9 +18,9 @@ use crate::gate::Gate;
 use crate::host::Obstacle;
 use crate::schema::Exit;
 
-use contract::Evidence;
+use contract::StrictEvidence;
 use judging::SloTable;
-use measured::Measured;
+use measured::StrictMeasured;
 
 const SLO_EXIT_CODES: &str = "\
 Exit codes:
@@ -54,25 +54,25 @@ pub fn slo(args: &SloArgs) -> Result<(String, Exit), Obstacle> {
         Gate::here().map_err(|e| Obstacle::new(e.to_string(), "mend baselines/gate.toml"))?;
     let place = &args.artifacts;
     if let Some(overhead) = &args.overhead {
-        let measured = Measured::read(overhead, args.soak.as_deref())?;
+        let measured = StrictMeasured::read(overhead, args.soak.as_deref())?;
         for (artifact, text) in measured.artifacts()? {
             file::replace(&place.join(artifact.name()), text.as_bytes())?;
         }
-        let evidence = Evidence::read(place)?;
+        let evidence = StrictEvidence::read(place)?;
         let table = judging::judge(&evidence, &gate);
         for (artifact, text) in report::reports(&evidence, &table) {
             file::replace(&place.join(artifact.name()), text.as_bytes())?;
         }
     }
     contract::complete(place)?;
-    let evidence = Evidence::read(place)?;
+    let evidence = StrictEvidence::read(place)?;
     let table = judging::judge(&evidence, &gate);
     same_reports(place, &evidence, &table)?;
     Ok((report::terminal(&evidence, &table), table.exit()))
 }
 
 /// Whether the reports say what the artifacts come to.
-fn same_reports(place: &Path, evidence: &Evidence, table: &SloTable) -> Result<(), Obstacle> {
+fn same_reports(place: &Path, evidence: &StrictEvidence, table: &SloTable) -> Result<(), Obstacle> {
     for (artifact, text) in report::reports(evidence, table) {
         let path = place.join(artifact.name());
         if artifact::text(place, artifact)? != text {

@@ -6,13 +6,13 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::artifact::{Artifact, SCHEMA};
-use super::contract::Evidence;
+use super::contract::StrictEvidence;
 use super::judging::{SloRow, SloTable};
 use crate::schema::Outcome;
 use crate::stats::Interval;
 
 /// The three reports with their texts.
-pub fn reports(evidence: &Evidence, table: &SloTable) -> [(Artifact, String); 3] {
+pub fn reports(evidence: &StrictEvidence, table: &SloTable) -> [(Artifact, String); 3] {
     [
         (Artifact::SloReport, slo(evidence, table)),
         (Artifact::SloSummary, summary(evidence, table)),
@@ -21,7 +21,7 @@ pub fn reports(evidence: &Evidence, table: &SloTable) -> [(Artifact, String); 3]
 }
 
 /// The table for a terminal.
-pub fn terminal(evidence: &Evidence, table: &SloTable) -> String {
+pub fn terminal(evidence: &StrictEvidence, table: &SloTable) -> String {
     let mut text = format!("{}\n{}\n", outcome(evidence, table), grid(table));
     for line in reasons(table).into_iter().chain(notes(evidence)) {
         let _ = writeln!(text, "{line}");
@@ -30,7 +30,7 @@ pub fn terminal(evidence: &Evidence, table: &SloTable) -> String {
 }
 
 /// `perf-slo-report.md`.
-fn slo(evidence: &Evidence, table: &SloTable) -> String {
+fn slo(evidence: &StrictEvidence, table: &SloTable) -> String {
     let mut text = format!(
         "# SLO report\n\n{}\n\n{}\n\n",
         outcome(evidence, table),
@@ -43,7 +43,7 @@ fn slo(evidence: &Evidence, table: &SloTable) -> String {
 }
 
 /// `perf-slo-summary.json`.
-fn summary(evidence: &Evidence, table: &SloTable) -> String {
+fn summary(evidence: &StrictEvidence, table: &SloTable) -> String {
     #[derive(Serialize)]
     struct Summary<'a> {
         schema: u32,
@@ -65,8 +65,8 @@ fn summary(evidence: &Evidence, table: &SloTable) -> String {
 }
 
 /// `perf-evidence-report.md`: the page to show an auditor.
-fn page(evidence: &Evidence, table: &SloTable) -> String {
-    let Evidence {
+fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
+    let StrictEvidence {
         suite,
         profiles,
         os_release,
@@ -183,7 +183,7 @@ fn distribution(os_release: &str) -> Option<String> {
     Some(name.trim_matches('"').to_owned())
 }
 
-fn outcome(evidence: &Evidence, table: &SloTable) -> String {
+fn outcome(evidence: &StrictEvidence, table: &SloTable) -> String {
     let count = |wanted| table.rows.iter().filter(|row| row.status == wanted).count();
     let word = match u8::from(table.exit()) {
         0 => "Every budget is kept",
@@ -245,7 +245,7 @@ fn reasons(table: &SloTable) -> Vec<String> {
         .collect()
 }
 
-fn notes(evidence: &Evidence) -> impl Iterator<Item = String> {
+fn notes(evidence: &StrictEvidence) -> impl Iterator<Item = String> {
     evidence
         .suite
         .notes

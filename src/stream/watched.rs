@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::agent::Relatives;
-use crate::agent::calls::{Calls, Counts};
+use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::Obstacle;
 
 /// How long processes that outlive their command may take to end.
@@ -43,7 +43,7 @@ pub enum Ending {
 #[derive(Debug, Clone)]
 pub struct Watched {
     /// Its calls and those of all that descend from it.
-    pub counts: Counts,
+    pub counts: CallCounts,
     /// How many processes there were.
     pub relatives: Relatives,
     /// How it ended.
@@ -58,7 +58,11 @@ impl Watched {
     ///
     /// # Errors
     /// It cannot be started, has too many processes, or does not end.
-    pub fn run(calls: &mut Calls, command: &mut Command, bounds: Bounds) -> Result<Self, Obstacle> {
+    pub fn run(
+        calls: &mut CallCounter,
+        command: &mut Command,
+        bounds: Bounds,
+    ) -> Result<Self, Obstacle> {
         calls.enlist(command);
         let child = spawn(command)?;
         Self::wait(calls, child, bounds)
@@ -68,7 +72,11 @@ impl Watched {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn wait(calls: &mut Calls, mut child: Child, bounds: Bounds) -> Result<Self, Obstacle> {
+    pub fn wait(
+        calls: &mut CallCounter,
+        mut child: Child,
+        bounds: Bounds,
+    ) -> Result<Self, Obstacle> {
         let ending = end_of(calls, &mut child, bounds)?;
         let survivors = bury(calls)?;
         let relatives = calls.relatives()?;
@@ -108,7 +116,7 @@ pub fn spawn(command: &mut Command) -> Result<Child, Obstacle> {
     command.spawn().map_err(failed)
 }
 
-fn end_of(calls: &mut Calls, child: &mut Child, bounds: Bounds) -> Result<Ending, Obstacle> {
+fn end_of(calls: &mut CallCounter, child: &mut Child, bounds: Bounds) -> Result<Ending, Obstacle> {
     let start = Instant::now();
     let lost = |error| {
         Obstacle::new(
@@ -137,7 +145,7 @@ fn end_of(calls: &mut Calls, child: &mut Child, bounds: Bounds) -> Result<Ending
 }
 
 /// Waits for what the command left behind, then ends it. Gives how many there were.
-fn bury(calls: &mut Calls) -> Result<u64, Obstacle> {
+fn bury(calls: &mut CallCounter) -> Result<u64, Obstacle> {
     if wait_for_none(calls, GRACE)? == 0 {
         return Ok(0);
     }
@@ -155,7 +163,7 @@ fn bury(calls: &mut Calls) -> Result<u64, Obstacle> {
     }
 }
 
-fn wait_for_none(calls: &Calls, patience: Duration) -> Result<u64, Obstacle> {
+fn wait_for_none(calls: &CallCounter, patience: Duration) -> Result<u64, Obstacle> {
     let start = Instant::now();
     loop {
         let alive = calls.relatives()?.alive;

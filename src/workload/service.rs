@@ -10,7 +10,7 @@ use nix::unistd::User;
 
 use super::program::find;
 use crate::host::Obstacle;
-use crate::load::Target;
+use crate::load::Endpoint;
 use crate::process::{Child, Place, Ward, interrupted};
 
 /// How long a server may take until it answers.
@@ -36,7 +36,7 @@ pub struct Service {
 #[derive(Debug, Clone)]
 pub enum Asked {
     /// By our own load.
-    Over(Target),
+    Over(Endpoint),
     /// By pgbench: its path, the directory of the server's socket, and who may ask.
     Pgbench {
         /// pgbench.
@@ -100,7 +100,7 @@ impl Service {
             command,
             ward,
             cpus,
-            Asked::Over(Target::redis(address)),
+            Asked::Over(Endpoint::redis(address)),
         )
     }
 
@@ -145,7 +145,7 @@ impl Service {
     /// A server of one's own.
     pub fn own(
         words: &[String],
-        target: Target,
+        target: Endpoint,
         ward: &Ward,
         cpus: &[usize],
     ) -> Result<Self, Obstacle> {

@@ -13,7 +13,7 @@ use probecost::stream::image::{self, ImageArgs};
 
 /// `probecost image`
 #[derive(Args)]
-pub struct Command {
+pub struct ImageCommand {
     #[command(flatten)]
     args: ImageArgs,
     /// How to print it
@@ -28,7 +28,7 @@ pub struct Command {
 ///
 /// # Errors
 /// Nothing can be measured here.
-pub fn run(command: &Command) -> Result<Exit, Box<dyn Error>> {
+pub fn run(command: &ImageCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
     file::make_directory(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(

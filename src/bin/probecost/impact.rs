@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::arm::{self, Arm, Knob, Knobs, Mode, Spec};
-use probecost::experiment::impact::{Plan, jobs, rows, running};
+use probecost::arm::{self, Arm, Knob, Knobs, OwnMode, Spec};
+use probecost::experiment::impact::{RoundsPlan, jobs, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
-use probecost::load::Target;
+use probecost::load::Endpoint;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
-use probecost::schema::impact::{Impact, Measure, ProgramReport, Row, SCHEMA};
+use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow, ProgramReport, SCHEMA};
 use probecost::schema::{Exit, FigureRow, Figures, Outcome};
 use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
 use probecost::{file, report};
@@ -68,7 +68,7 @@ pub struct ImpactArgs {
     service: Option<String>,
     /// What is asked of it
     #[arg(long, requires = "service")]
-    url: Option<Target>,
+    url: Option<Endpoint>,
     /// A command of your own in place of a program
     #[arg(last = true)]
     command: Vec<String>,
@@ -126,7 +126,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let length = args
         .minutes
         .map_or(Duration::from_secs(120), |all| all / programs.len() as u32);
-    let plan = Plan {
+    let plan = RoundsPlan {
         length,
         rounds: args.rounds.map(|rounds| rounds as usize),
         seed: args.seed,
@@ -298,7 +298,7 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
     knobs.options.ring_bytes = args.ring_bytes;
     knobs.options.sample = args.sample;
     knobs.path_rules = args.path_rules;
-    let own = |mode: Mode| -> Result<Arm, Obstacle> {
+    let own = |mode: OwnMode| -> Result<Arm, Obstacle> {
         let spec = mode.spec(&knobs, program.cgroup(), elsewhere.cgroup())?;
         Ok(Arm::Agent(Box::new(spec)))
     };
@@ -307,10 +307,10 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
         .filter_map(|arm| match arm {
             OwnArm::Off => None,
             OwnArm::Stats => Some(Ok(Arm::Stats)),
-            OwnArm::Hook => Some(own(Mode::Hook)),
-            OwnArm::Event => Some(own(Mode::Event)),
-            OwnArm::Elsewhere => Some(own(Mode::Elsewhere)),
-            OwnArm::Stalled => Some(own(Mode::Stalled)),
+            OwnArm::Hook => Some(own(OwnMode::Hook)),
+            OwnArm::Event => Some(own(OwnMode::Event)),
+            OwnArm::Elsewhere => Some(own(OwnMode::Elsewhere)),
+            OwnArm::Stalled => Some(own(OwnMode::Stalled)),
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut swept = Vec::new();
@@ -322,11 +322,11 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
 }
 
 /// The row of a program that could not be measured.
-fn missing(program: &str, obstacle: &Obstacle) -> Row {
-    Row {
+fn missing(program: &str, obstacle: &Obstacle) -> ImpactRow {
+    ImpactRow {
         program: program.into(),
         arm: "off".into(),
-        measure: Measure::Seconds,
+        measure: ImpactMeasure::Seconds,
         off: None,
         with: None,
         unit: String::new(),

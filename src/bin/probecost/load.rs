@@ -10,7 +10,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use probecost::host::allowed_cpus;
-use probecost::load::{Behaviour, Plan, Regime, Scenario, Server, Stall, Target, ladder, whole};
+use probecost::load::{
+    Behaviour, Endpoint, LoadPlan, Regime, Scenario, Server, Stall, ladder, whole,
+};
 use probecost::report;
 use probecost::results::Results;
 use probecost::schema::Exit;
@@ -89,7 +91,7 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
     }
     let (server, target) = match &args.url {
         Some(url) => {
-            let target: Target = url.parse()?;
+            let target: Endpoint = url.parse()?;
             let allowed = if args.remote {
                 target
             } else {
@@ -126,7 +128,7 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
 
 impl LoadArgs {
     /// The load that they ask for, and its length.
-    fn plan(&self, target: Target, cpu: Option<usize>) -> (Plan, Duration) {
+    fn plan(&self, target: Endpoint, cpu: Option<usize>) -> (LoadPlan, Duration) {
         let named = self.scenario.unwrap_or(Scenario::Light);
         let regime = match (self.saturation, self.rate) {
             (true, _) => Regime::Saturation,
@@ -141,10 +143,10 @@ impl LoadArgs {
             (None, true) => Duration::from_secs_f64(STEP_SECONDS),
             (None, false) => named.duration(),
         };
-        let plan = Plan {
+        let plan = LoadPlan {
             timeout: Duration::from_millis(self.timeout_ms),
             cpu,
-            ..Plan::new(target, regime, connections)
+            ..LoadPlan::new(target, regime, connections)
         };
         (plan, length)
     }

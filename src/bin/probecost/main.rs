@@ -66,19 +66,19 @@ enum Command {
     /// Send requests to a server at a rate, whatever it answers
     Load(load::LoadArgs),
     /// What watching memory pressure costs, and what acting on it saves
-    Pressure(pressure::Command),
+    Pressure(pressure::PressureCommand),
     #[command(hide = true)]
     PressurePart(pressure::PartArgs),
     /// Hold the artifacts of a strict run to their contract and their budgets
     Slo(SloArgs),
     /// How long images take from a store to a tree that can be read
-    Image(image::Command),
+    Image(image::ImageCommand),
     /// What a process and its children take, each second
     Monitor(monitor::MonitorArgs),
     /// What tracing HTTP costs a server, requirement by requirement
     Tracing(tracing::TracingArgs),
     /// All results on one page: how each stands, and where it leads
-    Report(report::Command),
+    Report(report::ReportCommand),
     /// Which machine this is, what it can do, and what stands in the way of the rest
     Host(host::HostArgs),
     /// Do the intervals of several overhead measurements hold?

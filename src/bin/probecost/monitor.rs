@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use probecost::monitor::{Watched, watch};
+use probecost::monitor::{MonitoredCommand, watch};
 use probecost::report::{self, Format};
 use probecost::results::Results;
 use probecost::schema::Exit;
@@ -35,8 +35,8 @@ pub struct MonitorArgs {
 /// There is nothing to watch, or it cannot be written down.
 pub fn run(args: &MonitorArgs) -> Result<Exit, Box<dyn Error>> {
     let watched = match args.pid {
-        Some(pid) => Watched::Pid(pid),
-        None => Watched::Command(args.command.clone()),
+        Some(pid) => MonitoredCommand::Pid(pid),
+        None => MonitoredCommand::Command(args.command.clone()),
     };
     // Ctrl-C ends the command as well; what was seen of it is to be kept.
     let stop = Arc::new(AtomicBool::new(false));

@@ -13,7 +13,7 @@ use probecost::stream::pressure::{self, LoadPart, MonitorPart, PressureArgs};
 
 /// `probecost pressure`
 #[derive(Args)]
-pub struct Command {
+pub struct PressureCommand {
     #[command(flatten)]
     args: PressureArgs,
     /// How to print it
@@ -43,7 +43,7 @@ enum Part {
 ///
 /// # Errors
 /// Nothing can be measured here.
-pub fn run(command: &Command) -> Result<Exit, Box<dyn Error>> {
+pub fn run(command: &PressureCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
     file::make_directory(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(

@@ -14,7 +14,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use probecost::file;
 use probecost::host::Obstacle;
 use probecost::schema::overhead::{FILE, OverheadReport, OverheadRow};
-use probecost::schema::{Arm, Exit};
+use probecost::schema::{Exit, OverheadArm};
 use probecost::stats::{Interval, median};
 
 /// `probecost repeatability`
@@ -59,7 +59,7 @@ fn table(reports: &[OverheadReport]) -> Table {
         .collect();
     workloads.dedup();
     for workload in workloads {
-        let of = |arm: Arm, pick: fn(&OverheadRow) -> Option<Interval>| -> Vec<Interval> {
+        let of = |arm: OverheadArm, pick: fn(&OverheadRow) -> Option<Interval>| -> Vec<Interval> {
             let rows = reports.iter().flat_map(|report| &report.rows);
             rows.filter(|row| row.workload == workload && row.arm == arm)
                 .filter_map(pick)
@@ -76,17 +76,17 @@ fn table(reports: &[OverheadReport]) -> Table {
             ("off/off", a_a, truth_of_a_a),
             (
                 "hook/off",
-                of(Arm::Hook, |row| Some(row.vs_off?.ratio)),
+                of(OverheadArm::Hook, |row| Some(row.vs_off?.ratio)),
                 None,
             ),
             (
                 "event/hook",
-                of(Arm::Event, |row| Some(row.vs_hook?.ratio)),
+                of(OverheadArm::Event, |row| Some(row.vs_hook?.ratio)),
                 None,
             ),
             (
                 "event/off",
-                of(Arm::Event, |row| Some(row.vs_off?.ratio)),
+                of(OverheadArm::Event, |row| Some(row.vs_off?.ratio)),
                 None,
             ),
         ] {

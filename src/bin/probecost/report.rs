@@ -12,7 +12,7 @@ use probecost::schema::Exit;
 
 /// `probecost report`
 #[derive(Args)]
-pub struct Command {
+pub struct ReportCommand {
     /// Where results lie, and those before them
     #[arg(required = true, value_name = "DIR")]
     directories: Vec<PathBuf>,
@@ -42,7 +42,7 @@ enum Form {
 ///
 /// # Errors
 /// There is no result.
-pub fn run(command: &Command) -> Result<Exit, Box<dyn Error>> {
+pub fn run(command: &ReportCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
     let reading = page::read(&command.directories, command.since.as_deref())?;
     let page = page::page(&reading, &gate.report);

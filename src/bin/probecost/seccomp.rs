@@ -119,8 +119,8 @@ fn learn(args: &LearnArgs) -> Result<Exit, Box<dyn Error>> {
 fn replay(args: &RunArgs) -> Result<Exit, Box<dyn Error>> {
     let profile = Profile::read(&args.profile)?;
     let mode = match args.mode {
-        Mode::Log => schema::seccomp::Mode::Log,
-        Mode::Kill => schema::seccomp::Mode::Kill,
+        Mode::Log => schema::seccomp::SeccompMode::Log,
+        Mode::Kill => schema::seccomp::SeccompMode::Kill,
     };
     let run = seccomp::run(&args.command, &profile, mode, args.bounds.into())?;
     args.format.print(&run, report::seccomp::replay);

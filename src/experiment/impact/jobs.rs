@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::log::{ArmLog, Block, Measured};
+use super::log::{ArmLog, Block, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
 use crate::process::{Child, MachineTime, Place, Ward, interrupted};
-use crate::schema::impact::{Measure, Proof};
+use crate::schema::impact::{ImpactMeasure, Proof};
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::Job;
 
 /// How long, and in which order.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct RoundsPlan {
     /// How long all rounds may take.
     pub length: Duration,
     /// So many rounds in place of that time.
@@ -24,7 +24,7 @@ pub struct Plan {
     pub seed: u64,
 }
 
-impl Plan {
+impl RoundsPlan {
     /// Whether to end after so many rounds, the longest of which took `longest`, with so
     /// much time left: not before there is an interval, unless the time is over.
     pub(super) fn is_over(&self, rounds: usize, left: Duration, longest: Duration) -> bool {
@@ -46,9 +46,9 @@ pub fn jobs(
     job: &mut dyn Job,
     arms: &[Arm],
     ward: &Ward,
-    plan: &Plan,
+    plan: &RoundsPlan,
     mut progress: impl FnMut(f64),
-) -> Result<Measured, Obstacle> {
+) -> Result<ProgramMeasured, Obstacle> {
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let place = ward.place("program");
     let mut runner = Runner { job, place };
@@ -97,7 +97,7 @@ pub fn jobs(
         note = Some("interrupted: what was measured until then".to_owned());
     }
     end(&mut standing, &mut logs);
-    Ok(Measured {
+    Ok(ProgramMeasured {
         program: runner.job.name().into(),
         arms: logs,
         length: begin.elapsed(),
@@ -163,7 +163,7 @@ impl Runner<'_> {
         block.cpu = used
             .zip(cpu)
             .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
-        block.values.insert(Measure::Seconds, seconds);
+        block.values.insert(ImpactMeasure::Seconds, seconds);
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() {

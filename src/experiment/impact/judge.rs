@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::log::{ArmLog, Block, Measured};
+use super::log::{ArmLog, Block, ProgramMeasured};
 use crate::gate::{ImpactLimits, Limit, judge};
 use crate::schema::Outcome;
-use crate::schema::impact::{Measure, Row};
+use crate::schema::impact::{ImpactMeasure, ImpactRow};
 use crate::stats::{
     CONFIDENCE, Interval, fisher, median, median_interval, runs_for_median_interval,
 };
 
 /// The rows of one program.
-pub fn rows(measured: &Measured, cpus: usize, limits: &ImpactLimits) -> Vec<Row> {
+pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> Vec<ImpactRow> {
     let Some((off, arms)) = measured.arms.split_first() else {
         return Vec::new();
     };
@@ -38,15 +38,15 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<ImpactRow> {
         if self.pairs().is_empty() {
-            return vec![Row {
+            return vec![ImpactRow {
                 verdict: Outcome::Broken,
                 reason: self.arm.doubt(),
                 ..self.row(self.first_measure())
             }];
         }
-        let mut rows: Vec<Row> = self.measures().into_iter().map(|m| self.ratio(m)).collect();
+        let mut rows: Vec<ImpactRow> = self.measures().into_iter().map(|m| self.ratio(m)).collect();
         rows.extend(self.cpu());
         if self.arm.is_agent() {
             rows.push(self.memory());
@@ -64,18 +64,18 @@ impl Judged<'_> {
             .collect()
     }
 
-    fn measures(&self) -> Vec<Measure> {
+    fn measures(&self) -> Vec<ImpactMeasure> {
         let all = self.arm.blocks.iter().flat_map(|block| block.values.keys());
         all.copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn first_measure(&self) -> Measure {
+    fn first_measure(&self) -> ImpactMeasure {
         let first = self.off.blocks.first().and_then(|b| b.values.keys().next());
-        first.copied().unwrap_or(Measure::Seconds)
+        first.copied().unwrap_or(ImpactMeasure::Seconds)
     }
 
-    fn row(&self, measure: Measure) -> Row {
-        Row {
+    fn row(&self, measure: ImpactMeasure) -> ImpactRow {
+        ImpactRow {
             program: self.program.into(),
             arm: self.arm.name.clone(),
             measure,
@@ -92,9 +92,9 @@ impl Judged<'_> {
     }
 
     /// A row whose ratio, with over without, is judged.
-    fn ratio(&self, measure: Measure) -> Row {
+    fn ratio(&self, measure: ImpactMeasure) -> ImpactRow {
         let value = |block: &Block| {
-            let failed = block.failed > 0 && measure == Measure::Seconds;
+            let failed = block.failed > 0 && measure == ImpactMeasure::Seconds;
             block.values.get(&measure).copied().filter(|_| !failed)
         };
         let sum = |[a, b]: [&Block; 2]| Some(value(a)? + value(b)?);
@@ -111,7 +111,7 @@ impl Judged<'_> {
         let half = |pairs: &[(f64, f64)], side: fn(&(f64, f64)) -> f64| {
             median(&pairs.iter().map(side).collect::<Vec<_>>()).map(|sum| sum / 2.0)
         };
-        let row = Row {
+        let row = ImpactRow {
             off: half(&pairs, |pair| pair.0),
             with: half(&pairs, |pair| pair.1),
             ratio: interval,
@@ -123,7 +123,7 @@ impl Judged<'_> {
 
     /// CPU time beyond that without the agent, as a share of what all CPUs had in the time
     /// that the same work takes without it.
-    fn cpu(&self) -> Vec<Row> {
+    fn cpu(&self) -> Vec<ImpactRow> {
         let points = |cpu: f64, [a, b]: [&Block; 2]| {
             100.0 * cpu / (self.cpus as f64 * (a.seconds + b.seconds))
         };
@@ -139,15 +139,15 @@ impl Judged<'_> {
         let differences: Vec<f64> = shares.iter().map(|(off, with)| with - off).collect();
         let difference = median_interval(&differences, CONFIDENCE);
         let mut rows = vec![self.decided(
-            Row {
+            ImpactRow {
                 off: side(|share| share.0),
                 with: side(|share| share.1),
                 difference,
                 observations: differences.len(),
-                ..self.row(Measure::CpuPoints)
+                ..self.row(ImpactMeasure::CpuPoints)
             },
             difference,
-            self.limits.of(Measure::CpuPoints),
+            self.limits.of(ImpactMeasure::CpuPoints),
         )];
         let own: Vec<f64> = pairs
             .iter()
@@ -155,30 +155,30 @@ impl Judged<'_> {
             .collect();
         if self.arm.is_agent() && !own.is_empty() {
             let interval = median_interval(&own, CONFIDENCE);
-            rows.push(self.shown(Row {
+            rows.push(self.shown(ImpactRow {
                 with: median(&own),
                 difference: interval,
                 observations: own.len(),
-                ..self.row(Measure::AgentCpuPoints)
+                ..self.row(ImpactMeasure::AgentCpuPoints)
             }));
         }
         rows
     }
 
     /// Memory only ever has to fit: the most that was seen counts.
-    fn memory(&self) -> Row {
+    fn memory(&self) -> ImpactRow {
         let most = self.arm.blocks.iter().map(|b| b.memory).max().unwrap_or(0) as f64 / 1e6;
         let interval = Interval::exact(most);
-        let row = Row {
+        let row = ImpactRow {
             with: Some(most),
             difference: Some(interval),
             observations: self.arm.blocks.len(),
-            ..self.row(Measure::MemoryMb)
+            ..self.row(ImpactMeasure::MemoryMb)
         };
-        self.decided(row, Some(interval), self.limits.of(Measure::MemoryMb))
+        self.decided(row, Some(interval), self.limits.of(ImpactMeasure::MemoryMb))
     }
 
-    fn errors(&self) -> Row {
+    fn errors(&self) -> ImpactRow {
         let count = |log: &ArmLog| {
             let sum = |of: fn(&Block) -> u64| log.blocks.iter().map(of).sum::<u64>();
             (sum(|b| b.failed), sum(|b| b.tries))
@@ -203,50 +203,59 @@ impl Judged<'_> {
                 )),
             ),
         };
-        let row = Row {
+        let row = ImpactRow {
             off: Some(off.0 as f64),
             with: Some(with.0 as f64),
             observations: with.1 as usize,
             limit: Some(0.0),
             verdict,
             reason,
-            ..self.row(Measure::Errors)
+            ..self.row(ImpactMeasure::Errors)
         };
         self.unless_in_doubt(row)
     }
 
     /// What our own agent saw of what there was, and what it lost.
-    fn captured(&self) -> Vec<Row> {
+    fn captured(&self) -> Vec<ImpactRow> {
         let counted = self.arm.counted;
         if counted.wanted == 0 {
             return Vec::new();
         }
         let share = Interval::exact(100.0 * counted.arrived as f64 / counted.wanted as f64);
-        let captured = Row {
+        let captured = ImpactRow {
             with: Some(share.est),
             difference: Some(share),
             observations: counted.wanted as usize,
-            ..self.row(Measure::CapturedPct)
+            ..self.row(ImpactMeasure::CapturedPct)
         };
-        let dropped = Row {
+        let dropped = ImpactRow {
             with: Some(counted.lost as f64),
             observations: counted.wanted as usize,
-            ..self.row(Measure::Dropped)
+            ..self.row(ImpactMeasure::Dropped)
         };
         vec![
-            self.decided(captured, Some(share), self.limits.of(Measure::CapturedPct)),
+            self.decided(
+                captured,
+                Some(share),
+                self.limits.of(ImpactMeasure::CapturedPct),
+            ),
             self.shown(dropped),
         ]
     }
 
     /// A row held against its limit; without a limit it is only shown.
-    fn decided(&self, row: Row, measured: Option<Interval>, limit: Option<Limit>) -> Row {
+    fn decided(
+        &self,
+        row: ImpactRow,
+        measured: Option<Interval>,
+        limit: Option<Limit>,
+    ) -> ImpactRow {
         let (Some(measured), Some(limit)) = (measured, limit) else {
             let reason = match measured {
                 None => Some(self.too_few(row.observations)),
                 Some(_) => None,
             };
-            return Row {
+            return ImpactRow {
                 verdict: if reason.is_some() {
                     Outcome::Inconclusive
                 } else {
@@ -257,7 +266,7 @@ impl Judged<'_> {
             };
         };
         let verdict = judge(measured, limit);
-        self.unless_in_doubt(Row {
+        self.unless_in_doubt(ImpactRow {
             limit: Some(match limit {
                 Limit::AtMost(limit) | Limit::AtLeast(limit) => limit,
                 Limit::Steps { pass: limit, .. } | Limit::Within { most: limit, .. } => limit,
@@ -278,17 +287,17 @@ impl Judged<'_> {
     }
 
     /// A row without a limit.
-    fn shown(&self, row: Row) -> Row {
-        Row {
+    fn shown(&self, row: ImpactRow) -> ImpactRow {
+        ImpactRow {
             verdict: Outcome::Skipped,
             ..row
         }
     }
 
     /// What is not proven passes nothing.
-    fn unless_in_doubt(&self, row: Row) -> Row {
+    fn unless_in_doubt(&self, row: ImpactRow) -> ImpactRow {
         match self.arm.doubt() {
-            Some(doubt) => Row {
+            Some(doubt) => ImpactRow {
                 verdict: Outcome::Inconclusive,
                 reason: Some(doubt),
                 ..row
@@ -300,8 +309,8 @@ impl Judged<'_> {
 
 /// A ratio as what it costs, in percent: of a throughput what is lost, of anything else
 /// what is added.
-fn change_pct(measure: Measure, ratio: Interval) -> Interval {
-    if measure == Measure::Throughput {
+fn change_pct(measure: ImpactMeasure, ratio: Interval) -> Interval {
+    if measure == ImpactMeasure::Throughput {
         Interval {
             est: 100.0 * (1.0 - ratio.est),
             lo: 100.0 * (1.0 - ratio.hi),

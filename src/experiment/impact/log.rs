@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::arm::{Answer, Arm, Ended, Seen, Taken};
 use crate::host::Obstacle;
-use crate::schema::impact::{ArmReport, Kind, Measure, Proof};
+use crate::schema::impact::{ArmKind, ArmReport, ImpactMeasure, Proof};
 use crate::stats::median;
 
 /// What one program's measurement gave.
 #[derive(Debug, Clone)]
-pub struct Measured {
+pub struct ProgramMeasured {
     /// The program.
     pub program: String,
     /// The arms, `off` first.
@@ -26,7 +26,7 @@ pub struct Measured {
 pub struct ArmLog {
     /// Its name.
     pub name: String,
-    kind: Kind,
+    kind: ArmKind,
     command: Option<String>,
     /// What every block rests on; none before the first.
     proof: Option<Proof>,
@@ -51,7 +51,7 @@ pub struct Block {
     /// The round in which it ran.
     pub round: usize,
     /// What was measured.
-    pub values: BTreeMap<Measure, f64>,
+    pub values: BTreeMap<ImpactMeasure, f64>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// CPU time of the program, its agent and what else counts, in seconds.
@@ -81,10 +81,10 @@ impl ArmLog {
     /// An arm before its first block.
     pub fn new(arm: &Arm) -> Self {
         let (kind, command) = match arm {
-            Arm::Off => (Kind::Off, None),
-            Arm::Stats => (Kind::Stats, None),
-            Arm::Agent(spec) if spec.is_ours() => (Kind::Own, None),
-            Arm::Agent(spec) => (Kind::Command, Some(spec.command.join(" "))),
+            Arm::Off => (ArmKind::Off, None),
+            Arm::Stats => (ArmKind::Stats, None),
+            Arm::Agent(spec) if spec.is_ours() => (ArmKind::Own, None),
+            Arm::Agent(spec) => (ArmKind::Command, Some(spec.command.join(" "))),
         };
         Self {
             name: arm.name().into(),
@@ -126,7 +126,7 @@ impl ArmLog {
 
     /// What its agent left when it ended.
     pub fn left(&mut self, ended: Ended) {
-        if self.kind == Kind::Command && !ended.printed.is_empty() {
+        if self.kind == ArmKind::Command && !ended.printed.is_empty() {
             self.printed = Some(ended.printed);
         }
         self.note = self.note.take().or(ended.note);
@@ -148,8 +148,8 @@ impl ArmLog {
     /// Whether every block is proven.
     pub fn proven(&self) -> bool {
         match self.kind {
-            Kind::Off | Kind::Stats => true,
-            Kind::Own | Kind::Command => {
+            ArmKind::Off | ArmKind::Stats => true,
+            ArmKind::Own | ArmKind::Command => {
                 !matches!(self.proof, None | Some(Proof::None)) && self.fires()
             }
         }
@@ -193,7 +193,7 @@ impl ArmLog {
             },
             run_count: self.runs,
             switch_ms: match (switch(&self.on_ms), switch(&self.off_ms)) {
-                (Some(on), Some(off)) if self.kind != Kind::Off => Some([on, off]),
+                (Some(on), Some(off)) if self.kind != ArmKind::Off => Some([on, off]),
                 _ => None,
             },
             blocks: self.blocks.len(),
@@ -210,7 +210,7 @@ impl ArmLog {
 
     /// Whether it is an agent, which takes memory and CPU time.
     pub fn is_agent(&self) -> bool {
-        matches!(self.kind, Kind::Own | Kind::Command)
+        matches!(self.kind, ArmKind::Own | ArmKind::Command)
     }
 }
 

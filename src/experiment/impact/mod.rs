@@ -6,7 +6,7 @@ mod log;
 mod running;
 mod source;
 
-pub use jobs::{Plan, jobs};
+pub use jobs::{RoundsPlan, jobs};
 pub use judge::rows;
-pub use log::{ArmLog, Block, Counted, Measured};
+pub use log::{ArmLog, Block, Counted, ProgramMeasured};
 pub use running::running;

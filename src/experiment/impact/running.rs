@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::Plan;
+use super::RoundsPlan;
 use super::jobs::end;
-use super::log::{ArmLog, Block, Measured};
+use super::log::{ArmLog, Block, ProgramMeasured};
 use super::source::{Source, Span};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
 use crate::load::{self, Regime};
 use crate::process::{Ward, interrupted};
-use crate::schema::impact::{Measure, Proof};
+use crate::schema::impact::{ImpactMeasure, Proof};
 use crate::stats::median;
 use crate::workload::Service;
 
@@ -36,10 +36,10 @@ pub fn running(
     service: &mut Service,
     arms: &[Arm],
     ward: &Ward,
-    plan: &Plan,
+    plan: &RoundsPlan,
     cpu: Option<usize>,
     mut progress: impl FnMut(f64),
-) -> Result<Measured, Obstacle> {
+) -> Result<ProgramMeasured, Obstacle> {
     let begin = Instant::now();
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let mut standing: Vec<Standing> = arms.iter().map(|arm| Standing::new(arm, ward)).collect();
@@ -53,7 +53,7 @@ pub fn running(
         misled: 0,
     };
     stage.try_arms(&mut standing, &mut logs);
-    let half = Plan {
+    let half = RoundsPlan {
         length: plan.length.saturating_sub(begin.elapsed()) / 2,
         ..*plan
     };
@@ -75,7 +75,7 @@ pub fn running(
     if interrupted() {
         note += "; interrupted: what was measured until then";
     }
-    Ok(Measured {
+    Ok(ProgramMeasured {
         program: stage.service.name.clone(),
         arms: logs,
         // Both regimes have as many rounds.
@@ -144,7 +144,7 @@ impl Stage<'_> {
     fn phase(
         &mut self,
         regime: Regime,
-        plan: &Plan,
+        plan: &RoundsPlan,
         standing: &mut [Standing],
         logs: &mut [ArmLog],
         mut progress: impl FnMut(f64),
@@ -251,16 +251,16 @@ impl Stage<'_> {
 }
 
 /// The block with what the load saw of it.
-fn filled(mut block: Block, seen: &load::Block, regime: Regime) -> Block {
+fn filled(mut block: Block, seen: &load::LoadBlock, regime: Regime) -> Block {
     block.tries = seen.tally.due();
     block.failed = seen.tally.failed();
     match regime {
         Regime::Rate(_) => {
             let quantiles = [
-                (Measure::P50, 0.5),
-                (Measure::P95, 0.95),
-                (Measure::P99, 0.99),
-                (Measure::Max, 1.0),
+                (ImpactMeasure::P50, 0.5),
+                (ImpactMeasure::P95, 0.95),
+                (ImpactMeasure::P99, 0.99),
+                (ImpactMeasure::Max, 1.0),
             ];
             for (measure, q) in quantiles {
                 let latency = seen.tally.latency_us(q).map(|us| us / 1e3);
@@ -270,7 +270,9 @@ fn filled(mut block: Block, seen: &load::Block, regime: Regime) -> Block {
         Regime::Saturation => {
             // As fast as it answers, CPU time is no question of cost.
             (block.cpu, block.agent_cpu) = (None, None);
-            block.values.insert(Measure::Throughput, seen.throughput());
+            block
+                .values
+                .insert(ImpactMeasure::Throughput, seen.throughput());
         }
     }
     block

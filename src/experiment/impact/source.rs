@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::host::Obstacle;
-use crate::load::{Block, Plan, Record, Regime, Running, Tally};
+use crate::load::{LoadBlock, LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::process::{Child, Ward};
 use crate::schema::load::RequestError;
 use crate::workload::{Asked, Service, as_user};
@@ -38,7 +38,7 @@ impl Source {
     ) -> Result<Self, Obstacle> {
         match &service.asked {
             Asked::Over(target) => {
-                let mut plan = Plan::new(target.clone(), regime, CONNECTIONS);
+                let mut plan = LoadPlan::new(target.clone(), regime, CONNECTIONS);
                 plan.cpu = cpu;
                 Running::start(plan).map(Self::Own)
             }
@@ -52,7 +52,7 @@ impl Source {
 
     /// Ends the load and gives what came of it in each of `spans`, which follow each other
     /// in time.
-    pub fn finish(self, spans: &[Span]) -> Result<Vec<Block>, Obstacle> {
+    pub fn finish(self, spans: &[Span]) -> Result<Vec<LoadBlock>, Obstacle> {
         match self {
             Self::Own(mut running) => {
                 let blocks = spans
@@ -129,7 +129,7 @@ impl Pgbench {
         }
     }
 
-    fn finish(mut self, spans: &[Span]) -> Result<Vec<Block>, Obstacle> {
+    fn finish(mut self, spans: &[Span]) -> Result<Vec<LoadBlock>, Obstacle> {
         self.alive()?;
         std::thread::sleep(FLUSH);
         let log = self.logs.with_file_name(format!(
@@ -140,7 +140,7 @@ impl Pgbench {
         let text = fs::read_to_string(&log)
             .map_err(|error| Obstacle::new(format!("{}: {error}", log.display()), "see df"))?;
         let begin = self.begin.1.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let records: Vec<Record> = text
+        let records: Vec<RequestRecord> = text
             .lines()
             .filter_map(|line| record(line, begin))
             .collect();
@@ -153,10 +153,10 @@ impl Pgbench {
 }
 
 /// What came of those that were due from `start` and ended before `end`.
-fn block(records: &[Record], start: u64, end: u64) -> Block {
-    let mut block = Block {
+fn block(records: &[RequestRecord], start: u64, end: u64) -> LoadBlock {
+    let mut block = LoadBlock {
         length: Duration::from_nanos(end - start),
-        tally: Tally::default(),
+        tally: LoadTally::default(),
         across: 0,
     };
     for record in records {
@@ -172,7 +172,7 @@ fn block(records: &[Record], start: u64, end: u64) -> Block {
 
 /// A line of pgbench's log: client, transaction, its time in µs from its scheduled start (or
 /// `failed`, or `skipped`), script, and the end in seconds and µs; then the lag.
-fn record(line: &str, begin: Duration) -> Option<Record> {
+fn record(line: &str, begin: Duration) -> Option<RequestRecord> {
     let fields: Vec<&str> = line.split(' ').collect();
     let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
     let end = Duration::from_secs(number(4)?) + Duration::from_micros(number(5)?);
@@ -182,7 +182,7 @@ fn record(line: &str, begin: Duration) -> Option<Record> {
         Err(_) => (0, Err(RequestError::Status)),
     };
     let intended = ended.saturating_sub(taken);
-    Some(Record {
+    Some(RequestRecord {
         number: number(1)?,
         intended,
         noticed: intended,

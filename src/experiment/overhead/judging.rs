@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::gate::{self, Gate, Limit};
 use crate::host::Obstacle;
 use crate::schema::overhead::{Controls, OverheadRow};
-use crate::schema::{Arm, Check, Outcome};
+use crate::schema::{Check, Outcome, OverheadArm};
 use crate::stats::Interval;
 use crate::workload::{Calls, Name};
 
@@ -105,7 +105,7 @@ fn reason(check: &Check) -> String {
 pub(super) fn distrust_unsteady(rows: &mut [OverheadRow], workload: &str) {
     let rows = rows
         .iter_mut()
-        .filter(|row| row.workload == workload && row.arm != Arm::Off);
+        .filter(|row| row.workload == workload && row.arm != OverheadArm::Off);
     for row in rows.filter(|row| row.ops > 0 && !row.lost_too_many()) {
         if row.verdict != Outcome::Broken {
             row.verdict = Outcome::Inconclusive;
@@ -184,7 +184,7 @@ mod tests {
 
     /// An event row with these ratios, judged.
     fn judged(ratio: f64, p95_ratio: f64, drops: u64, budget: OverheadBudget) -> OverheadRow {
-        let mut row = OverheadRow::empty(Name::OpenClose, Arm::Event);
+        let mut row = OverheadRow::empty(Name::OpenClose, OverheadArm::Event);
         row.ops = 10_000;
         row.drops = drops;
         row.vs_off = Some(PairedComparison {
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn too_few_processes_decide_nothing() {
-        let mut row = OverheadRow::empty(Name::OpenClose, Arm::Event);
+        let mut row = OverheadRow::empty(Name::OpenClose, OverheadArm::Event);
         row.judge(CALLS, ONLY_DROPS);
         assert_eq!(row.verdict, Outcome::Inconclusive);
         assert!(row.reason.contains("--seconds"));

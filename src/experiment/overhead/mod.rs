@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub use args::OverheadArgs;
 pub use judging::OverheadBudget;
-use process::Processes;
+use process::WorkerProcesses;
 pub use process::run_task;
 
 use super::assignment::{Assignment, pin_workload};
@@ -25,7 +25,7 @@ use crate::schema::overhead::{
     AgentReport, Controls, FILE, Footprint, OffAgainstOff, OverheadReport, OverheadRow,
     OverheadSettings, PairedComparison, Proportionality, SCHEMA, Unhooked,
 };
-use crate::schema::{Arm, Host};
+use crate::schema::{Host, OverheadArm};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Getppid, Name, Workload};
 
@@ -47,7 +47,7 @@ pub struct OverheadRequest {
 const PROCESS: Duration = Duration::from_millis(600);
 
 /// Runs what needs a process of its own.
-pub trait Workers {
+pub trait WorkerRunner {
     /// Measures one assignment in a new process.
     fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure>;
 
@@ -82,7 +82,7 @@ pub fn run(
         bar.set_position((1000.0 * done) as u64);
     };
     let keep = |report: &OverheadReport| file::write_json(&arguments.out.join(FILE), report);
-    let workers = Processes { subcommand };
+    let workers = WorkerProcesses { subcommand };
     let report = overhead(&request, &workers, judging::budgets()?, progress, keep)?;
     bar.finish_and_clear();
     Ok(Some(report))
@@ -96,7 +96,7 @@ pub fn run(
 /// workload is a row that says so.
 pub fn overhead(
     request: &OverheadRequest,
-    workers: &impl Workers,
+    workers: &impl WorkerRunner,
     budget: impl Fn(Name) -> OverheadBudget,
     mut progress: impl FnMut(&str, f64),
     keep: impl Fn(&OverheadReport) -> Result<(), Obstacle>,
@@ -236,7 +236,7 @@ fn measure(
     workload: &mut dyn Workload,
     agent: &mut Result<Option<Agent>, Obstacle>,
     request: &OverheadRequest,
-    workers: &impl Workers,
+    workers: &impl WorkerRunner,
     budget: &impl Fn(Name) -> OverheadBudget,
     progress: &mut impl FnMut(f64),
 ) -> Result<One, Failure> {
@@ -273,9 +273,14 @@ fn measure(
     let mut rows = rows::rows(name, calls, &processes, budget(name));
     // The kernel counts only for those who may see all programs.
     if let (None, Ok(Some(agent)), Ok(_)) = (&blind, agent, Right::SysAdmin.check()) {
-        for row in rows.iter_mut().filter(|row| row.arm != Arm::Off) {
+        for row in rows.iter_mut().filter(|row| row.arm != OverheadArm::Off) {
             let pass = Duration::from_millis(200);
-            row.kernel = Some(kernel_time(workload, agent, row.arm == Arm::Event, pass)?);
+            row.kernel = Some(kernel_time(
+                workload,
+                agent,
+                row.arm == OverheadArm::Event,
+                pass,
+            )?);
         }
     }
     if let Some(why) = blind {

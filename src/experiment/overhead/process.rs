@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Workers;
+use super::WorkerRunner;
 use crate::agent::{self, Agent};
 use crate::experiment::{Assignment, Failure, Measured, die_with_parent, usage};
 use crate::schema::overhead::Footprint;
@@ -36,12 +36,12 @@ pub fn run_task(task: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Processes of this executable, which wants `subcommand` before `--worker`.
-pub(super) struct Processes {
+/// WorkerProcesses of this executable, which wants `subcommand` before `--worker`.
+pub(super) struct WorkerProcesses {
     pub(super) subcommand: Option<&'static str>,
 }
 
-impl Processes {
+impl WorkerProcesses {
     fn run<T: DeserializeOwned>(&self, task: &Task) -> Result<T, Failure> {
         let executable = std::env::current_exe().map_err(harness)?;
         let output = Command::new(executable)
@@ -57,7 +57,7 @@ impl Processes {
     }
 }
 
-impl Workers for Processes {
+impl WorkerRunner for WorkerProcesses {
     fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure> {
         self.run(&Task::Measure(assignment.clone()))
     }

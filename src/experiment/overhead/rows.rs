@@ -9,7 +9,7 @@ use crate::host::Obstacle;
 use crate::schema::overhead::{
     AgentReport, HookReport, OffAgainstOff, OverheadRow, PairedComparison, TriedRung,
 };
-use crate::schema::{Arm, Outcome};
+use crate::schema::{Outcome, OverheadArm};
 use crate::stats::{Interval, median};
 use crate::workload::{Calls, Name};
 
@@ -76,7 +76,7 @@ pub fn rows(
     let off = |round: &Round| [round.off, round.again].concat();
     let mut rows = vec![OverheadRow::new(
         name,
-        Arm::Off,
+        OverheadArm::Off,
         processes,
         |r| Some(off(r)),
         |l| &l.off,
@@ -91,12 +91,12 @@ pub fn rows(
     }
 
     let blocks = |round: &Round| Some(hooked(round)?.hook.to_vec());
-    let mut hook = OverheadRow::new(name, Arm::Hook, processes, blocks, |l| &l.hook);
+    let mut hook = OverheadRow::new(name, OverheadArm::Hook, processes, blocks, |l| &l.hook);
     hook.vs_off = over_processes(processes, |r| Some(Pair::of(&hooked(r)?.hook, &off(r))));
     rows.push(hook);
 
     let blocks = |round: &Round| Some(hooked(round)?.event.to_vec());
-    let mut event = OverheadRow::new(name, Arm::Event, processes, blocks, |l| &l.event);
+    let mut event = OverheadRow::new(name, OverheadArm::Event, processes, blocks, |l| &l.event);
     event.vs_off = over_processes(processes, |r| Some(Pair::of(&hooked(r)?.event, &off(r))));
     event.vs_hook = over_processes(processes, |r| {
         hooked(r).map(|h| Pair::of(&h.event, &h.hook))
@@ -112,7 +112,7 @@ pub fn rows(
 
 /// The rows of arms that could not be measured.
 pub fn skipped(name: Name, why: &str) -> Vec<OverheadRow> {
-    [Arm::Hook, Arm::Event]
+    [OverheadArm::Hook, OverheadArm::Event]
         .map(|arm| OverheadRow {
             verdict: Outcome::Skipped,
             reason: why.into(),
@@ -126,12 +126,12 @@ pub fn failed(name: Name, why: &str) -> Vec<OverheadRow> {
     vec![OverheadRow {
         verdict: Outcome::Broken,
         reason: why.into(),
-        ..OverheadRow::empty(name, Arm::Off)
+        ..OverheadRow::empty(name, OverheadArm::Off)
     }]
 }
 
 impl OverheadRow {
-    pub(super) fn empty(name: Name, arm: Arm) -> Self {
+    pub(super) fn empty(name: Name, arm: OverheadArm) -> Self {
         Self {
             workload: name.to_string(),
             arm,
@@ -154,7 +154,7 @@ impl OverheadRow {
 
     fn new(
         name: Name,
-        arm: Arm,
+        arm: OverheadArm,
         processes: &[Measured],
         blocks: impl Fn(&Round) -> Option<Vec<Block>>,
         latency: impl Fn(&Latencies) -> &Latency,

@@ -15,7 +15,7 @@ use crate::agent::Options;
 use crate::experiment::usage::footprint_of_this_process;
 use crate::gate::TracingLimits;
 use crate::host::{Host, Obstacle, provenance};
-use crate::load::{Plan, Regime, Running, Tally};
+use crate::load::{LoadPlan, LoadTally, Regime, Running};
 use crate::monitor::Monitor;
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
@@ -69,7 +69,7 @@ struct ArmBlock {
 struct Measured {
     blocks: Vec<ArmBlock>,
     /// All blocks of each arm together, with what reached over their ends.
-    arms: [(Tally, u64); ARMS.len()],
+    arms: [(LoadTally, u64); ARMS.len()],
     /// Requests of the blocks that were traced, and of these those with a span.
     sent: u64,
     seen: u64,
@@ -110,9 +110,9 @@ pub fn tracing(
     let spare = memory()?.saturating_sub(before);
     let mut tracer = Tracer::start(&options, spans.taker())?;
     tracer.watch(server.pid())?;
-    let plan = Plan {
+    let plan = LoadPlan {
         cpu: own_cpu,
-        ..Plan::new(
+        ..LoadPlan::new(
             server.target(),
             Regime::Rate(request.rate),
             request.connections,

@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tempfile::TempDir;
 
 use crate::host::Obstacle;
-use crate::load::Target;
+use crate::load::Endpoint;
 
 /// How long a server may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,10 +48,10 @@ pub enum Served {
 
 /// A server that listens, and a process that does nothing. Both end when dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct TracedServer {
     process: Child,
     idle: Child,
-    target: Target,
+    target: Endpoint,
     _directory: Option<TempDir>,
 }
 
@@ -64,7 +64,7 @@ impl Served {
         }
     }
 
-    pub(super) fn start(self, cpu: Option<usize>) -> Result<Server, Obstacle> {
+    pub(super) fn start(self, cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
         match self {
             Self::Own => own(cpu),
             Self::Nginx => nginx(cpu),
@@ -72,7 +72,7 @@ impl Served {
     }
 }
 
-impl Server {
+impl TracedServer {
     pub(super) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -82,12 +82,12 @@ impl Server {
         self.idle.id()
     }
 
-    pub(super) fn target(&self) -> Target {
+    pub(super) fn target(&self) -> Endpoint {
         self.target.clone()
     }
 }
 
-impl Drop for Server {
+impl Drop for TracedServer {
     fn drop(&mut self) {
         // nginx ends its worker when it is asked to, not when it is killed.
         let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
@@ -97,7 +97,7 @@ impl Drop for Server {
     }
 }
 
-fn own(cpu: Option<usize>) -> Result<Server, Obstacle> {
+fn own(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
     let unstarted = |error: &std::io::Error| {
         Obstacle::new(
             format!("our own server does not start: {error}"),
@@ -119,7 +119,7 @@ fn own(cpu: Option<usize>) -> Result<Server, Obstacle> {
     finish(process, target, None)
 }
 
-fn nginx(cpu: Option<usize>) -> Result<Server, Obstacle> {
+fn nginx(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
     let unstarted = |why: String| {
         Obstacle::new(
             format!("nginx does not start: {why}"),
@@ -154,11 +154,11 @@ fn nginx(cpu: Option<usize>) -> Result<Server, Obstacle> {
 
 fn finish(
     mut process: Child,
-    target: Target,
+    target: Endpoint,
     directory: Option<TempDir>,
-) -> Result<Server, Obstacle> {
+) -> Result<TracedServer, Obstacle> {
     match spawn(Command::new("sleep").arg("infinity"), None) {
-        Ok(idle) => Ok(Server {
+        Ok(idle) => Ok(TracedServer {
             process,
             idle,
             target,

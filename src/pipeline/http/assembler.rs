@@ -33,7 +33,7 @@ pub struct Assembled {
 /// Makes spans of pieces. Runs as a [`Sink`] behind the ring.
 pub struct Assembler<F> {
     connections: HashMap<u64, Followed>,
-    counts: Arc<Counts>,
+    counts: Arc<HttpCounts>,
     give: F,
 }
 
@@ -45,7 +45,7 @@ struct Followed {
 
 /// The counts, for those who look while it runs.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct HttpCounts {
     spans: AtomicU64,
     incomplete: AtomicU64,
     tls: AtomicU64,
@@ -54,7 +54,7 @@ pub(super) struct Counts {
     unreadable: AtomicU64,
 }
 
-impl Counts {
+impl HttpCounts {
     pub(super) fn read(&self) -> Assembled {
         let of = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         Assembled {
@@ -87,7 +87,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         self.counts.read()
     }
 
-    pub(super) fn shared_counts(&self) -> Arc<Counts> {
+    pub(super) fn shared_counts(&self) -> Arc<HttpCounts> {
         Arc::clone(&self.counts)
     }
 

@@ -23,7 +23,7 @@ pub struct Exported {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct HttpCounts {
     written: AtomicU64,
     queue_full: AtomicU64,
     unwritable: AtomicU64,
@@ -32,7 +32,7 @@ struct Counts {
 /// The writing end of the queue. It never waits.
 pub struct Export {
     queue: Option<SyncSender<HttpSpan>>,
-    counts: Arc<Counts>,
+    counts: Arc<HttpCounts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,7 +43,7 @@ impl Export {
     /// No thread can be started.
     pub fn start(to: impl Write + Send + 'static, capacity: usize) -> Result<Self, Obstacle> {
         let (queue, spans) = mpsc::sync_channel(capacity);
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(HttpCounts::default());
         let inner = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
             .name("span-export".into())
@@ -91,7 +91,7 @@ impl Export {
     }
 }
 
-fn write(spans: &Receiver<HttpSpan>, mut to: BufWriter<impl Write>, counts: &Counts) {
+fn write(spans: &Receiver<HttpSpan>, mut to: BufWriter<impl Write>, counts: &HttpCounts) {
     let mut pending = 0;
     while let Ok(span) = spans.recv() {
         let mut next = Some(span);

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::assembler::{Assembled, Assembler, Counts};
+use super::assembler::{Assembled, Assembler, HttpCounts};
 use crate::agent::Options;
 use crate::agent::http::{HttpHook, Traffic};
 use crate::host::Obstacle;
@@ -26,7 +26,7 @@ use crate::schema::span::HttpSpan;
 /// ```
 pub struct Tracer {
     hook: HttpHook,
-    counts: Arc<Counts>,
+    counts: Arc<HttpCounts>,
 }
 
 /// What the tracer has counted since its start.

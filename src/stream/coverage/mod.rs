@@ -11,7 +11,7 @@ use std::process::Command;
 pub use known::make_known_calls;
 
 use super::watched::{Bounds, Watched, missed, name_of, spawn};
-use crate::agent::calls::Calls;
+use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::coverage::{Call, Coverage, Kernel, Witness};
 
@@ -34,8 +34,8 @@ pub fn coverage(
     let scratch = tempfile::tempdir()
         .map_err(|error| Obstacle::new(format!("no temporary directory: {error}"), "df -h /tmp"))?;
     let own = scratch.path().join("own");
-    let counting = Calls::count_kernel_runs()?;
-    let mut calls = Calls::start(bounds.processes)?;
+    let counting = CallCounter::count_kernel_runs()?;
+    let mut calls = CallCounter::start(bounds.processes)?;
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]).env(OWN_COUNTS, &own);
     calls.enlist(&mut started);
@@ -102,7 +102,7 @@ fn beside(watched: &Watched, expected: &Expected) -> Vec<Call> {
     calls
 }
 
-/// Calls seen of those expected. One that was seen too often makes up for none that
+/// CallCounter seen of those expected. One that was seen too often makes up for none that
 /// was not.
 fn share(calls: &[Call]) -> Option<f64> {
     let expected: u64 = calls.iter().filter_map(|call| call.expected).sum();

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Failure;
-use super::measure::{Key, Observation};
+use super::ImageFailure;
+use super::observation::{Key, Observation};
 use super::plant::Fault;
 use crate::gate::{self, Limit};
-use crate::schema::image::{How, Made, Pulls, Way};
+use crate::schema::image::{How, Made, PullWay, Pulls};
 use crate::schema::{Bound, Finding, Outcome};
 use crate::stats::{CONFIDENCE, Interval, median_interval, runs_for_median_interval};
 
 /// All that was seen.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct TreeTally {
     observed: BTreeMap<Key, Vec<Observation>>,
     /// Tar a second time in each round, by image.
     control: BTreeMap<usize, Vec<Observation>>,
@@ -25,7 +25,7 @@ pub(super) struct Tally {
     pub(super) left_mounted: usize,
 }
 
-impl Tally {
+impl TreeTally {
     pub(super) fn add(
         &mut self,
         image: usize,
@@ -64,7 +64,7 @@ impl Tally {
         self.failed.entry(how).or_default();
     }
 
-    pub(super) fn failed_again(&mut self, how: How, failure: &Failure) {
+    pub(super) fn failed_again(&mut self, how: How, failure: &ImageFailure) {
         self.failed
             .entry(how)
             .or_default()
@@ -89,9 +89,9 @@ impl Tally {
 
 /// The figures, and every limit with what became of it.
 pub(super) fn judge(
-    tally: &Tally,
+    tally: &TreeTally,
     images: &[Made],
-    ways: &[Way],
+    ways: &[PullWay],
     rounds: usize,
     budgets: &gate::Image,
 ) -> (Vec<Pulls>, Vec<Finding>) {
@@ -161,7 +161,7 @@ fn faster(
     name: String,
     [erofs, other]: [&[Observation]; 2],
     limit: f64,
-    ways: &[Way],
+    ways: &[PullWay],
     against: How,
     rounds: usize,
 ) -> Finding {
@@ -331,15 +331,15 @@ mod tests {
         }]
     }
 
-    fn ways() -> Vec<Way> {
+    fn ways() -> Vec<PullWay> {
         [How::Tar, How::Erofs]
-            .map(|how| Way {
+            .map(|how| PullWay {
                 how,
                 by: Some("it".into()),
                 reason: String::new(),
             })
             .into_iter()
-            .chain([Way {
+            .chain([PullWay {
                 how: How::Composefs,
                 by: None,
                 reason: "not here".into(),
@@ -360,8 +360,8 @@ mod tests {
 
     /// Twelve rounds in which EROFS takes so much of what tar takes, and tar a second
     /// time so much of what it took.
-    fn tally(erofs: f64, again: f64) -> Tally {
-        let mut tally = Tally::default();
+    fn tally(erofs: f64, again: f64) -> TreeTally {
+        let mut tally = TreeTally::default();
         for round in 0..12 {
             let tar = 1.0 + 0.01 * f64::from(round % 5);
             tally.add(0, 1, How::Tar, false, took(tar));
@@ -390,7 +390,7 @@ mod tests {
         tally
     }
 
-    fn outcome(tally: &Tally, name: &str) -> Outcome {
+    fn outcome(tally: &TreeTally, name: &str) -> Outcome {
         let (_, rows) = judge(tally, &made(), &ways(), 12, &BUDGETS);
         let row = rows.iter().find(|row| row.name.starts_with(name));
         row.unwrap_or_else(|| panic!("no row {name}")).verdict
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn too_few_rounds_decide_nothing() {
-        let mut few = Tally::default();
+        let mut few = TreeTally::default();
         few.add(0, 1, How::Tar, false, took(1.0));
         few.add(0, 1, How::Erofs, false, took(0.1));
         assert_eq!(outcome(&few, "erofs / tar"), Outcome::Inconclusive);

@@ -9,41 +9,19 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use oci_spec::image::MediaType;
 
-use super::judge::{Tally, judge};
+use super::judge::{TreeTally, judge};
 use super::layout::{EROFS, Layout};
-use super::mount::{Backing, own_namespace};
+use super::mount::{Backing, drop_caches, file_system, mounted_below, own_namespace};
+use super::observation::Observation;
 use super::plant::{Fault, Subject};
-use super::pull::{Route, Took, Tree, erofs_name, storage};
-use super::{Contents, Failure, ImageArgs, erofs, layer, tree};
+use super::pull::{PulledTree, Route, Took, erofs_name, storage};
+use super::{Contents, ImageArgs, ImageFailure, erofs, layer, tree};
 use crate::gate;
 use crate::host::{self, Host, Obstacle};
-use crate::schema::image::{How, ImageReport, ImageSettings, Made, SCHEMA, Way};
+use crate::schema::image::{How, ImageReport, ImageSettings, Made, PullWay, SCHEMA};
 use crate::stream::Scratch;
 
 const MB: u64 = 1_000_000;
-
-/// One pull of one image and what came of it; times in seconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Observation {
-    pub(super) pull: f64,
-    pub(super) mount: f64,
-    pub(super) first_read: f64,
-    /// Reading everything; none where trees were not read one by one.
-    pub(super) read: Option<f64>,
-    /// Bytes of files in what was pulled.
-    pub(super) bytes: f64,
-    /// Bytes of disk for one image.
-    pub(super) storage: f64,
-}
-
-/// What a figure is of.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub(super) image: usize,
-    pub(super) again: bool,
-    pub(super) at_once: usize,
-    pub(super) how: How,
-}
 
 /// An image of the store with what it must come out as.
 struct Sample {
@@ -61,7 +39,7 @@ pub fn measure(
     args: &ImageArgs,
     budgets: &gate::Image,
     mut progress: impl FnMut(f64),
-) -> Result<ImageReport, Failure> {
+) -> Result<ImageReport, ImageFailure> {
     own_namespace()?;
     if args.cold {
         drop_caches()?;
@@ -88,7 +66,7 @@ pub fn measure(
         samples: &samples,
         scratch: &scratch,
     };
-    let mut tally = Tally::default();
+    let mut tally = TreeTally::default();
     let steps = args.rounds as usize * (samples.len() + 1);
     let mut rng = Rng::with_seed(args.seed);
     for round in 0..args.rounds as usize {
@@ -136,9 +114,9 @@ pub fn measure(
 }
 
 /// Which ways can be gone here, and by what.
-fn ways(scratch: &Scratch) -> io::Result<(Vec<Way>, Vec<Route>)> {
+fn ways(scratch: &Scratch) -> io::Result<(Vec<PullWay>, Vec<Route>)> {
     let place = scratch.path().join("probe");
-    let mut ways = vec![Way {
+    let mut ways = vec![PullWay {
         how: How::Tar,
         by: Some("unpacking".into()),
         reason: String::new(),
@@ -156,7 +134,7 @@ fn ways(scratch: &Scratch) -> io::Result<(Vec<Way>, Vec<Route>)> {
         }
         Err(obstacle) => (None, Some(obstacle)),
     };
-    ways.push(Way {
+    ways.push(PullWay {
         how: How::Erofs,
         by: name,
         reason: why.map(ToString::to_string).unwrap_or_default(),
@@ -170,13 +148,13 @@ fn composefs_way(
     backing: &Result<(Backing, Option<Obstacle>), Obstacle>,
     place: &Path,
     routes: &mut Vec<Route>,
-) -> Way {
+) -> PullWay {
     let tried = backing
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|(backing, _)| {
             let route = Route::Composefs(*backing);
-            let try_it = || -> Result<(), Failure> {
+            let try_it = || -> Result<(), ImageFailure> {
                 let store = Layout::create(&place.join("store"))?;
                 let [tree, file] = ["source", "layer"].map(|name| place.join(name));
                 fs::create_dir_all(&tree)?;
@@ -191,7 +169,7 @@ fn composefs_way(
                 Ok(())
             };
             try_it().map_err(|failure| match failure {
-                Failure::Obstacle(obstacle) => obstacle,
+                ImageFailure::Obstacle(obstacle) => obstacle,
                 other => Obstacle::new(other.to_string(), "see `dmesg | tail`"),
             })?;
             Ok(route)
@@ -199,7 +177,7 @@ fn composefs_way(
     match tried {
         Ok(route) => {
             routes.push(route);
-            Way {
+            PullWay {
                 how: How::Composefs,
                 by: Some("an overlay of EROFS and a store of contents".into()),
                 reason: "fs-verity is not used: the digests of contents are checked when they \
@@ -207,7 +185,7 @@ fn composefs_way(
                     .into(),
             }
         }
-        Err(obstacle) => Way {
+        Err(obstacle) => PullWay {
             how: How::Composefs,
             by: None,
             reason: obstacle.to_string(),
@@ -220,8 +198,8 @@ fn composefs_way(
     _: &Result<(Backing, Option<Obstacle>), Obstacle>,
     _: &Path,
     _: &mut Vec<Route>,
-) -> Way {
-    Way {
+) -> PullWay {
+    PullWay {
         how: How::Composefs,
         by: None,
         reason: "built without it; apt-get install pkg-config libssl-dev, and build with \
@@ -237,7 +215,7 @@ fn make(
     scratch: &Scratch,
     store: &Layout,
     routes: &[Route],
-) -> Result<(Made, Sample), Failure> {
+) -> Result<(Made, Sample), ImageFailure> {
     let name = format!("{size} MB");
     let source = scratch.path().join(format!("source-{size}"));
     tree::make(&source, &args.tree, size * MB, args.seed)?;
@@ -289,8 +267,8 @@ impl Bench<'_> {
         route: Route,
         image: usize,
         at_once: usize,
-        tally: &mut Tally,
-    ) -> Result<Observation, Failure> {
+        tally: &mut TreeTally,
+    ) -> Result<Observation, ImageFailure> {
         let sample = &self.samples[image];
         let pulled = self.scratch.path().join("pulled");
         if self.args.cold {
@@ -336,7 +314,12 @@ impl Bench<'_> {
         Ok(observation)
     }
 
-    fn pull(&self, route: Route, sample: &Sample, place: &Path) -> Result<(Tree, Took), Failure> {
+    fn pull(
+        &self,
+        route: Route,
+        sample: &Sample,
+        place: &Path,
+    ) -> Result<(PulledTree, Took), ImageFailure> {
         let first = sample.contents.largest().unwrap_or(Path::new("."));
         route.pull(self.store, &sample.name, first, place)
     }
@@ -348,7 +331,7 @@ impl Bench<'_> {
         sample: &Sample,
         pulled: &Path,
         times: usize,
-    ) -> Result<Vec<(Tree, Took)>, Failure> {
+    ) -> Result<Vec<(PulledTree, Took)>, ImageFailure> {
         let ready = Barrier::new(times);
         std::thread::scope(|threads| {
             let pulls: Vec<_> = (0..times)
@@ -367,7 +350,7 @@ impl Bench<'_> {
     }
 
     /// Mounts the first image again and again, once it is here.
-    fn again(&self, route: Route, tally: &mut Tally) -> Result<(), Failure> {
+    fn again(&self, route: Route, tally: &mut TreeTally) -> Result<(), ImageFailure> {
         let sample = &self.samples[0];
         let pulled = self.scratch.path().join("pulled");
         let first = sample.contents.largest().unwrap_or(Path::new("."));
@@ -394,7 +377,7 @@ impl Bench<'_> {
     }
 
     /// Plants every fault and sees whether it is found.
-    fn plant(&self, route: Route, tally: &mut Tally) -> Result<(), Failure> {
+    fn plant(&self, route: Route, tally: &mut TreeTally) -> Result<(), ImageFailure> {
         let sample = &self.samples[0];
         let pulled = self.scratch.path().join("pulled");
         let subject = Subject {
@@ -412,37 +395,4 @@ impl Bench<'_> {
         }
         Ok(())
     }
-}
-
-/// Writes out what is to be written, and has the kernel forget the rest.
-fn drop_caches() -> Result<(), Obstacle> {
-    rustix::fs::sync();
-    fs::write("/proc/sys/vm/drop_caches", "3").map_err(|error| {
-        Obstacle::new(
-            format!("the page cache cannot be dropped: {error}"),
-            "run this as root, or leave --cold out",
-        )
-    })
-}
-
-/// Mounts of this process below `root`.
-fn mounted_below(root: &Path) -> io::Result<usize> {
-    let all = fs::read_to_string("/proc/self/mountinfo")?;
-    let root = root.to_string_lossy();
-    let points = all.lines().filter_map(|line| line.split(' ').nth(4));
-    Ok(points.filter(|point| point.starts_with(&*root)).count())
-}
-
-/// The kind of file system that `path` lies on.
-fn file_system(path: &Path) -> io::Result<String> {
-    let path = fs::canonicalize(path)?;
-    let all = fs::read_to_string("/proc/self/mountinfo")?;
-    let mounts = all.lines().filter_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        Some((left.split(' ').nth(4)?, right.split(' ').next()?))
-    });
-    // The last of the longest: what was mounted later lies on top.
-    let around = mounts.filter(|(point, _)| path.starts_with(point));
-    let nearest = around.max_by_key(|(point, _)| point.len());
-    Ok(nearest.map_or("unknown", |(_, kind)| kind).to_owned())
 }

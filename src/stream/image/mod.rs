@@ -10,6 +10,7 @@ mod layer;
 mod layout;
 mod measure;
 mod mount;
+mod observation;
 mod plant;
 mod pull;
 mod tree;
@@ -56,7 +57,7 @@ pub struct ImageArgs {
 
 /// Why a pull came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum ImageFailure {
     /// What lies in the store is not what it should be.
     #[error(transparent)]
     Damage(#[from] Damage),

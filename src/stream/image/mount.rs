@@ -1,5 +1,7 @@
 //! Mounts that nobody else sees, and that end with this process at the latest.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -108,4 +110,37 @@ fn unmountable(what: &Path, why: &str) -> Obstacle {
         format!("{} cannot be mounted: {why}", what.display()),
         "see `dmesg | tail` for what the kernel holds against it",
     )
+}
+
+/// Writes out what is to be written, and has the kernel forget the rest.
+pub(super) fn drop_caches() -> Result<(), Obstacle> {
+    rustix::fs::sync();
+    fs::write("/proc/sys/vm/drop_caches", "3").map_err(|error| {
+        Obstacle::new(
+            format!("the page cache cannot be dropped: {error}"),
+            "run this as root, or leave --cold out",
+        )
+    })
+}
+
+/// Mounts of this process below `root`.
+pub(super) fn mounted_below(root: &Path) -> io::Result<usize> {
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let root = root.to_string_lossy();
+    let points = all.lines().filter_map(|line| line.split(' ').nth(4));
+    Ok(points.filter(|point| point.starts_with(&*root)).count())
+}
+
+/// The kind of file system that `path` lies on.
+pub(super) fn file_system(path: &Path) -> io::Result<String> {
+    let path = fs::canonicalize(path)?;
+    let all = fs::read_to_string("/proc/self/mountinfo")?;
+    let mounts = all.lines().filter_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        Some((left.split(' ').nth(4)?, right.split(' ').next()?))
+    });
+    // The last of the longest: what was mounted later lies on top.
+    let around = mounts.filter(|(point, _)| path.starts_with(point));
+    let nearest = around.max_by_key(|(point, _)| point.len());
+    Ok(nearest.map_or("unknown", |(_, kind)| kind).to_owned())
 }

@@ -9,7 +9,7 @@ use memchr::memmem;
 
 use super::layout::{Damage, Layout};
 use super::pull::{Local, Route, erofs_name};
-use super::{Contents, Failure};
+use super::{Contents, ImageFailure};
 use crate::schema::image::How;
 
 /// Where a fault is planted.
@@ -48,7 +48,12 @@ pub(super) struct Subject<'a> {
 impl Subject<'_> {
     /// Plants a fault, pulls, mends it again, and says whether it was found: a damaged
     /// layer refused, a damaged file named.
-    pub(super) fn found(&self, fault: Fault, route: Route, place: &Path) -> Result<bool, Failure> {
+    pub(super) fn found(
+        &self,
+        fault: Fault,
+        route: Route,
+        place: &Path,
+    ) -> Result<bool, ImageFailure> {
         let first = self.contents.largest().unwrap_or(Path::new("."));
         if fault == Fault::Local {
             let local = route.fetch(self.store, self.name, place)?;
@@ -70,8 +75,8 @@ impl Subject<'_> {
         let pulled = route.fetch(self.store, self.name, place);
         fs::write(&layer, &whole)?;
         match pulled {
-            Err(Failure::Damage(Damage::Digest(_))) => Ok(fault == Fault::Flipped),
-            Err(Failure::Damage(Damage::Size { .. })) => Ok(fault == Fault::Cut),
+            Err(ImageFailure::Damage(Damage::Digest(_))) => Ok(fault == Fault::Flipped),
+            Err(ImageFailure::Damage(Damage::Size { .. })) => Ok(fault == Fault::Cut),
             Err(other) => Err(other),
             Ok(_) => Ok(false),
         }
@@ -80,7 +85,7 @@ impl Subject<'_> {
     /// Flips a bit of the file `victim` where it lies now.
     fn damage(&self, local: &Local, victim: &Path) -> io::Result<()> {
         match local {
-            Local::Tree(tree) => flip(&tree.join(victim), 0),
+            Local::PulledTree(tree) => flip(&tree.join(victim), 0),
             Local::Image(image, _) => {
                 let wanted = fs::read(self.source.join(victim))?;
                 let whole = fs::read(image)?;

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::layout::{Damage, Layer, Layout};
 use super::mount::{Backing, Mounted};
-use super::{Failure, layer};
+use super::{ImageFailure, layer};
 use crate::schema::image::How;
 
 /// How many bytes the first read of a tree asks for.
@@ -29,7 +29,7 @@ pub(super) enum Route {
 #[derive(Debug)]
 pub(super) enum Local {
     /// A tree of its own files.
-    Tree(PathBuf),
+    PulledTree(PathBuf),
     /// A file to mount.
     Image(PathBuf, Backing),
     /// Names to mount over a store of contents.
@@ -39,7 +39,7 @@ pub(super) enum Local {
 
 /// A tree that can be read, for as long as this is kept.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct PulledTree {
     root: PathBuf,
     // Dropped in this order: what lies on top first.
     _mounts: Vec<Mounted>,
@@ -67,14 +67,19 @@ impl Route {
     }
 
     /// Brings the image `name` of the store into `place`; what it was is checked.
-    pub(super) fn fetch(self, store: &Layout, name: &str, place: &Path) -> Result<Local, Failure> {
+    pub(super) fn fetch(
+        self,
+        store: &Layout,
+        name: &str,
+        place: &Path,
+    ) -> Result<Local, ImageFailure> {
         fs::create_dir_all(place)?;
         Ok(match self {
             Self::Tar => {
                 let tree = place.join("tree");
                 fs::create_dir(&tree)?;
                 take(store.layer(name)?, |layer| layer::unpack(layer, &tree))?;
-                Local::Tree(tree)
+                Local::PulledTree(tree)
             }
             Self::Erofs(backing) => {
                 let image = place.join("image");
@@ -99,7 +104,7 @@ impl Route {
         name: &str,
         first: &Path,
         place: &Path,
-    ) -> Result<(Tree, Took), Failure> {
+    ) -> Result<(PulledTree, Took), ImageFailure> {
         let begin = Instant::now();
         let local = self.fetch(store, name, place)?;
         let (tree, took) = local.open(first, place)?;
@@ -122,19 +127,26 @@ pub(super) fn erofs_name(name: &str) -> String {
 
 /// Does something with a layer, and says whether it was the right one before it says
 /// what else went wrong.
-fn take<T>(mut layer: Layer, what: impl FnOnce(&mut Layer) -> io::Result<T>) -> Result<T, Failure> {
+fn take<T>(
+    mut layer: Layer,
+    what: impl FnOnce(&mut Layer) -> io::Result<T>,
+) -> Result<T, ImageFailure> {
     let path = layer.path().to_owned();
     let done = what(&mut layer);
     layer.check()?;
-    done.map_err(|error| Failure::Damage(Damage::Malformed(path, error.to_string())))
+    done.map_err(|error| ImageFailure::Damage(Damage::Malformed(path, error.to_string())))
 }
 
 impl Local {
     /// Mounts it below `place` and reads from the file `first`.
-    pub(super) fn open(&self, first: &Path, place: &Path) -> Result<(Tree, Took), Failure> {
+    pub(super) fn open(
+        &self,
+        first: &Path,
+        place: &Path,
+    ) -> Result<(PulledTree, Took), ImageFailure> {
         let begin = Instant::now();
         let (root, mounts) = match self {
-            Self::Tree(tree) => {
+            Self::PulledTree(tree) => {
                 let at = point(place, "mnt")?;
                 let mounted = Mounted::bound(tree, &at)?;
                 (at, vec![mounted])
@@ -163,7 +175,7 @@ impl Local {
             .take(FIRST)
             .read_to_end(&mut bytes)?;
         Ok((
-            Tree {
+            PulledTree {
                 root,
                 _mounts: mounts,
             },
@@ -176,7 +188,7 @@ impl Local {
     }
 }
 
-impl Tree {
+impl PulledTree {
     pub(super) fn root(&self) -> &Path {
         &self.root
     }

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use crate::gate::{self, Limit};
-use crate::schema::pressure::{MonitorBlock, Policy, PressureArm, PressureBlock};
+use crate::schema::pressure::{MonitorBlock, PressureArm, PressureBlock, PressurePolicy};
 use crate::schema::{Bound, Finding, Outcome};
 use crate::stats::{CONFIDENCE, Interval, median, median_interval};
 
@@ -15,15 +15,18 @@ const RUNS: usize = 3;
 /// The arms, and every limit with what became of it.
 pub(super) fn judge(
     blocks: &[PressureBlock],
-    policies: &[Policy],
+    policies: &[PressurePolicy],
     frozen: bool,
-    budgets: &gate::Pressure,
+    budgets: &gate::PressureBudgets,
     seed: u64,
 ) -> (Vec<PressureArm>, Vec<Finding>) {
     let arms: Vec<PressureArm> = policies.iter().map(|policy| arm(blocks, *policy)).collect();
     let mut rows = Vec::new();
     for arm in &arms {
-        if matches!(arm.policy, Policy::Throttle | Policy::Reclaim) {
+        if matches!(
+            arm.policy,
+            PressurePolicy::Throttle | PressurePolicy::Reclaim
+        ) {
             rows.push(less(arm, &arms, budgets.less_pct));
         }
     }
@@ -61,14 +64,14 @@ pub(super) fn judge(
     (arms, rows)
 }
 
-fn of(blocks: &[PressureBlock], policy: Policy) -> Vec<&PressureBlock> {
+fn of(blocks: &[PressureBlock], policy: PressurePolicy) -> Vec<&PressureBlock> {
     blocks
         .iter()
         .filter(|block| block.policy == policy)
         .collect()
 }
 
-fn arm(blocks: &[PressureBlock], policy: Policy) -> PressureArm {
+fn arm(blocks: &[PressureBlock], policy: PressurePolicy) -> PressureArm {
     let own = of(blocks, policy);
     let figure = |value: fn(&PressureBlock) -> f64| {
         let values: Vec<f64> = own.iter().map(|block| value(block)).collect();
@@ -81,7 +84,7 @@ fn arm(blocks: &[PressureBlock], policy: Policy) -> PressureArm {
             .collect();
         median_interval(&values, CONFIDENCE)
     };
-    let off = of(blocks, Policy::Off);
+    let off = of(blocks, PressurePolicy::Off);
     let less: Vec<f64> = own
         .iter()
         .filter_map(|block| {
@@ -106,7 +109,7 @@ fn arm(blocks: &[PressureBlock], policy: Policy) -> PressureArm {
         monitor_mb: monitor(|m| Some(m.memory_mb)),
         delay_ms: monitor(|m| m.delay_ms),
         less_pct: match policy {
-            Policy::Off => None,
+            PressurePolicy::Off => None,
             _ => median_interval(&less, CONFIDENCE),
         },
     }
@@ -116,7 +119,7 @@ fn arm(blocks: &[PressureBlock], policy: Policy) -> PressureArm {
 fn less(arm: &PressureArm, arms: &[PressureArm], limit: f64) -> Finding {
     let name = format!("stall of both groups, {}", arm.policy);
     let mut row = finding(&name, "less_pct", arm.less_pct, Some(limit), Bound::AtLeast);
-    let off = arms.iter().find(|arm| arm.policy == Policy::Off);
+    let off = arms.iter().find(|arm| arm.policy == PressurePolicy::Off);
     let Some(off) = off else { return row };
     if off
         .some_us_s
@@ -169,7 +172,7 @@ fn teeth(blocks: &[PressureBlock]) -> Finding {
 /// out as one.
 fn control(blocks: &[PressureBlock], seed: u64) -> Finding {
     let mut rng = Rng::with_seed(seed);
-    let ratios: Vec<f64> = of(blocks, Policy::Off)
+    let ratios: Vec<f64> = of(blocks, PressurePolicy::Off)
         .iter()
         .map(|block| {
             let [first, second] = block.halves_us_s;
@@ -199,7 +202,7 @@ fn control(blocks: &[PressureBlock], seed: u64) -> Finding {
 
 /// How far the baseline itself moves over three runs.
 fn steadiness(blocks: &[PressureBlock], limit: f64) -> Finding {
-    let off: Vec<f64> = of(blocks, Policy::Off)
+    let off: Vec<f64> = of(blocks, PressurePolicy::Off)
         .iter()
         .map(|b| b.some_us_s)
         .collect();
@@ -276,14 +279,14 @@ fn finding(
 mod tests {
     use super::*;
 
-    const BUDGETS: gate::Pressure = gate::Pressure {
+    const BUDGETS: gate::PressureBudgets = gate::PressureBudgets {
         less_pct: 5.0,
         cpu_pct: 1.0,
         memory_mb: 20.0,
         steady_pct: 5.0,
     };
 
-    fn block(round: usize, policy: Policy, some: f64) -> PressureBlock {
+    fn block(round: usize, policy: PressurePolicy, some: f64) -> PressureBlock {
         let noise = 1.0 + 0.01 * (round % 3) as f64;
         PressureBlock {
             round,
@@ -294,13 +297,13 @@ mod tests {
             machine_some_us_s: some,
             high_some_us_s: some / 2.0,
             high_pages_s: 1000.0,
-            low_pages_s: if policy == Policy::Throttle {
+            low_pages_s: if policy == PressurePolicy::Throttle {
                 800.0
             } else {
                 1000.0
             },
             swapped_pages_s: 0.0,
-            monitor: (policy != Policy::Off).then_some(MonitorBlock {
+            monitor: (policy != PressurePolicy::Off).then_some(MonitorBlock {
                 reactions: 2,
                 cpu_pct: 0.1,
                 memory_mb: 6.0,
@@ -313,16 +316,20 @@ mod tests {
         (0..9)
             .flat_map(|round| {
                 [
-                    block(round, Policy::Off, 300_000.0),
-                    block(round, Policy::Observe, 300_000.0),
-                    block(round, Policy::Throttle, throttled),
+                    block(round, PressurePolicy::Off, 300_000.0),
+                    block(round, PressurePolicy::Observe, 300_000.0),
+                    block(round, PressurePolicy::Throttle, throttled),
                 ]
             })
             .collect()
     }
 
     fn verdict(blocks: &[PressureBlock], frozen: bool, measure: &str) -> Outcome {
-        let policies = [Policy::Off, Policy::Observe, Policy::Throttle];
+        let policies = [
+            PressurePolicy::Off,
+            PressurePolicy::Observe,
+            PressurePolicy::Throttle,
+        ];
         let (_, rows) = judge(blocks, &policies, frozen, &BUDGETS, 1);
         let row = rows.iter().find(|row| row.measure == measure);
         row.unwrap_or_else(|| panic!("no row {measure}")).verdict
@@ -330,7 +337,11 @@ mod tests {
 
     #[test]
     fn a_good_run_passes_and_says_who_pays() {
-        let policies = [Policy::Off, Policy::Observe, Policy::Throttle];
+        let policies = [
+            PressurePolicy::Off,
+            PressurePolicy::Observe,
+            PressurePolicy::Throttle,
+        ];
         let (arms, rows) = judge(&blocks(200_000.0), &policies, false, &BUDGETS, 1);
         for row in &rows {
             assert_eq!(row.verdict, Outcome::Pass, "{row:?}");

@@ -1,25 +1,25 @@
 //! The blocks: every policy in turn, while two groups go on touching their pages.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use rustix::fs::{Advice, fadvise};
 
 use super::groups::{Groups, Rank};
 use super::load::{PAGE, read_number, write_number};
 use super::monitor::now_ns;
 use super::psi::{MACHINE, Stalled, WINDOW_US, stalled};
+use super::toucher::{Toucher, broken, this_program};
 use super::{PressureArgs, judge};
 use crate::gate;
 use crate::host::{self, Host, Obstacle};
 use crate::schema::pressure::{
-    MonitorBlock, Policy, PressureBlock, PressureReport, PressureSettings, SCHEMA,
+    MonitorBlock, PressureBlock, PressurePolicy, PressureReport, PressureSettings, SCHEMA,
 };
 use crate::stream::Scratch;
 
@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Nothing can be measured here: no account of stalls, no cgroup that limits memory.
 pub fn measure(
     args: &PressureArgs,
-    budgets: &gate::Pressure,
+    budgets: &gate::PressureBudgets,
     mut progress: impl FnMut(f64),
 ) -> Result<PressureReport, Obstacle> {
     stalled(Path::new(MACHINE))?;
@@ -48,7 +48,7 @@ pub fn measure(
     let groups = Groups::new(args.limit * MB)?;
     let bench = Bench::start(args, groups, scratch)?;
 
-    let mut policies = vec![Policy::Off, Policy::Observe];
+    let mut policies = vec![PressurePolicy::Off, PressurePolicy::Observe];
     policies.extend(&args.policy);
     let mut rng = Rng::with_seed(args.seed);
     let mut blocks = Vec::new();
@@ -90,12 +90,6 @@ fn notes() -> Vec<String> {
         notes.push("this machine has no swap: pressure is pages of files read again".into());
     }
     notes
-}
-
-/// A process of the load.
-struct Toucher {
-    process: Child,
-    progress: File,
 }
 
 struct Bench<'a> {
@@ -153,9 +147,9 @@ impl<'a> Bench<'a> {
     }
 
     /// One block of one policy.
-    fn block(&self, round: usize, policy: Policy) -> Result<PressureBlock, Obstacle> {
+    fn block(&self, round: usize, policy: PressurePolicy) -> Result<PressureBlock, Obstacle> {
         let monitor = match policy {
-            Policy::Off => None,
+            PressurePolicy::Off => None,
             _ => Some(Monitor::start(self, policy)?),
         };
         let account = self.groups.account(None);
@@ -262,67 +256,6 @@ struct Look {
     swapped: u64,
 }
 
-impl Toucher {
-    fn start(
-        args: &PressureArgs,
-        groups: &Groups,
-        rank: Rank,
-        file: &Path,
-    ) -> Result<Self, Obstacle> {
-        let pages = args.touched * MB / PAGE;
-        let [progress, kept] = ["progress", "pages"].map(|name| file.with_extension(name));
-        let prepare = || -> io::Result<File> {
-            // Its pages must be the group's, and not of who wrote them.
-            let mut data = File::create(file)?;
-            let mut rng = Rng::new();
-            let mut page = vec![0; PAGE as usize];
-            for _ in 0..pages {
-                rng.fill(&mut page);
-                data.write_all(&page)?;
-            }
-            data.sync_all()?;
-            fadvise(&data, 0, None, Advice::DontNeed)?;
-            write_number(&File::create(&kept)?, pages)?;
-            let open = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&progress)?;
-            write_number(&open, 0)?;
-            Ok(open)
-        };
-        let open = prepare().map_err(|error| broken(&error))?;
-        let mut process = this_program("load")?
-            .arg("--file")
-            .arg(file)
-            .arg("--progress")
-            .arg(progress)
-            .arg("--pages")
-            .arg(kept)
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(|error| broken(&error))?;
-        let go = process.stdin.take();
-        let toucher = Self {
-            process,
-            progress: open,
-        };
-        groups.join(rank, toucher.process.id())?;
-        if let Some(mut go) = go {
-            go.write_all(b"\n").map_err(|error| broken(&error))?;
-        }
-        Ok(toucher)
-    }
-}
-
-impl Drop for Toucher {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// A monitor that runs.
 struct Monitor {
     process: Child,
@@ -331,7 +264,7 @@ struct Monitor {
 }
 
 impl Monitor {
-    fn start(bench: &Bench<'_>, policy: Policy) -> Result<Self, Obstacle> {
+    fn start(bench: &Bench<'_>, policy: PressurePolicy) -> Result<Self, Obstacle> {
         let groups = &bench.groups;
         let mut command = this_program("monitor")?;
         command.arg("--watch").arg(MACHINE);
@@ -343,13 +276,15 @@ impl Monitor {
             groups.freezer(Rank::Low),
             groups.reclaimer(Rank::Low),
         ) {
-            (Policy::Throttle, Some(freezer), _) => command.arg("--freeze").arg(freezer),
-            (Policy::Throttle, None, _) => {
+            (PressurePolicy::Throttle, Some(freezer), _) => command.arg("--freeze").arg(freezer),
+            (PressurePolicy::Throttle, None, _) => {
                 command.args(["--stop", &bench.low.process.id().to_string()])
             }
-            (Policy::Reclaim, _, Some(reclaimer)) => command.arg("--reclaim").arg(reclaimer),
-            (Policy::Reclaim, _, None) => command.arg("--pages").arg(&bench.low_pages),
-            (Policy::Off | Policy::Observe, ..) => &mut command,
+            (PressurePolicy::Reclaim, _, Some(reclaimer)) => {
+                command.arg("--reclaim").arg(reclaimer)
+            }
+            (PressurePolicy::Reclaim, _, None) => command.arg("--pages").arg(&bench.low_pages),
+            (PressurePolicy::Off | PressurePolicy::Observe, ..) => &mut command,
         };
         let mut process = command
             .stdout(Stdio::piped())
@@ -425,14 +360,6 @@ impl Drop for Monitor {
     }
 }
 
-/// This program in one of its parts.
-fn this_program(part: &str) -> Result<Command, Obstacle> {
-    let program = std::env::current_exe().map_err(|error| broken(&error))?;
-    let mut command = Command::new(program);
-    command.args(["pressure-part", part]);
-    Ok(command)
-}
-
 /// Pages swapped in and out since the machine started.
 fn swapped() -> u64 {
     let text = fs::read_to_string("/proc/vmstat").unwrap_or_default();
@@ -443,11 +370,4 @@ fn swapped() -> u64 {
             .then(|| count.parse::<u64>().ok())?
     });
     counts.sum()
-}
-
-fn broken(error: &io::Error) -> Obstacle {
-    Obstacle::new(
-        format!("the load or the monitor failed: {error}"),
-        "see that --dir has room, and run this as root",
-    )
 }

@@ -6,6 +6,7 @@ mod load;
 mod measure;
 mod monitor;
 mod psi;
+mod toucher;
 
 use std::path::PathBuf;
 
@@ -13,14 +14,14 @@ pub use load::{LoadPart, touch};
 pub use measure::measure;
 pub use monitor::{MonitorPart, watch};
 
-use crate::schema::pressure::Policy;
+use crate::schema::pressure::PressurePolicy;
 
 /// `probecost pressure`
 #[derive(Debug, Clone, clap::Args)]
 pub struct PressureArgs {
     /// What is done about pressure, besides nothing and watching alone
     #[arg(long, value_delimiter = ',', default_values = ["throttle", "reclaim"], value_parser = responder)]
-    pub policy: Vec<Policy>,
+    pub policy: Vec<PressurePolicy>,
     /// Rounds: in each, a block of every policy
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
@@ -44,10 +45,10 @@ pub struct PressureArgs {
     pub seed: u64,
 }
 
-fn responder(text: &str) -> Result<Policy, String> {
+fn responder(text: &str) -> Result<PressurePolicy, String> {
     match text {
-        "throttle" => Ok(Policy::Throttle),
-        "reclaim" => Ok(Policy::Reclaim),
+        "throttle" => Ok(PressurePolicy::Throttle),
+        "reclaim" => Ok(PressurePolicy::Reclaim),
         other => Err(format!("`{other}` is none of throttle, reclaim")),
     }
 }

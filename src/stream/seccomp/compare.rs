@@ -10,10 +10,10 @@ use nix::sys::time::TimeValLike;
 
 use super::programs::{PROGRAMS, Program};
 use super::{Profile, learn, run};
-use crate::agent::calls::Calls;
+use crate::agent::calls::CallCounter;
 use crate::gate::{Limit, SeccompLimits, judge};
 use crate::host::{Obstacle, provenance};
-use crate::schema::seccomp::{Mode, ProfileSize, SeccompReport};
+use crate::schema::seccomp::{ProfileSize, SeccompMode, SeccompReport};
 use crate::schema::{Bound, Finding, Outcome};
 use crate::stats::{CONFIDENCE, Interval, median_interval};
 use crate::stream::watched::{Bounds, Watched, spawn};
@@ -122,7 +122,7 @@ fn put_to_the_test(program: &Program, limits: &SeccompLimits) -> Result<Vec<Find
     rows.push(same);
     let mut denied = 0;
     let mut named = Vec::new();
-    for mode in [Mode::Log, Mode::Kill] {
+    for mode in [SeccompMode::Log, SeccompMode::Kill] {
         let run = run(&command, &profile, mode, bounds)?;
         denied += run.denied.iter().map(|call| call.times).sum::<u64>() as usize;
         named.extend(run.denied.into_iter().map(|call| call.name));
@@ -212,7 +212,7 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
     build.prepare(directory.path(), port)?;
     let command = build.command(directory.path(), port);
     // Loaded once: what is asked is what counting costs, not what starting to does.
-    let mut calls = Calls::start(Bounds::default().processes)?;
+    let mut calls = CallCounter::start(Bounds::default().processes)?;
     calls.detach();
     let mut ratios = Vec::new();
     for pair in 0..pairs {
@@ -242,7 +242,11 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
     Ok(finding)
 }
 
-fn cpu_seconds(calls: &mut Calls, command: &[String], counted: bool) -> Result<f64, Obstacle> {
+fn cpu_seconds(
+    calls: &mut CallCounter,
+    command: &[String],
+    counted: bool,
+) -> Result<f64, Obstacle> {
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]);
     let before = children_seconds();

@@ -9,14 +9,18 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_fi
 
 use super::Profile;
 use crate::host::Obstacle;
-use crate::schema::seccomp::Mode;
+use crate::schema::seccomp::SeccompMode;
 
 /// Puts `profile` into force when `command` is spawned, for it and all that descends
 /// from it, for good. It gains no rights from then on (no_new_privs).
 ///
 /// # Errors
 /// The profile makes no filter.
-pub fn confine(command: &mut Command, profile: &Profile, mode: Mode) -> Result<(), Obstacle> {
+pub fn confine(
+    command: &mut Command,
+    profile: &Profile,
+    mode: SeccompMode,
+) -> Result<(), Obstacle> {
     let filter = compile(profile, mode).map_err(|error| {
         Obstacle::new(
             format!("the profile makes no filter: {error}"),
@@ -31,14 +35,14 @@ pub fn confine(command: &mut Command, profile: &Profile, mode: Mode) -> Result<(
     Ok(())
 }
 
-fn compile(profile: &Profile, mode: Mode) -> Result<BpfProgram, seccompiler::Error> {
+fn compile(profile: &Profile, mode: SeccompMode) -> Result<BpfProgram, seccompiler::Error> {
     let rules: BTreeMap<i64, _> = profile
         .calls()
         .map(|call| (i64::from(call.id()), Vec::new()))
         .collect();
     let otherwise = match mode {
-        Mode::Log => SeccompAction::Log,
-        Mode::Kill => SeccompAction::KillProcess,
+        SeccompMode::Log => SeccompAction::Log,
+        SeccompMode::Kill => SeccompAction::KillProcess,
     };
     let filter = SeccompFilter::new(rules, otherwise, SeccompAction::Allow, TargetArch::x86_64)?;
     Ok(filter.try_into()?)

@@ -6,7 +6,7 @@ use std::process::Command;
 use syscalls::Sysno;
 
 use super::{Profile, words};
-use crate::agent::calls::Calls;
+use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::seccomp::{LearningRun, Learnt, LearntCall};
 use crate::stream::watched::{Bounds, Watched, missed};
@@ -19,7 +19,7 @@ use crate::stream::watched::{Bounds, Watched, missed};
 pub fn learn(command: &[String], runs: u32, bounds: Bounds) -> Result<(Profile, Learnt), Obstacle> {
     let mut learning = Learning::default();
     for _ in 0..runs.max(1) {
-        let mut calls = Calls::start(bounds.processes)?;
+        let mut calls = CallCounter::start(bounds.processes)?;
         let mut started = Command::new(&command[0]);
         started.args(&command[1..]);
         learning.add(&Watched::run(&mut calls, &mut started, bounds)?);

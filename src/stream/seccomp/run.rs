@@ -7,10 +7,10 @@ use syscalls::Sysno;
 
 use super::filter::confine;
 use super::{Profile, words};
-use crate::agent::calls::Calls;
+use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::Outcome;
-use crate::schema::seccomp::{DeniedCall, Mode, Replay};
+use crate::schema::seccomp::{DeniedCall, Replay, SeccompMode};
 use crate::stream::watched::{Bounds, Watched, name_of, spawn};
 
 /// Runs `command` under `profile` and counts what it was denied.
@@ -20,10 +20,10 @@ use crate::stream::watched::{Bounds, Watched, name_of, spawn};
 pub fn run(
     command: &[String],
     profile: &Profile,
-    mode: Mode,
+    mode: SeccompMode,
     bounds: Bounds,
 ) -> Result<Replay, Obstacle> {
-    let mut calls = Calls::start(bounds.processes)?;
+    let mut calls = CallCounter::start(bounds.processes)?;
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]);
     // First, since the profile need not allow the call by which it asks.
@@ -48,7 +48,7 @@ pub fn run(
     })
 }
 
-/// Calls outside the profile: those that were carried out all the same (and logged),
+/// CallCounter outside the profile: those that were carried out all the same (and logged),
 /// and those whose caller was killed, which never began.
 fn denied(watched: &Watched, profile: &Profile) -> Vec<DeniedCall> {
     let counts = &watched.counts;
