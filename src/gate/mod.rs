@@ -1,21 +1,22 @@
 //! `gate.toml`: every number that decides a verdict, and every budget, in one place.
 
 mod budget;
+mod error;
 mod impact;
 mod rule;
 mod streams;
 mod tracing;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
 pub use budget::Budget;
+use error::{Cause, suggest};
+pub use error::{GateError, nearest};
 pub use impact::{ImpactLimits, Steps};
 pub use rule::{Limit, check, judge};
 pub use streams::{Image, PressureBudgets, Report};
@@ -367,56 +368,6 @@ fn overlay(table: &mut Table, own: Table) {
         }
     }
 }
-
-/// What serde says of an unknown key (``unknown field `a`, expected one of `b`, `c` ``),
-/// with the nearest known key instead of all of them.
-fn suggest(message: &str) -> Option<String> {
-    let mut names = message
-        .strip_prefix("unknown field ")?
-        .split('`')
-        .skip(1)
-        .step_by(2);
-    let unknown = names.next()?;
-    Some(match nearest(unknown, names) {
-        Some(known) => format!("unknown key `{unknown}`; did you mean `{known}`?"),
-        None => format!("unknown key `{unknown}`; the shipped gate.toml documents all keys"),
-    })
-}
-
-/// The name among `known` that is most like `name`, if any is like it at all.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|k| (strsim::jaro_winkler(name, k), k))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k)
-}
-
-/// A `gate.toml` that cannot be used.
-#[derive(Debug)]
-pub struct GateError {
-    path: PathBuf,
-    cause: Cause,
-}
-
-#[derive(Debug)]
-enum Cause {
-    Unreadable(io::Error),
-    Invalid(String),
-}
-
-impl fmt::Display for GateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.cause {
-            Cause::Unreadable(error) => write!(f, "{error}"),
-            Cause::Invalid(words) => f.write_str(words),
-        }
-    }
-}
-
-impl std::error::Error for GateError {}
 
 #[cfg(test)]
 mod tests {

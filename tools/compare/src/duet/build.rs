@@ -1,7 +1,7 @@
 //! Two revisions, built alike: the same profile, the same dependencies, the same compiler,
 //! paths of one length.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use cargo_metadata::{Message, Metadata, MetadataCommand, TargetKind};
-use probecost::gate::nearest;
 use walkdir::WalkDir;
 
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
 use super::link;
+use super::names::{Names, bench_names, named};
 use super::stand_in;
 use crate::failure::Failure;
 use crate::repository;
@@ -402,59 +402,6 @@ fn one_lock_file(trees: &[Tree; 2]) -> Result<Option<String>, Failure> {
     })
 }
 
-/// The bench targets of a workspace's packages.
-fn bench_names(metadata: &Metadata) -> BTreeSet<String> {
-    metadata
-        .workspace_packages()
-        .iter()
-        .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::Bench))
-        .map(|target| target.name.clone())
-        .collect()
-}
-
-/// Which bench targets to build.
-#[derive(Debug, PartialEq, Eq)]
-enum Names {
-    All,
-    These(Vec<String>),
-}
-
-/// Which targets each side builds, and which of those asked for it lacks.
-#[derive(Debug, PartialEq, Eq)]
-struct Named {
-    here: [Names; 2],
-    lacking: [Vec<String>; 2],
-}
-
-fn named(asked: &[String], have: [BTreeSet<String>; 2]) -> Result<Named, Failure> {
-    let both = || have[0].union(&have[1]);
-    if both().next().is_none() {
-        return Err(Failure::new("neither side has a bench target")
-            .remedy("cd to the package with the benches, or --package NAME"));
-    }
-    if asked.is_empty() {
-        return Ok(Named {
-            here: [Names::All, Names::All],
-            lacking: Default::default(),
-        });
-    }
-    if let Some(unknown) = asked.iter().find(|name| !both().any(|n| n == *name)) {
-        let near = nearest(unknown, both().map(String::as_str));
-        let all = || both().cloned().collect::<Vec<_>>().join(", ");
-        return Err(Failure::new(format!(
-            "--bench {unknown}: neither side has such a bench target"
-        ))
-        .remedy(near.map_or_else(all, |near| format!("--bench {near}"))));
-    }
-    let part = |side: usize| asked.iter().cloned().partition(|n| have[side].contains(n));
-    let [(base, not_base), (head, not_head)]: [(Vec<String>, Vec<String>); 2] = [part(0), part(1)];
-    Ok(Named {
-        here: [Names::These(base), Names::These(head)],
-        lacking: [not_base, not_head],
-    })
-}
-
 /// The last thing that is said in a text of several lines.
 fn last_line(text: &str) -> String {
     let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
@@ -464,27 +411,6 @@ fn last_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(all: &[&str]) -> BTreeSet<String> {
-        all.iter().map(|n| (*n).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_target_that_one_side_lacks_is_built_on_the_other() {
-        let asked = ["a".to_owned(), "b".to_owned()];
-        let named = named(&asked, [names(&["a"]), names(&["a", "b"])]).unwrap();
-        assert_eq!(named.here[0], Names::These(vec!["a".into()]));
-        assert_eq!(named.here[1], Names::These(asked.to_vec()));
-        assert_eq!(named.lacking, [vec!["b".to_owned()], vec![]]);
-    }
-
-    #[test]
-    fn a_target_that_nobody_has_is_said_with_its_nearest() {
-        let asked = ["sorts".to_owned()];
-        let said = named(&asked, [names(&["sort"]), names(&["x"])]).unwrap_err();
-        assert!(said.to_string().contains("--bench sort"), "{said}");
-        assert!(named(&[], [names(&[]), names(&[])]).is_err());
-    }
 
     #[test]
     fn both_sides_have_names_of_one_length() {

@@ -3,6 +3,7 @@
 //! build both alike → lay out alike → list → screen all → fresh rounds for what is open,
 //! each in a layout of its own → settle together → verdict.
 
+mod announcement;
 mod args;
 mod build;
 mod criterion;
@@ -11,6 +12,7 @@ mod interrupt;
 mod layout;
 mod link;
 mod measure;
+mod names;
 mod pair;
 mod process;
 mod report;
@@ -38,9 +40,10 @@ pub use build::Selection;
 pub use interrupt::Interrupt;
 pub use stand_in::stand_in;
 
+use announcement::announcement;
 use build::BuildDir;
 use harness::SamplingConfig;
-use measure::{Bench, announcement};
+use measure::Bench;
 use process::{Cpu, Patience};
 use round::Rounds;
 use sides::Sides;
