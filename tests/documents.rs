@@ -129,11 +129,24 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                     .map(|two| two.1)
             })?;
         let command = after.split(['#', '|', ';', '>', '`']).next()?;
-        Some(command.split_whitespace().map(ToOwned::to_owned).collect())
+        Some(words_of(command))
     });
     lines
         .filter(|words: &Vec<String>| !words.is_empty())
         .collect()
+}
+
+/// A command cut into words; what stands in single quotes is one.
+fn words_of(command: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for (n, part) in command.split('\'').enumerate() {
+        let quoted = n % 2 == 1;
+        match words.last_mut() {
+            Some(last) if quoted => last.push_str(part),
+            _ => words.extend(part.split_whitespace().map(ToOwned::to_owned)),
+        }
+    }
+    words
 }
 
 fn help_of(subcommand: &[&str]) -> String {
