@@ -138,14 +138,16 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 
 /// A command cut into words; what stands in single quotes is one.
 fn words_of(command: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+    let mut words = vec![String::new()];
     for (n, part) in command.split('\'').enumerate() {
-        let quoted = n % 2 == 1;
-        match words.last_mut() {
-            Some(last) if quoted => last.push_str(part),
-            _ => words.extend(part.split_whitespace().map(ToOwned::to_owned)),
+        for character in part.chars() {
+            match words.last_mut() {
+                Some(last) if n % 2 == 1 || !character.is_whitespace() => last.push(character),
+                _ => words.push(String::new()),
+            }
         }
     }
+    words.retain(|word| !word.is_empty());
     words
 }
 
