@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use probecost::agent::http::{Kind, Piece};
-use probecost::load::http::{Head, Messages, Request};
+use probecost::load::http::{AnswerHead, AnswerReader, Request};
 use probecost::pipeline::http::Assembler;
 use probecost_bench::turns::Turns;
 
@@ -34,7 +34,7 @@ fn parse(criterion: &mut Criterion<Turns>) {
     group.bench_function("head", |bencher| {
         bencher.iter(|| Request::parse(black_box(REQUEST)).expect("a request"));
     });
-    let mut messages = Messages::<Request>::default();
+    let mut messages = AnswerReader::<Request>::default();
     group.bench_function("request", |bencher| {
         bencher.iter(|| {
             messages.push(black_box(REQUEST));

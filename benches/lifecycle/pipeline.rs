@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use probecost::host::cgroup2_mount;
-use probecost::pipeline::{Binary, Cgroups, Pattern, Pipeline, Policy, Registry, Watch, Writer};
+use probecost::pipeline::{Binary, Cgroups, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer};
 use probecost_bench::scenario;
 use probecost_bench::turns::Turns;
 
@@ -90,7 +90,7 @@ pub fn bench(criterion: &mut Criterion<Turns>) {
     group.finish();
 }
 
-fn step(pipeline: &mut Whole, watch: &Watch, events: &[&[u8]]) {
+fn step(pipeline: &mut Whole, watch: &TallyWatch, events: &[&[u8]]) {
     events.iter().for_each(|bytes| pipeline.take(bytes));
     pipeline.flush();
     black_box(watch.tally());

@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::http::Messages;
+use super::http::AnswerReader;
 use super::message::Response;
 use crate::schema::load::RequestError as Error;
 
@@ -17,7 +17,7 @@ use crate::schema::load::RequestError as Error;
 pub(super) struct LoadConnection {
     stream: Option<TcpStream>,
     is_connected: bool,
-    answers: Messages<Response>,
+    answers: AnswerReader<Response>,
     /// The request, and how much of it has been sent.
     request: Vec<u8>,
     sent: usize,
@@ -151,7 +151,7 @@ impl LoadConnection {
                 Ok(length) => {
                     self.answers.push(&room[..length]);
                     if answer.is_none() {
-                        answer = self.answers.take_whole().map_err(|_| Error::Malformed)?;
+                        answer = self.answers.take_whole().map_err(|_| Error::MalformedAnswer)?;
                     }
                     if length < room.len() && !to_the_end {
                         return Ok(answer);

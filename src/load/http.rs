@@ -1,8 +1,8 @@
-//! Messages of HTTP/1.1, read from the bytes of a connection as they come.
+//! AnswerReader of HTTP/1.1, read from the bytes of a connection as they come.
 //!
 //! Bodies are counted off, not kept: a load asks how long an answer took, not what it said.
 
-use super::message::{Body, Malformed, Response};
+use super::message::{AnswerBody, MalformedAnswer, Response};
 use super::redis;
 
 /// The longest head of a message, in bytes.
@@ -13,10 +13,10 @@ const MOST_FIELDS: usize = 128;
 const LONGEST_CHUNK_LINE: usize = 4096;
 
 /// The head of a message: what stands before its body.
-pub trait Head: Sized {
+pub trait AnswerHead: Sized {
     /// The head at the start of `bytes`, its length, and how its body ends; none where
     /// more bytes are wanted.
-    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, Body)>, Malformed>;
+    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, AnswerBody)>, MalformedAnswer>;
 
     /// Whether another message comes before the one that is waited for, as after
     /// `100 Continue`.
@@ -38,13 +38,13 @@ pub struct Request {
 
 /// The messages of one direction of a connection.
 #[derive(Debug)]
-pub struct Messages<H> {
+pub struct AnswerReader<H> {
     bytes: Vec<u8>,
     /// The message whose body is being read.
-    current: Option<(H, Body)>,
+    current: Option<(H, AnswerBody)>,
 }
 
-impl<H> Default for Messages<H> {
+impl<H> Default for AnswerReader<H> {
     fn default() -> Self {
         Self {
             bytes: Vec::new(),
@@ -53,14 +53,14 @@ impl<H> Default for Messages<H> {
     }
 }
 
-impl<H: Head> Messages<H> {
+impl<H: AnswerHead> AnswerReader<H> {
     /// Takes bytes as they came.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The next message that is here to its last byte.
-    pub fn take_whole(&mut self) -> Result<Option<H>, Malformed> {
+    pub fn take_whole(&mut self) -> Result<Option<H>, MalformedAnswer> {
         loop {
             let (head, mut body) = match self.current.take() {
                 Some(current) => current,
@@ -70,7 +70,7 @@ impl<H: Head> Messages<H> {
                         (head, body)
                     }
                     None if self.bytes.len() > LONGEST_HEAD => {
-                        return Err(Malformed("a head without an end"));
+                        return Err(MalformedAnswer("a head without an end"));
                     }
                     None => return Ok(None),
                 },
@@ -88,7 +88,7 @@ impl<H: Head> Messages<H> {
     /// The message that the end of the connection completes, if any.
     pub fn close(&mut self) -> Option<H> {
         match self.current.take() {
-            Some((head, Body::UntilClose)) => Some(head),
+            Some((head, AnswerBody::UntilClose)) => Some(head),
             _ => None,
         }
     }
@@ -106,34 +106,34 @@ impl<H: Head> Messages<H> {
 }
 
 /// Takes from `bytes` what belongs to the body; whether that was all of it.
-fn consume(body: &mut Body, bytes: &mut Vec<u8>) -> Result<bool, Malformed> {
+fn consume(body: &mut AnswerBody, bytes: &mut Vec<u8>) -> Result<bool, MalformedAnswer> {
     loop {
         match body {
-            Body::Length(left) => {
+            AnswerBody::Length(left) => {
                 take(left, bytes);
                 return Ok(*left == 0);
             }
-            Body::Chunk(left) => {
+            AnswerBody::Chunk(left) => {
                 take(left, bytes);
                 if *left > 0 {
                     return Ok(false);
                 }
-                *body = Body::Chunks;
+                *body = AnswerBody::Chunks;
             }
-            Body::Chunks => match httparse::parse_chunk_size(bytes) {
+            AnswerBody::Chunks => match httparse::parse_chunk_size(bytes) {
                 Ok(httparse::Status::Complete((length, size))) => {
                     bytes.drain(..length);
                     *body = match size {
-                        0 => Body::Trailer,
-                        size => Body::Chunk(size.saturating_add(2)),
+                        0 => AnswerBody::Trailer,
+                        size => AnswerBody::Chunk(size.saturating_add(2)),
                     };
                 }
                 Ok(httparse::Status::Partial) if bytes.len() <= LONGEST_CHUNK_LINE => {
                     return Ok(false);
                 }
-                _ => return Err(Malformed("a chunk without a size")),
+                _ => return Err(MalformedAnswer("a chunk without a size")),
             },
-            Body::Trailer => match bytes.windows(2).position(|pair| pair == b"\r\n") {
+            AnswerBody::Trailer => match bytes.windows(2).position(|pair| pair == b"\r\n") {
                 Some(end) => {
                     bytes.drain(..end + 2);
                     if end == 0 {
@@ -141,11 +141,11 @@ fn consume(body: &mut Body, bytes: &mut Vec<u8>) -> Result<bool, Malformed> {
                     }
                 }
                 None if bytes.len() > LONGEST_HEAD => {
-                    return Err(Malformed("a trailer without an end"));
+                    return Err(MalformedAnswer("a trailer without an end"));
                 }
                 None => return Ok(false),
             },
-            Body::UntilClose => {
+            AnswerBody::UntilClose => {
                 bytes.clear();
                 return Ok(false);
             }
@@ -159,25 +159,25 @@ fn take(left: &mut u64, bytes: &mut Vec<u8>) {
     *left -= here;
 }
 
-impl Head for Response {
-    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, Body)>, Malformed> {
+impl AnswerHead for Response {
+    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, AnswerBody)>, MalformedAnswer> {
         if redis::is_reply(bytes) {
             return redis::parse(bytes);
         }
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut head = httparse::Response::new(&mut fields);
         let Ok(parsed) = head.parse(bytes) else {
-            return Err(Malformed("no response of HTTP/1"));
+            return Err(MalformedAnswer("no response of HTTP/1"));
         };
         let (httparse::Status::Complete(length), Some(status)) = (parsed, head.code) else {
             return Ok(None);
         };
         let fields = Fields::read(head.headers, head.version)?;
         let body = match status {
-            100..200 | 204 | 304 => Body::Length(0),
-            _ => fields.body.unwrap_or(Body::UntilClose),
+            100..200 | 204 | 304 => AnswerBody::Length(0),
+            _ => fields.body.unwrap_or(AnswerBody::UntilClose),
         };
-        let keeps_open = fields.keeps_open && body != Body::UntilClose;
+        let keeps_open = fields.keeps_open && body != AnswerBody::UntilClose;
         Ok(Some((length, Self { status, keeps_open }, body)))
     }
 
@@ -186,12 +186,12 @@ impl Head for Response {
     }
 }
 
-impl Head for Request {
-    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, Body)>, Malformed> {
+impl AnswerHead for Request {
+    fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, AnswerBody)>, MalformedAnswer> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut head = httparse::Request::new(&mut fields);
         let Ok(parsed) = head.parse(bytes) else {
-            return Err(Malformed("no request of HTTP/1"));
+            return Err(MalformedAnswer("no request of HTTP/1"));
         };
         let (httparse::Status::Complete(length), Some(method), Some(path)) =
             (parsed, head.method, head.path)
@@ -204,7 +204,7 @@ impl Head for Request {
             keeps_open,
         };
         let fields = Fields::read(head.headers, head.version)?;
-        let body = fields.body.unwrap_or(Body::Length(0));
+        let body = fields.body.unwrap_or(AnswerBody::Length(0));
         Ok(Some((length, request(fields.keeps_open), body)))
     }
 }
@@ -212,20 +212,20 @@ impl Head for Request {
 /// What the header fields say of the body and the connection.
 struct Fields {
     /// How the body ends; none where no field says.
-    body: Option<Body>,
+    body: Option<AnswerBody>,
     keeps_open: bool,
 }
 
 impl Fields {
-    fn read(fields: &[httparse::Header], version: Option<u8>) -> Result<Self, Malformed> {
+    fn read(fields: &[httparse::Header], version: Option<u8>) -> Result<Self, MalformedAnswer> {
         let mut length: Option<u64> = None;
         let mut chunked = false;
         let mut keeps_open = version == Some(1);
         for field in fields {
             if field.name.eq_ignore_ascii_case("content-length") {
-                let said = digits(field.value).ok_or(Malformed("a length that is no number"))?;
+                let said = digits(field.value).ok_or(MalformedAnswer("a length that is no number"))?;
                 if length.is_some_and(|before| before != said) {
-                    return Err(Malformed("two lengths"));
+                    return Err(MalformedAnswer("two lengths"));
                 }
                 length = Some(said);
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
@@ -242,8 +242,8 @@ impl Fields {
         }
         Ok(Self {
             body: match (chunked, length) {
-                (true, _) => Some(Body::Chunks),
-                (false, length) => length.map(Body::Length),
+                (true, _) => Some(AnswerBody::Chunks),
+                (false, length) => length.map(AnswerBody::Length),
             },
             keeps_open,
         })
@@ -272,8 +272,8 @@ mod tests {
         3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n\
         HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
-    fn read<H: Head>(pieces: &[&[u8]]) -> Result<Vec<H>, Malformed> {
-        let mut messages = Messages::default();
+    fn read<H: AnswerHead>(pieces: &[&[u8]]) -> Result<Vec<H>, MalformedAnswer> {
+        let mut messages = AnswerReader::default();
         let mut all = Vec::new();
         for piece in pieces {
             messages.push(piece);
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_connection_ends_a_body_without_a_length_and_no_other() {
-        let mut messages = Messages::<Response>::default();
+        let mut messages = AnswerReader::<Response>::default();
         messages.push(b"HTTP/1.0 200 OK\r\n\r\nsome");
         assert_eq!(messages.take_whole(), Ok(None));
         assert!(!messages.is_between());

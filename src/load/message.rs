@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How much of a body is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
+pub enum AnswerBody {
     /// So many bytes.
     Length(u64),
     /// Chunks, the next line being the size of one.
@@ -19,15 +19,15 @@ pub enum Body {
 
 /// Bytes that are no message of HTTP/1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(pub(super) &'static str);
+pub struct MalformedAnswer(pub(super) &'static str);
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedAnswer {}
 
 /// A response's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

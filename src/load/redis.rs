@@ -1,7 +1,7 @@
 //! The protocol of Redis, as far as a load speaks it: nine keys are read for one that is
 //! written.
 
-use super::message::{Body, Malformed, Response};
+use super::message::{AnswerBody, MalformedAnswer, Response};
 
 /// Different keys.
 const KEYS: u64 = 1000;
@@ -31,7 +31,7 @@ pub(super) fn is_reply(bytes: &[u8]) -> bool {
 }
 
 /// The line that begins an answer, and what follows it; an error counts as a server's.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Response, Body)>, Malformed> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Response, AnswerBody)>, MalformedAnswer> {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
         return Ok(None);
     };
@@ -39,19 +39,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Response, Body)>, Mal
     let following = match (bytes[0], line.parse::<i64>()) {
         // A value and the end of its line; -1 is no value.
         (b'$', Ok(length @ 0..)) => length as u64 + 2,
-        (b'$', Err(_)) => return Err(Malformed("a length that is no number")),
+        (b'$', Err(_)) => return Err(MalformedAnswer("a length that is no number")),
         _ => 0,
     };
     let response = Response {
         status: if bytes[0] == b'-' { 500 } else { 200 },
         keeps_open: true,
     };
-    Ok(Some((end + 2, response, Body::Length(following))))
+    Ok(Some((end + 2, response, AnswerBody::Length(following))))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::http::Messages;
+    use super::super::http::AnswerReader;
     use super::*;
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_to_their_last_byte() {
-        let mut answers = Messages::<Response>::default();
+        let mut answers = AnswerReader::<Response>::default();
         for (bytes, status) in [
             (&b"+OK\r\n"[..], 200),
             (b"$-1\r\n", 200),

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Endpoint;
-use super::http::{Messages, Request};
+use super::http::{AnswerReader, Request};
 use crate::agent::pin_this_thread;
 use crate::host::Obstacle;
 
@@ -139,7 +139,7 @@ fn accept(listener: &TcpListener, behaviour: Behaviour, stop: &Arc<AtomicBool>) 
 fn serve(mut stream: TcpStream, behaviour: Behaviour, begin: Instant) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let answer = answer(behaviour.body);
-    let mut requests = Messages::<Request>::default();
+    let mut requests = AnswerReader::<Request>::default();
     let mut room = [0; 16 * 1024];
     loop {
         let length = stream.read(&mut room)?;

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::policy::{Decision, Policy};
 use super::processes::Processes;
 use super::registry::Registry;
-use super::tally::{Tally, Watch};
+use super::tally::{Tally, TallyWatch};
 use crate::agent::Sink;
 use crate::agent::record::Record;
 
@@ -30,7 +30,7 @@ pub struct Pipeline<O> {
     aggregate: Aggregate,
     output: O,
     tally: Tally,
-    watch: Watch,
+    watch: TallyWatch,
 }
 
 impl<O: Output> Pipeline<O> {
@@ -44,7 +44,7 @@ impl<O: Output> Pipeline<O> {
             aggregate: Aggregate::new(MOST_ROWS, hashing),
             output,
             tally: Tally::default(),
-            watch: Watch::default(),
+            watch: TallyWatch::default(),
         }
     }
 
@@ -85,7 +85,7 @@ impl<O: Output> Pipeline<O> {
     }
 
     /// A view of the counts for other threads.
-    pub fn watch(&self) -> Watch {
+    pub fn watch(&self) -> TallyWatch {
         self.watch.clone()
     }
 

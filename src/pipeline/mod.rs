@@ -36,5 +36,5 @@ pub use policy::{Decision, Pattern, Policy};
 pub use processes::{Process, Processes};
 pub use registry::Registry;
 pub use sample::Sample;
-pub use tally::{Tally, Watch};
+pub use tally::{Tally, TallyWatch};
 pub use workers::{BATCH, Workers};

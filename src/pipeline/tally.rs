@@ -24,11 +24,11 @@ pub struct Tally {
 
 /// The counts of a pipeline that runs on another thread, as of its last batch.
 #[derive(Debug, Clone, Default)]
-pub struct Watch {
+pub struct TallyWatch {
     counts: Arc<[AtomicU64; 6]>,
 }
 
-impl Watch {
+impl TallyWatch {
     pub(super) fn publish(&self, tally: &Tally) {
         let values = [
             tally.decoded,

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::{Output, interrupted};
+use super::{KeptOutput, interrupted};
 
 /// A running process, killed with all its group when dropped.
 pub struct Child {
@@ -18,11 +18,11 @@ pub struct Child {
     handle: OwnedFd,
     ended: Option<ExitStatus>,
     /// What it printed, on both its streams.
-    pub output: Output,
+    pub output: KeptOutput,
 }
 
 impl Child {
-    pub(super) fn new(process: std::process::Child, output: Output) -> std::io::Result<Self> {
+    pub(super) fn new(process: std::process::Child, output: KeptOutput) -> std::io::Result<Self> {
         let pid = rustix::process::Pid::from_child(&process);
         Ok(Self {
             handle: pidfd_open(pid, PidfdFlags::empty())?,
@@ -42,7 +42,7 @@ impl Child {
         self.process.stdin.take()
     }
 
-    /// Opens the gate of a command that [`gated`](super::Place::gated) holds back.
+    /// Opens the gate of a command that [`gated`](super::WardPlace::gated) holds back.
     pub fn release(&mut self) -> std::io::Result<()> {
         self.stdin()
             .map_or(Ok(()), |mut gate| gate.write_all(b"\n"))

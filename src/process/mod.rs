@@ -11,10 +11,10 @@ mod tracefs;
 mod ward;
 
 pub use child::Child;
-pub use output::Output;
+pub use output::KeptOutput;
 pub use signals::{interrupted, watch_signals};
 pub use tracefs::provide_tracefs;
-pub use ward::{Place, Ward};
+pub use ward::{WardPlace, Ward};
 
 /// The CPU time of the whole machine and the part of it that was busy, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

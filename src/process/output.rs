@@ -10,7 +10,7 @@ const KEPT: usize = 16 << 10;
 
 /// What a process has printed so far. A thread of its own reads it, so that a talkative
 /// one never waits for us.
-pub struct Output {
+pub struct KeptOutput {
     shared: Arc<Mutex<Printed>>,
     thread: JoinHandle<()>,
 }
@@ -23,7 +23,7 @@ struct Printed {
     lines: u64,
 }
 
-impl Output {
+impl KeptOutput {
     pub(super) fn of(mut pipe: PipeReader) -> std::io::Result<Self> {
         let shared = Arc::new(Mutex::new(Printed::default()));
         let printed = shared.clone();
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn begin_and_end_are_kept_of_any_amount() {
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let output = Output::of(reader).unwrap();
+        let output = KeptOutput::of(reader).unwrap();
         writeln!(writer, "first").unwrap();
         for _ in 0..100_000 {
             writeln!(writer, "and so on and so on").unwrap();
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_short_text_is_kept_whole() {
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let output = Output::of(reader).unwrap();
+        let output = KeptOutput::of(reader).unwrap();
         write!(writer, "a\nb").unwrap();
         drop(writer);
         output.settle(Duration::from_secs(5));

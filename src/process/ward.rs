@@ -13,7 +13,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
-use super::{Child, Output};
+use super::{Child, KeptOutput};
 use crate::host::{self, Obstacle};
 
 /// How every cgroup and directory of a ward begins.
@@ -32,7 +32,7 @@ pub struct Ward {
 
 /// A part of a ward: the program, the agent or the load.
 #[derive(Debug)]
-pub struct Place {
+pub struct WardPlace {
     cgroup: Option<PathBuf>,
 }
 
@@ -68,9 +68,9 @@ impl Ward {
     }
 
     /// A part of the ward, under its name.
-    pub fn place(&self, name: &str) -> Place {
+    pub fn place(&self, name: &str) -> WardPlace {
         let cgroup = self.cgroup.as_ref().map(|ward| ward.join(name));
-        Place {
+        WardPlace {
             cgroup: cgroup.filter(|path| path.is_dir() || fs::create_dir(path).is_ok()),
         }
     }
@@ -86,7 +86,7 @@ impl Drop for Ward {
     }
 }
 
-impl Place {
+impl WardPlace {
     /// Its cgroup, where there is one.
     pub fn cgroup(&self) -> Option<&Path> {
         self.cgroup.as_deref()
@@ -169,7 +169,7 @@ impl Place {
         let process = command.spawn().map_err(failed)?;
         // The command holds the other end of the pipe.
         drop(command);
-        Child::new(process, Output::of(reader).map_err(failed)?).map_err(failed)
+        Child::new(process, KeptOutput::of(reader).map_err(failed)?).map_err(failed)
     }
 
     /// The processes that are here now.

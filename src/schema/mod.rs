@@ -42,7 +42,7 @@ pub use outcome::Outcome;
 pub use probes::{ProbeKind, ProbeRow, ProbeTimes};
 pub use provenance::Provenance;
 pub use run::RunRecord;
-pub use status::{Measure, Policy, Severity, Status, Unit};
+pub use status::{GatePolicy, Measure, Severity, Status, Unit};
 pub use system_load::SystemLoad;
 pub use verdict::{
     BaselineUsed, BudgetRow, DuetSetup, PairedRounds, RunCounts, Shift, Summary, Verdict,

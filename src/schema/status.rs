@@ -8,14 +8,14 @@ use super::{Exit, Outcome};
 /// How strictly a change is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Policy {
+pub enum GatePolicy {
     /// For a machine that others share: a finding never fails.
     Advisory,
     /// For a machine of one's own.
     Strict,
 }
 
-impl Policy {
+impl GatePolicy {
     /// What this policy makes of an exit code: advice neither fails nor holds anybody up.
     pub fn exit(self, exit: Exit) -> Exit {
         match (self, exit) {
@@ -185,8 +185,8 @@ mod tests {
             (Exit::Broken, Exit::Broken),
             (Exit::Undecided, Exit::Passed),
         ] {
-            assert_eq!(Policy::Strict.exit(exit), exit);
-            assert_eq!(Policy::Advisory.exit(exit), advisory);
+            assert_eq!(GatePolicy::Strict.exit(exit), exit);
+            assert_eq!(GatePolicy::Advisory.exit(exit), advisory);
         }
     }
 }

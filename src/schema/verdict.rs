@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Host, Measure, Outcome, Policy, ProbeRow, Provenance, Severity, Status, Unit};
+use super::{Exit, Host, Measure, Outcome, GatePolicy, ProbeRow, Provenance, Severity, Status, Unit};
 use crate::stats::Interval;
 
 /// What was found, and what it means for the one who asked.
@@ -14,7 +14,7 @@ pub struct Verdict {
     /// What made it.
     pub provenance: Provenance,
     /// How strictly it was judged.
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// The machine of the runs, where they say.
     pub host: Option<Host>,
     /// What they were held against.
@@ -44,7 +44,7 @@ impl Verdict {
     pub const SCHEMA: u32 = 1;
 
     /// What these rows and budgets mean under this policy.
-    pub fn exit_of(rows: &[VerdictRow], budgets: &[BudgetRow], policy: Policy) -> Exit {
+    pub fn exit_of(rows: &[VerdictRow], budgets: &[BudgetRow], policy: GatePolicy) -> Exit {
         let rows = rows.iter().map(|row| row.status.outcome());
         let budgets = budgets.iter().map(|budget| budget.verdict);
         policy.exit(Exit::of(rows.chain(budgets)))
@@ -322,8 +322,8 @@ mod tests {
             let rows: Vec<VerdictRow> = statuses.iter().map(|s| row(*s)).collect();
             let budgets: Vec<BudgetRow> = outcomes.iter().map(|o| budget(*o)).collect();
             let exit = |policy| Verdict::exit_of(&rows, &budgets, policy);
-            assert_eq!(exit(Policy::Strict), strict, "{statuses:?} {outcomes:?}");
-            assert_eq!(exit(Policy::Advisory), Policy::Advisory.exit(strict));
+            assert_eq!(exit(GatePolicy::Strict), strict, "{statuses:?} {outcomes:?}");
+            assert_eq!(exit(GatePolicy::Advisory), GatePolicy::Advisory.exit(strict));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::log::{ArmLog, Block, ProgramMeasured};
+use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
@@ -127,7 +127,7 @@ impl Runner<'_> {
         arm: &mut Standing,
         log: &mut ArmLog,
         round: usize,
-    ) -> Result<(Block, Child), Obstacle> {
+    ) -> Result<(ProgramBlock, Child), Obstacle> {
         let command = self.job.prepare()?;
         let mut child = self.place.gated(&command, &[])?;
         let pids = [child.pid()];
@@ -152,12 +152,12 @@ impl Runner<'_> {
         if let (Some(before), Some(after)) = (counted, held.counted()) {
             log.counts(before, after);
         }
-        let mut block = Block {
+        let mut block = ProgramBlock {
             round,
             seconds,
             tries: 1,
             failed: u64::from(!(released.is_ok() && status.is_some_and(|s| s.success()))),
-            ..Block::default()
+            ..ProgramBlock::default()
         };
         block.took(taken, took);
         block.cpu = used

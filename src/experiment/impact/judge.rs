@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::log::{ArmLog, Block, ProgramMeasured};
+use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::gate::{ImpactLimits, Limit, judge};
 use crate::schema::Outcome;
 use crate::schema::impact::{ImpactMeasure, ImpactRow};
@@ -57,7 +57,7 @@ impl Judged<'_> {
     }
 
     /// The two blocks of `off` and of the arm, for each round that has all four.
-    fn pairs(&self) -> Vec<[[&Block; 2]; 2]> {
+    fn pairs(&self) -> Vec<[[&ProgramBlock; 2]; 2]> {
         let rounds = self.arm.blocks.iter().map(|b| b.round).max();
         (0..=rounds.unwrap_or(0))
             .filter_map(|round| Some([self.off.both(round)?, self.arm.both(round)?]))
@@ -93,11 +93,11 @@ impl Judged<'_> {
 
     /// A row whose ratio, with over without, is judged.
     fn ratio(&self, measure: ImpactMeasure) -> ImpactRow {
-        let value = |block: &Block| {
+        let value = |block: &ProgramBlock| {
             let failed = block.failed > 0 && measure == ImpactMeasure::Seconds;
             block.values.get(&measure).copied().filter(|_| !failed)
         };
-        let sum = |[a, b]: [&Block; 2]| Some(value(a)? + value(b)?);
+        let sum = |[a, b]: [&ProgramBlock; 2]| Some(value(a)? + value(b)?);
         let pairs: Vec<(f64, f64)> = self
             .pairs()
             .into_iter()
@@ -124,11 +124,11 @@ impl Judged<'_> {
     /// CPU time beyond that without the agent, as a share of what all CPUs had in the time
     /// that the same work takes without it.
     fn cpu(&self) -> Vec<ImpactRow> {
-        let points = |cpu: f64, [a, b]: [&Block; 2]| {
+        let points = |cpu: f64, [a, b]: [&ProgramBlock; 2]| {
             100.0 * cpu / (self.cpus as f64 * (a.seconds + b.seconds))
         };
-        let cpu = |[a, b]: [&Block; 2]| Some(a.cpu? + b.cpu?);
-        let agent = |[a, b]: [&Block; 2]| Some(a.agent_cpu? + b.agent_cpu?);
+        let cpu = |[a, b]: [&ProgramBlock; 2]| Some(a.cpu? + b.cpu?);
+        let agent = |[a, b]: [&ProgramBlock; 2]| Some(a.agent_cpu? + b.agent_cpu?);
         let pairs = self.pairs();
         let shares: Vec<(f64, f64)> = pairs
             .iter()
@@ -180,7 +180,7 @@ impl Judged<'_> {
 
     fn errors(&self) -> ImpactRow {
         let count = |log: &ArmLog| {
-            let sum = |of: fn(&Block) -> u64| log.blocks.iter().map(of).sum::<u64>();
+            let sum = |of: fn(&ProgramBlock) -> u64| log.blocks.iter().map(of).sum::<u64>();
             (sum(|b| b.failed), sum(|b| b.tries))
         };
         let (off, with) = (count(self.off), count(self.arm));

@@ -36,7 +36,7 @@ pub struct ArmLog {
     pub(super) on_ms: Vec<f64>,
     pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ProgramBlock>,
     /// What our own agent counted, over all blocks.
     pub counted: Counted,
     printed: Option<String>,
@@ -47,7 +47,7 @@ pub struct ArmLog {
 
 /// One stretch of one arm.
 #[derive(Debug, Clone, Default)]
-pub struct Block {
+pub struct ProgramBlock {
     /// The round in which it ran.
     pub round: usize,
     /// What was measured.
@@ -203,7 +203,7 @@ impl ArmLog {
     }
 
     /// Its two blocks of a round, if both were measured.
-    pub fn both(&self, round: usize) -> Option<[&Block; 2]> {
+    pub fn both(&self, round: usize) -> Option<[&ProgramBlock; 2]> {
         let of_round = self.blocks.iter().filter(|block| block.round == round);
         of_round.collect::<Vec<_>>().try_into().ok()
     }
@@ -214,7 +214,7 @@ impl ArmLog {
     }
 }
 
-impl Block {
+impl ProgramBlock {
     /// Adds what its agent took between two looks.
     pub fn took(&mut self, before: Taken, after: Taken) {
         // A tracer may have ended with what it traced.

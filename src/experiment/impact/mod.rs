@@ -8,5 +8,5 @@ mod source;
 
 pub use jobs::{RoundsPlan, jobs};
 pub use judge::rows;
-pub use log::{ArmLog, Block, Counted, ProgramMeasured};
+pub use log::{ArmLog, ProgramBlock, Counted, ProgramMeasured};
 pub use running::running;

@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::RoundsPlan;
 use super::jobs::end;
-use super::log::{ArmLog, Block, ProgramMeasured};
+use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use super::source::{Source, Span};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
@@ -116,7 +116,7 @@ struct Stage<'a> {
 struct Pending {
     arm: usize,
     span: Span,
-    block: Block,
+    block: ProgramBlock,
 }
 
 impl Stage<'_> {
@@ -207,7 +207,7 @@ impl Stage<'_> {
         arm: &mut Standing,
         log: &mut ArmLog,
         length: Option<Duration>,
-    ) -> Result<(Span, Block), Obstacle> {
+    ) -> Result<(Span, ProgramBlock), Obstacle> {
         let pids = self.service.pids();
         let (held, on_ms) = timed(|| arm.on(&pids));
         let mut held = held?;
@@ -235,10 +235,10 @@ impl Stage<'_> {
         if let (Some(before), Some(after)) = (counted, held.counted()) {
             log.counts(before, after);
         }
-        let mut block = Block {
+        let mut block = ProgramBlock {
             round: self.round,
             seconds: (to - from).as_secs_f64(),
-            ..Block::default()
+            ..ProgramBlock::default()
         };
         block.took(taken, took);
         block.cpu = used
@@ -251,7 +251,7 @@ impl Stage<'_> {
 }
 
 /// The block with what the load saw of it.
-fn filled(mut block: Block, seen: &load::LoadBlock, regime: Regime) -> Block {
+fn filled(mut block: ProgramBlock, seen: &load::LoadBlock, regime: Regime) -> ProgramBlock {
     block.tries = seen.tally.due();
     block.failed = seen.tally.failed();
     match regime {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::message::{Bytes, Carries, Event, Head, Messages, begins};
+use super::message::{Bytes, Carries, StreamEvent, Head, Messages, begins};
 use crate::schema::span::{HttpSpan, Side};
 
 /// What a stream turned out to be that carries no HTTP/1.
@@ -197,24 +197,24 @@ impl Exchange {
             bytes,
             || false,
             |event| match event {
-                Event::Begin(start_ns) => open.push_back(Open {
+                StreamEvent::Begin(start_ns) => open.push_back(Open {
                     start_ns,
                     last_ns: start_ns,
                     method: String::new(),
                     path: String::new(),
                     bytes: 0,
                 }),
-                Event::Head(Head::Request { method, path }) => {
+                StreamEvent::Head(Head::Request { method, path }) => {
                     if let Some(last) = open.back_mut() {
                         (last.method, last.path) = (method, path);
                     }
                 }
-                Event::End { time_ns, bytes } => {
+                StreamEvent::End { time_ns, bytes } => {
                     if let Some(last) = open.back_mut() {
                         (last.last_ns, last.bytes) = (time_ns, bytes);
                     }
                 }
-                Event::Head(Head::Response(_)) | Event::Foreign => foreign = true,
+                StreamEvent::Head(Head::Response(_)) | StreamEvent::Foreign => foreign = true,
             },
         );
         foreign
@@ -242,9 +242,9 @@ impl Exchange {
                 .is_some_and(|open| matches!(open.method.as_str(), "HEAD" | "CONNECT"))
         };
         responses.read(bytes, head_only, |event| match event {
-            Event::Begin(_) => {}
-            Event::Head(Head::Response(code)) => *status = Some(code),
-            Event::End { time_ns, bytes } => {
+            StreamEvent::Begin(_) => {}
+            StreamEvent::Head(Head::Response(code)) => *status = Some(code),
+            StreamEvent::End { time_ns, bytes } => {
                 let status = status.take();
                 // An interim response leaves its request open.
                 if matches!(status, Some(100 | 102..=199)) {
@@ -256,7 +256,7 @@ impl Exchange {
                     give(span(*side, request, status, time_ns, bytes, place, true));
                 }
             }
-            Event::Head(Head::Request { .. }) | Event::Foreign => foreign = true,
+            StreamEvent::Head(Head::Request { .. }) | StreamEvent::Foreign => foreign = true,
         });
         if tunnel {
             self.requests.turn_foreign();
@@ -277,7 +277,7 @@ impl Exchange {
             ..
         } = self;
         responses.finish(|event| {
-            if let (Event::End { time_ns, bytes }, Some(request)) = (event, open.pop_front()) {
+            if let (StreamEvent::End { time_ns, bytes }, Some(request)) = (event, open.pop_front()) {
                 give(span(
                     *side,
                     request,

@@ -26,7 +26,7 @@ pub(super) enum Carries {
 
 /// Something that happened in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// The first byte of a message, at this time.
     Begin(u64),
     /// Its head is whole.
@@ -91,7 +91,7 @@ impl Messages {
         &mut self,
         mut bytes: Bytes,
         mut head_only: impl FnMut() -> bool,
-        mut tell: impl FnMut(Event),
+        mut tell: impl FnMut(StreamEvent),
     ) {
         if matches!(self.state, State::Body(Body::Lost)) && begins(self.carries, bytes.seen) {
             self.end(&mut tell);
@@ -124,7 +124,7 @@ impl Messages {
                             bytes = bytes.skip(blank);
                             continue;
                         }
-                        tell(Event::Begin(bytes.time_ns));
+                        tell(StreamEvent::Begin(bytes.time_ns));
                     }
                     self.last_ns = bytes.time_ns;
                     let parsed = if before == 0 {
@@ -144,7 +144,7 @@ impl Messages {
                                 Head::Response(_) if head_only() => Body::Counted(0),
                                 _ => body,
                             };
-                            tell(Event::Head(head));
+                            tell(StreamEvent::Head(head));
                             self.state = State::Body(body);
                             if body == Body::Counted(0) {
                                 self.end(&mut tell);
@@ -168,7 +168,7 @@ impl Messages {
     }
 
     /// The stream ends: whether a message ended with it.
-    pub(super) fn finish(&mut self, mut tell: impl FnMut(Event)) {
+    pub(super) fn finish(&mut self, mut tell: impl FnMut(StreamEvent)) {
         if let State::Body(Body::UntilEnd | Body::Lost) = self.state {
             self.end(&mut tell);
         }
@@ -179,8 +179,8 @@ impl Messages {
         self.state = State::Foreign;
     }
 
-    fn end(&mut self, tell: &mut impl FnMut(Event)) {
-        tell(Event::End {
+    fn end(&mut self, tell: &mut impl FnMut(StreamEvent)) {
+        tell(StreamEvent::End {
             time_ns: self.last_ns,
             bytes: self.bytes,
         });
@@ -188,9 +188,9 @@ impl Messages {
         self.state = State::Head(Vec::new());
     }
 
-    fn give_up(&mut self, tell: &mut impl FnMut(Event)) {
+    fn give_up(&mut self, tell: &mut impl FnMut(StreamEvent)) {
         self.state = State::Foreign;
-        tell(Event::Foreign);
+        tell(StreamEvent::Foreign);
     }
 }
 

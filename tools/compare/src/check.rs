@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use probecost::gate::Gate;
 use probecost::host::provenance;
-use probecost::schema::{BaselineUsed, Host, Policy, Status, Summary, Verdict, VerdictRow};
+use probecost::schema::{BaselineUsed, Host, GatePolicy, Status, Summary, Verdict, VerdictRow};
 use regex::Regex;
 
 use crate::baseline::Baseline;
@@ -37,7 +37,7 @@ pub struct CheckArgs {
     pub against: Option<String>,
     /// How strictly to judge
     #[arg(long, value_parser = policy(), default_value = "strict")]
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// Only benchmarks that match
     #[arg(long, value_name = "REGEX")]
     pub only: Option<Regex>,

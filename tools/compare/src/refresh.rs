@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::gate::Gate;
-use probecost::schema::{Host, Policy, Status, Unit, VerdictRow};
+use probecost::schema::{Host, GatePolicy, Status, Unit, VerdictRow};
 use probecost::stats::{Reference, median};
 
 use crate::baseline::{Baseline, BenchmarkRuns, Session};
@@ -251,7 +251,7 @@ fn six_digits(value: f64) -> f64 {
 
 /// What the new runs change, held against the old baseline as `check` would.
 fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
-    let thresholds = Thresholds::of(gate, Policy::Strict)?;
+    let thresholds = Thresholds::of(gate, GatePolicy::Strict)?;
     let rules = Rules {
         thresholds: &thresholds,
         only: None,

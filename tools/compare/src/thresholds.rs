@@ -3,7 +3,7 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use probecost::gate::Gate;
-use probecost::schema::Policy;
+use probecost::schema::GatePolicy;
 use regex::Regex;
 
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ pub struct Thresholds<'a> {
     /// The numbers of gate.toml.
     pub gate: &'a Gate,
     /// Which of its thresholds.
-    pub policy: Policy,
+    pub policy: GatePolicy,
     focus: Vec<Regex>,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Thresholds<'a> {
     ///
     /// # Errors
     /// gate.toml has a focus pattern that is none.
-    pub fn of(gate: &'a Gate, policy: Policy) -> Result<Self, Failure> {
+    pub fn of(gate: &'a Gate, policy: GatePolicy) -> Result<Self, Failure> {
         let pattern = |p: &String| {
             Regex::new(p).map_err(|e| Failure::new(format!("gate.toml: focus pattern `{p}`: {e}")))
         };
@@ -64,22 +64,22 @@ impl<'a> Thresholds<'a> {
     /// in percent.
     pub fn usual_threshold_pct(&self) -> f64 {
         match self.policy {
-            Policy::Strict => self.gate.policy.strict.change_pct,
-            Policy::Advisory => self.gate.policy.advisory.change_pct,
+            GatePolicy::Strict => self.gate.policy.strict.change_pct,
+            GatePolicy::Advisory => self.gate.policy.advisory.change_pct,
         }
     }
 }
 
 /// Reads a policy from the command line.
-pub fn policy() -> impl TypedValueParser<Value = Policy> {
+pub fn policy() -> impl TypedValueParser<Value = GatePolicy> {
     let words = [
         PossibleValue::new("strict").help("For a machine of one's own"),
         PossibleValue::new("advisory")
             .help("For a machine that others share: a finding never fails"),
     ];
     PossibleValuesParser::new(words).map(|word| match word.as_str() {
-        "advisory" => Policy::Advisory,
-        _ => Policy::Strict,
+        "advisory" => GatePolicy::Advisory,
+        _ => GatePolicy::Strict,
     })
 }
 
@@ -93,10 +93,10 @@ mod tests {
         let mut own = gate.policy.strict;
         own.change_pct = 8.0;
         gate.benchmark.insert("a/b".into(), own);
-        let strict = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let strict = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         assert_eq!(strict.threshold_pct("a/b"), 8.0);
         assert_eq!(strict.threshold_pct("a/c"), gate.policy.strict.change_pct);
-        let advisory = Thresholds::of(&gate, Policy::Advisory).unwrap();
+        let advisory = Thresholds::of(&gate, GatePolicy::Advisory).unwrap();
         assert_eq!(
             advisory.usual_threshold_pct(),
             gate.policy.advisory.change_pct
@@ -107,7 +107,7 @@ mod tests {
     fn what_is_never_alarmed_on_says_why() {
         let mut gate = Gate::shipped();
         gate.focus.patterns = vec!["^a/".into()];
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         assert_eq!(thresholds.out_of_focus("a/b"), None);
         assert!(
             thresholds
@@ -121,6 +121,6 @@ mod tests {
                 .is_some_and(|why| why.contains("50 ns"))
         );
         gate.focus.patterns = vec!["(".into()];
-        assert!(Thresholds::of(&gate, Policy::Strict).is_err());
+        assert!(Thresholds::of(&gate, GatePolicy::Strict).is_err());
     }
 }

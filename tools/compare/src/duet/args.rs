@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use probecost::schema::Policy;
+use probecost::schema::GatePolicy;
 use regex::Regex;
 
 use super::{Question, Selection, What};
@@ -59,7 +59,7 @@ pub struct DuetArgs {
     pub timeout: u64,
     /// How strictly to judge
     #[arg(long, value_parser = policy(), default_value = "strict")]
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// How and where the verdict is written.
     #[command(flatten)]
     pub output: OutputArgs,

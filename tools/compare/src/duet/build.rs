@@ -15,7 +15,9 @@ use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
 use super::link;
-use super::names::{Names, bench_names, named};
+use super::names::{Names, bench_names, last_line, named};
+
+pub use super::names::Target;
 use super::stand_in;
 use crate::failure::Failure;
 use crate::repository;
@@ -47,19 +49,10 @@ pub struct Built {
     pub commits: [String; 2],
     /// Their bench executables.
     pub benches: [BTreeMap<Target, Executable>; 2],
-    /// Bench targets that were asked for by name, and that one side lacks.
+    /// DuetBench targets that were asked for by name, and that one side lacks.
     pub lacking: [Vec<String>; 2],
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
-}
-
-/// A bench target: its package's place in the tree, and its name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
-    /// Where its package lies.
-    pub package: PathBuf,
-    /// What cargo calls it.
-    pub name: String,
 }
 
 /// A build's name, of one length for both, since it is part of their paths.
@@ -85,15 +78,6 @@ impl Side {
         match self {
             Side::Base => "base",
             Side::Head => "head",
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.package.as_os_str().is_empty() {
-            true => f.write_str(&self.name),
-            false => write!(f, "{}:{}", self.package.display(), self.name),
         }
     }
 }
@@ -260,7 +244,7 @@ impl BuildDir {
             else {
                 continue;
             };
-            if !artifact.target.kind.contains(&TargetKind::Bench) {
+            if !artifact.target.kind.contains(&TargetKind::DuetBench) {
                 continue;
             }
             let target = Target {
@@ -400,12 +384,6 @@ fn one_lock_file(trees: &[Tree; 2]) -> Result<Option<String>, Failure> {
         )),
         _ => None,
     })
-}
-
-/// The last thing that is said in a text of several lines.
-fn last_line(text: &str) -> String {
-    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
-    line.unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub struct Suite {
 }
 
 /// Measures suites.
-pub struct Bench<'a> {
+pub struct DuetBench<'a> {
     pub rounds: Rounds<'a>,
     pub gate: &'a Gate,
     /// The most fresh rounds of a benchmark.
@@ -123,7 +123,7 @@ impl BenchmarkRun {
     }
 }
 
-impl Bench<'_> {
+impl DuetBench<'_> {
     /// A screen of all, then fresh rounds of what it could not clear.
     pub fn measure(&self, subjects: Subjects) -> Suite {
         let mut rng = fastrand::Rng::with_seed(self.seed);

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use probecost::gate::Gate;
 use probecost::host::Host;
-use probecost::schema::{Policy, Verdict};
+use probecost::schema::{GatePolicy, Verdict};
 use regex::Regex;
 
 use crate::baselines;
@@ -43,7 +43,7 @@ pub use stand_in::stand_in;
 use announcement::announcement;
 use build::BuildDir;
 use harness::SamplingConfig;
-use measure::Bench;
+use measure::DuetBench;
 use process::{Cpu, Patience};
 use round::Rounds;
 use sides::Sides;
@@ -75,7 +75,7 @@ pub struct Question {
     /// The longest that one process may take.
     pub timeout: Duration,
     /// How strictly to judge.
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// Where the random order of the rounds starts.
     pub seed: u64,
 }
@@ -172,7 +172,7 @@ impl Stage {
         interrupt: &Interrupt,
     ) -> Result<Verdict, Failure> {
         let started = Instant::now();
-        let bench = Bench {
+        let bench = DuetBench {
             rounds: Rounds {
                 sampling: SAMPLING,
                 lockstep_sampling: LOCKSTEP_SAMPLING,

@@ -1,11 +1,30 @@
 //! Which bench targets there are, and which were asked for.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use cargo_metadata::{Metadata, TargetKind};
 use probecost::gate::nearest;
 
 use crate::failure::Failure;
+
+/// A bench target: its package's place in the tree, and its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Where its package lies.
+    pub package: PathBuf,
+    /// What cargo calls it.
+    pub name: String,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.package.as_os_str().is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}:{}", self.package.display(), self.name),
+        }
+    }
+}
 
 /// Which bench targets to build.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +46,7 @@ pub(super) fn bench_names(metadata: &Metadata) -> BTreeSet<String> {
         .workspace_packages()
         .iter()
         .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::Bench))
+        .filter(|target| target.kind.contains(&TargetKind::DuetBench))
         .map(|target| target.name.clone())
         .collect()
 }
@@ -58,6 +77,12 @@ pub(super) fn named(asked: &[String], have: [BTreeSet<String>; 2]) -> Result<Nam
         here: [Names::These(base), Names::These(head)],
         lacking: [not_base, not_head],
     })
+}
+
+/// The last thing that is said in a text of several lines.
+pub(super) fn last_line(text: &str) -> String {
+    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
+    line.unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

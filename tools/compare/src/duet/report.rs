@@ -3,7 +3,7 @@
 use probecost::gate::Gate;
 use probecost::host::{Host, provenance};
 use probecost::schema::{
-    BaselineUsed, DuetSetup, PairedRounds, Policy, RunCounts, Severity, Status, Summary, Unit,
+    BaselineUsed, DuetSetup, PairedRounds, GatePolicy, RunCounts, Severity, Status, Summary, Unit,
     Verdict, VerdictRow,
 };
 use probecost::stats::{Interval, median};
@@ -24,7 +24,7 @@ pub struct Found<'a> {
     pub notes: Vec<String>,
     pub host: Host,
     pub gate: &'a Gate,
-    pub policy: Policy,
+    pub policy: GatePolicy,
     pub seed: u64,
     /// What building and measuring took, in seconds.
     pub built: f64,

@@ -223,7 +223,7 @@ mod tests {
     use super::super::harness::Executable;
     use super::*;
     use probecost::gate::Gate;
-    use probecost::schema::Policy;
+    use probecost::schema::GatePolicy;
 
     fn listing(ids: &[&str], turns: bool) -> Listing {
         Listing {
@@ -248,7 +248,7 @@ mod tests {
             directory: "/".into(),
         };
         let both = Rc::new(Pair::new([&executable, &executable], place.path()).unwrap());
-        let thresholds = Thresholds::of(gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(gate, GatePolicy::Strict).unwrap();
         let only = only.map(|only| Regex::new(only).unwrap());
         super::pair("t", &both, [base, head], only.as_ref(), &thresholds)
     }

@@ -37,7 +37,7 @@ fn write(timeline: &Timeline, html: &mut String) -> fmt::Result {
 <head>
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
+<meta http-equiv="Content-Security-GatePolicy" content="default-src 'none'; style-src 'unsafe-inline'"/>
 <title>{file}</title>
 <style>
 {STYLE}</style>

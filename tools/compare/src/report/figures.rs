@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 use probecost::schema::{
-    BudgetRow, Exit, Measure, Outcome, Policy, Severity, Status, Unit, Verdict, VerdictRow,
+    BudgetRow, Exit, Measure, Outcome, GatePolicy, Severity, Status, Unit, Verdict, VerdictRow,
 };
 
 use crate::budget;
@@ -162,13 +162,13 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
     let over = verdict.budgets_that(Outcome::Fail);
     let open = verdict.summary.inconclusive + verdict.budgets_that(Outcome::Inconclusive);
     match (verdict.exit, verdict.policy) {
-        (Exit::Passed, Policy::Advisory) if verdict.summary.regressed > 0 => {
+        (Exit::Passed, GatePolicy::Advisory) if verdict.summary.regressed > 0 => {
             "passed: slower, but this policy only advises"
         }
-        (Exit::Passed, Policy::Advisory) if over > 0 => {
+        (Exit::Passed, GatePolicy::Advisory) if over > 0 => {
             "passed: over budget, but this policy only advises"
         }
-        (Exit::Passed, Policy::Advisory) if open + verdict.summary.incomparable > 0 => {
+        (Exit::Passed, GatePolicy::Advisory) if open + verdict.summary.incomparable > 0 => {
             "passed: undecided, but this policy only advises"
         }
         (Exit::Passed, _) => "passed",

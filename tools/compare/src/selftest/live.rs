@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::schema::{Policy, Status, Verdict, VerdictRow};
+use probecost::schema::{GatePolicy, Status, Verdict, VerdictRow};
 use probecost::stats::{Interval, median};
 use regex::Regex;
 use serde::Serialize;
@@ -137,7 +137,7 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
             rounds: None,
             time: None,
             timeout: TIMEOUT,
-            policy: Policy::Strict,
+            policy: GatePolicy::Strict,
             seed: trial.seed.wrapping_add(k as u64),
         };
         let verdict = stage.compare(&question, variation, interrupt);

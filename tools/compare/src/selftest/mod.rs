@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use probecost::schema::Policy;
+use probecost::schema::GatePolicy;
 use probecost::stats::median;
 use regex::Regex;
 
@@ -28,7 +28,7 @@ use crate::thresholds::{Thresholds, policy};
 use live::Live;
 use report::Aside;
 use resample::{Bench, Collection, Kind};
-use sides::Sides;
+use sides::SideRuns;
 
 /// What to type for more runs.
 const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";
@@ -59,7 +59,7 @@ pub struct SelftestArgs {
     pub baseline: Option<PathBuf>,
     /// How strictly to judge
     #[arg(long, value_parser = policy(), default_value = "strict")]
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// What to write
     #[arg(long, value_enum, default_value = "text")]
     pub format: SelftestFormat,
@@ -147,11 +147,11 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
 
     let mut unchanged = input::load_all(&args.runs)?;
     unchanged.sort_by_key(|run| run.record.as_ref().map(|r| r.started));
-    let sides = Sides::fitting(unchanged.len()).ok_or_else(|| {
+    let sides = SideRuns::fitting(unchanged.len()).ok_or_else(|| {
         Failure::new(format!(
             "{} unchanged runs; a resampled suite takes {} at least, and 40 tell more",
             unchanged.len(),
-            Sides::LEAST.total()
+            SideRuns::LEAST.total()
         ))
         .remedy(MORE_RUNS)
     })?;

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::sides::Sides;
+use super::sides::SideRuns;
 use crate::input::Time;
 
 /// Whether a tool says that the new runs are slower than the old ones, given both. One that
@@ -18,7 +18,7 @@ pub struct OtherTool {
 }
 
 /// All of them, for so many runs on either side.
-pub fn all(sides: Sides) -> Vec<OtherTool> {
+pub fn all(sides: SideRuns) -> Vec<OtherTool> {
     let rarest = rarest_u(sides);
     vec![
         OtherTool {
@@ -73,7 +73,7 @@ fn benchstat(old: &[Time], new: &[Time], rarest: usize) -> bool {
 }
 
 /// The largest U that is significant at 5 %, two-sided; `None` where none is.
-fn rarest_u(sides: Sides) -> Option<usize> {
+fn rarest_u(sides: SideRuns) -> Option<usize> {
     let (m, n) = (sides.baseline, sides.current);
     (0..=m * n)
         .take_while(|u| 2.0 * u_at_most(m, n, *u) < 0.05)
@@ -133,14 +133,14 @@ mod tests {
         assert!(2.0 * u_at_most(5, 5, 2) < 0.05 && 2.0 * u_at_most(5, 5, 3) > 0.05);
         assert!((u_at_most(10, 5, 0) - 1.0 / 3003.0).abs() < 1e-12);
         assert_eq!(u_at_most(4, 3, 12), 1.0);
-        let rarest = |baseline, current| rarest_u(Sides { baseline, current });
+        let rarest = |baseline, current| rarest_u(SideRuns { baseline, current });
         assert_eq!((rarest(5, 5), rarest(5, 2)), (Some(2), None));
     }
 
     #[test]
     fn each_rule_finds_what_it_must_and_nothing_in_equals() {
         let old = times(&[1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]);
-        let sides = Sides {
+        let sides = SideRuns {
             baseline: 10,
             current: 5,
         };

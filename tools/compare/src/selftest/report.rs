@@ -1,10 +1,10 @@
 //! What the self-test finds: the one object that both its formats are rendered from.
 
-use probecost::schema::Policy;
+use probecost::schema::GatePolicy;
 use probecost::stats::Interval;
 use serde::Serialize;
 
-use super::sides::Sides;
+use super::sides::SideRuns;
 
 /// How often every rule errs.
 #[derive(Debug, Serialize)]
@@ -18,7 +18,7 @@ pub struct Report {
     /// The gate.toml that counted; null for the shipped one.
     pub gate: Option<String>,
     /// How strictly it was judged.
-    pub policy: Policy,
+    pub policy: GatePolicy,
     /// A change beyond this is called, of a benchmark without a threshold of its own,
     /// in percent.
     pub threshold_pct: f64,
@@ -27,7 +27,7 @@ pub struct Report {
     /// Runs of a slower one.
     pub planted_runs: Vec<PlantedRuns>,
     /// Runs on either side of a suite.
-    pub sides: Sides,
+    pub sides: SideRuns,
     /// Suites that were drawn.
     pub suites: usize,
     /// Suites whose runs follow each other in time.
@@ -46,7 +46,7 @@ pub struct Report {
     /// This gate with other numbers of runs.
     pub by_sides: Vec<BySides>,
     /// Numbers of runs that the unchanged runs are too few for.
-    pub too_few_runs_for: Vec<Sides>,
+    pub too_few_runs_for: Vec<SideRuns>,
 }
 
 /// Runs with a planted slowdown.
@@ -123,7 +123,7 @@ pub struct Without {
 #[derive(Debug, Serialize)]
 pub struct BySides {
     /// How many.
-    pub sides: Sides,
+    pub sides: SideRuns,
     /// Suites that were drawn.
     pub suites: usize,
     /// Suites in which it raised an alarm though nothing had changed.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::other_tools::OtherTool;
 use super::rate::{Pool, rate, rate_in_order};
-use super::sides::Sides;
+use super::sides::SideRuns;
 use crate::decide::{Evidence, Family, Measured, measure};
 use crate::input::Time;
 use crate::thresholds::Thresholds;
@@ -50,7 +50,7 @@ pub enum Slowdown {
 /// How to draw.
 pub struct Plan<'a> {
     /// Runs on either side.
-    pub sides: Sides,
+    pub sides: SideRuns,
     /// Suites to draw.
     pub suites: usize,
     /// Where the random numbers start.
@@ -231,7 +231,7 @@ impl Calm {
 }
 
 impl Choice {
-    fn draw(collection: &Collection, sides: Sides, rng: &mut fastrand::Rng) -> Self {
+    fn draw(collection: &Collection, sides: SideRuns, rng: &mut fastrand::Rng) -> Self {
         let mut some = |of: &[Vec<Time>], runs: usize| {
             let mut order: Vec<usize> = (0..of.len()).collect();
             rng.shuffle(&mut order);
@@ -394,9 +394,9 @@ mod tests {
     use crate::selftest::other_tools;
     use crate::selftest::synthetic::{NoiseModel, collection};
     use probecost::gate::Gate;
-    use probecost::schema::Policy;
+    use probecost::schema::GatePolicy;
 
-    const TEN_AND_FIVE: Sides = Sides {
+    const TEN_AND_FIVE: SideRuns = SideRuns {
         baseline: 10,
         current: 5,
     };
@@ -421,7 +421,7 @@ mod tests {
     fn the_gate_keeps_what_it_promises() {
         let collection = collection(8, 60, &[(10.0, 30), (20.0, 30)], NoiseModel::Gusts, 1);
         let gate = Gate::shipped();
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         let slowdowns = [Slowdown::Planted(0), Slowdown::Planted(1)];
         let other_tools = other_tools::all(TEN_AND_FIVE);
         let plan = Plan {
@@ -441,7 +441,7 @@ mod tests {
     /// and its other_tools find of +5 and +10 %.
     fn coverage(noise: NoiseModel, collections: u64) -> Vec<f64> {
         let gate = Gate::shipped();
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         let slowdowns = [5.0, 10.0].map(Slowdown::Multiplied);
         let other_tools = other_tools::all(TEN_AND_FIVE);
         let rates = |runs: usize, suites: usize, seed: u64| -> Vec<Interval> {
@@ -489,7 +489,7 @@ mod tests {
     fn another_seed_draws_other_suites() {
         let collection = collection(2, 40, &[], NoiseModel::Gusts, 1);
         let gate = Gate::shipped();
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         let drawn = |seed| {
             let plan = Plan {
                 seed,
@@ -513,7 +513,7 @@ mod tests {
             run[4] = slower(&run[4..5], -99.0)[0];
         });
         let gate = Gate::shipped();
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         let plan = plan(&thresholds, &[], 1);
         let runs: Vec<usize> = (0..15).collect();
         let (_, calm) = Suite::of(&collection, &runs, &plan).calm();

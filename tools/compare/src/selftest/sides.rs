@@ -4,21 +4,21 @@ use serde::Serialize;
 
 /// Runs on either side of a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Sides {
+pub struct SideRuns {
     /// Runs of the baseline.
     pub baseline: usize,
     /// Runs held against it.
     pub current: usize,
 }
 
-impl Sides {
+impl SideRuns {
     /// Runs of both.
     pub fn total(self) -> usize {
         self.baseline + self.current
     }
 
     /// The fewest that show a spread and a middle.
-    pub const LEAST: Sides = Sides {
+    pub const LEAST: SideRuns = SideRuns {
         baseline: 5,
         current: 2,
     };

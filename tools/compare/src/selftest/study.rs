@@ -6,7 +6,7 @@ use super::other_tools;
 use super::rate::CONFIDENCE;
 use super::report::{Aside, ByBench, ByRule, BySides, FoundRate, PlantedRuns, Report, Without};
 use super::resample::{Collection, Drawn, Plan, Slowdown, in_order, resample};
-use super::sides::Sides;
+use super::sides::SideRuns;
 use crate::thresholds::Thresholds;
 
 /// Slowdowns that are multiplied into unchanged runs, in percent.
@@ -15,7 +15,7 @@ const MULTIPLIED: [f64; 4] = [3.0, 5.0, 10.0, 20.0];
 /// Those of them that suites of other sizes are tried with.
 const WITH_OTHER_SIDES: [f64; 3] = [5.0, 10.0, 20.0];
 
-/// Sides that suites are drawn with, where there are runs enough.
+/// SideRuns that suites are drawn with, where there are runs enough.
 const SIDES: [(usize, usize); 6] = [(5, 3), (10, 3), (10, 5), (10, 10), (20, 5), (20, 10)];
 
 /// Resampled suites of up to `FEW` benchmarks: so many that chance adds little to the
@@ -39,7 +39,7 @@ const FEW: usize = 50;
 pub fn study(
     collection: &Collection,
     aside: Vec<Aside>,
-    sides: Sides,
+    sides: SideRuns,
     thresholds: &Thresholds,
     gate: Option<String>,
     seed: u64,
@@ -232,10 +232,10 @@ fn without(
 }
 
 /// This gate with other numbers of runs, and the numbers that the runs are too few for.
-fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides>, Vec<Sides>) {
-    let known = SIDES.map(|(baseline, current)| Sides { baseline, current });
+fn by_sides(collection: &Collection, drawn: &Drawn, plan: &Plan) -> (Vec<BySides>, Vec<SideRuns>) {
+    let known = SIDES.map(|(baseline, current)| SideRuns { baseline, current });
     let runs = collection.unchanged.len();
-    let (mut fit, too_many): (Vec<Sides>, Vec<Sides>) =
+    let (mut fit, too_many): (Vec<SideRuns>, Vec<SideRuns>) =
         known.iter().partition(|sides| sides.total() <= runs);
     if !fit.contains(&plan.sides) {
         fit.push(plan.sides);
@@ -276,22 +276,22 @@ mod tests {
     use super::*;
     use crate::selftest::synthetic::{NoiseModel, collection};
     use probecost::gate::Gate;
-    use probecost::schema::Policy;
+    use probecost::schema::GatePolicy;
 
-    fn study_of(collection: &Collection, policy: Policy) -> Report {
+    fn study_of(collection: &Collection, policy: GatePolicy) -> Report {
         let gate = Gate::shipped();
         let thresholds = Thresholds::of(&gate, policy).unwrap();
-        let sides = Sides::fitting(collection.unchanged.len()).unwrap();
+        let sides = SideRuns::fitting(collection.unchanged.len()).unwrap();
         study(collection, Vec::new(), sides, &thresholds, None, 1)
     }
 
-    fn sides(baseline: usize, current: usize) -> Sides {
-        Sides { baseline, current }
+    fn sides(baseline: usize, current: usize) -> SideRuns {
+        SideRuns { baseline, current }
     }
 
     #[test]
     fn few_runs_make_small_suites_and_too_few_none() {
-        assert_eq!(Sides::fitting(6), None);
+        assert_eq!(SideRuns::fitting(6), None);
         for (runs, expected) in [
             (7, sides(5, 2)),
             (9, sides(6, 3)),
@@ -299,7 +299,7 @@ mod tests {
             (15, sides(10, 5)),
             (60, sides(10, 5)),
         ] {
-            assert_eq!(Sides::fitting(runs), Some(expected), "{runs}");
+            assert_eq!(SideRuns::fitting(runs), Some(expected), "{runs}");
         }
     }
 
@@ -307,9 +307,9 @@ mod tests {
     fn other_sides_are_tried_as_far_as_the_runs_go() {
         let report = study_of(
             &collection(1, 12, &[], NoiseModel::Gusts, 1),
-            Policy::Strict,
+            GatePolicy::Strict,
         );
-        let tried: Vec<Sides> = report.by_sides.iter().map(|row| row.sides).collect();
+        let tried: Vec<SideRuns> = report.by_sides.iter().map(|row| row.sides).collect();
         assert_eq!(tried, [sides(5, 3), sides(8, 4)]);
         assert_eq!(report.too_few_runs_for.len(), 5);
         assert!(report.without.is_none(), "there is no other benchmark");
@@ -324,7 +324,7 @@ mod tests {
             let factor = if rng.bool() { 1.0 } else { 1.3 };
             (run[2].median, run[2].p10) = (run[2].median * factor, run[2].p10 * factor);
         }
-        let report = study_of(&collection, Policy::Strict);
+        let report = study_of(&collection, GatePolicy::Strict);
         assert_eq!(report.benchmarks[0].id, "row/2");
         let without = report.without.unwrap();
         assert_eq!(
@@ -364,7 +364,7 @@ mod tests {
             bench("louder", 0.03, 1.0),
         ];
         let gate = Gate::shipped();
-        let thresholds = Thresholds::of(&gate, Policy::Strict).unwrap();
+        let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         rank(&mut rows, 10.0, &thresholds);
         let ids: Vec<&str> = rows.iter().map(|b| b.id.as_str()).collect();
         assert_eq!(ids, ["louder", "loud", "blind", "dim", "good"]);

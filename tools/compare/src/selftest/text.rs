@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use probecost::schema::Policy;
+use probecost::schema::GatePolicy;
 use probecost::stats::Interval;
 
 use super::report::{FoundRate, Report, Without};
-use super::sides::Sides;
+use super::sides::SideRuns;
 use crate::report;
 
 /// Benchmarks that are listed, at most.
@@ -27,10 +27,10 @@ pub fn render(report: &Report) -> String {
 
 fn head(report: &Report) -> String {
     let policy = match report.policy {
-        Policy::Strict => "strict",
-        Policy::Advisory => "advisory",
+        GatePolicy::Strict => "strict",
+        GatePolicy::Advisory => "advisory",
     };
-    let Sides { baseline, current } = report.sides;
+    let SideRuns { baseline, current } = report.sides;
     let mut text = format!(
         "{} in {} unchanged runs, judged by {}, policy {policy}: slower by more than {} %.\n\
          {} suites drawn from these runs: {baseline} as the baseline, {current} held against it; \
@@ -195,7 +195,7 @@ fn by_sides(report: &Report) -> String {
 }
 
 /// `10 + 5`
-fn sides(sides: Sides) -> String {
+fn sides(sides: SideRuns) -> String {
     format!("{} + {}", sides.baseline, sides.current)
 }
 
