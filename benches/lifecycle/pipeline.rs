@@ -4,7 +4,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use probecost::host::cgroup2_mount;
-use probecost::pipeline::{Binary, Cgroups, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer};
+use probecost::pipeline::{
+    Binary, Cgroups, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer,
+};
 use probecost_bench::scenario;
 use probecost_bench::turns::Turns;
 

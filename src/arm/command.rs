@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::proof::{map_memory, resident};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
-use crate::process::{Child, Place, interrupted};
+use crate::process::{Child, WardPlace, interrupted};
 
 /// How long an agent's programs and its use of the CPU must stay as they are.
 const CALM: Duration = Duration::from_millis(60);
@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// An agent whose process runs.
 pub struct CommandAgent {
     spec: Spec,
-    place: Place,
+    place: WardPlace,
     child: Child,
     stdin: Option<ChildStdin>,
     baseline: Baseline,
@@ -44,7 +44,7 @@ pub struct Ended {
 impl CommandAgent {
     /// Starts an agent in `place` and waits until it is ready. `program` are the processes
     /// it may want to know.
-    pub fn start(spec: &Spec, place: Place, program: &[u32]) -> Result<Self, Obstacle> {
+    pub fn start(spec: &Spec, place: WardPlace, program: &[u32]) -> Result<Self, Obstacle> {
         let baseline = Baseline::now();
         let words = spec.filled(program);
         let mut command = Command::new(&words[0]);

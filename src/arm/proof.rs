@@ -7,7 +7,7 @@ use std::process::Command;
 
 use aya::programs::{loaded_links, loaded_programs};
 
-use crate::process::Place;
+use crate::process::WardPlace;
 use crate::schema::impact::Proof;
 
 /// The eBPF programs and links of the machine at one time, by id.
@@ -43,7 +43,7 @@ impl Baseline {
 
     /// What the agent in `place` has attached since: everything new but what a process
     /// elsewhere holds.
-    pub fn evidence(&self, place: &Place, program: &[u32]) -> Evidence {
+    pub fn evidence(&self, place: &WardPlace, program: &[u32]) -> Evidence {
         let now = Self::now();
         let tracers = place.pids();
         let mut evidence = Evidence {

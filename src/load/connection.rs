@@ -151,7 +151,7 @@ impl LoadConnection {
                 Ok(length) => {
                     self.answers.push(&room[..length]);
                     if answer.is_none() {
-                        answer = self.answers.take_whole().map_err(|_| Error::MalformedAnswer)?;
+                        answer = self.answers.take_whole().map_err(|_| Error::Malformed)?;
                     }
                     if length < room.len() && !to_the_end {
                         return Ok(answer);

@@ -223,7 +223,8 @@ impl Fields {
         let mut keeps_open = version == Some(1);
         for field in fields {
             if field.name.eq_ignore_ascii_case("content-length") {
-                let said = digits(field.value).ok_or(MalformedAnswer("a length that is no number"))?;
+                let said =
+                    digits(field.value).ok_or(MalformedAnswer("a length that is no number"))?;
                 if length.is_some_and(|before| before != said) {
                     return Err(MalformedAnswer("two lengths"));
                 }

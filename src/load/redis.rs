@@ -31,7 +31,9 @@ pub(super) fn is_reply(bytes: &[u8]) -> bool {
 }
 
 /// The line that begins an answer, and what follows it; an error counts as a server's.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Response, AnswerBody)>, MalformedAnswer> {
+pub(super) fn parse(
+    bytes: &[u8],
+) -> Result<Option<(usize, Response, AnswerBody)>, MalformedAnswer> {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
         return Ok(None);
     };

@@ -311,7 +311,7 @@ mod tests {
                 b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
                 RequestError::Reset,
             ),
-            (b"220 smtp ready\r\n", RequestError::MalformedAnswer),
+            (b"220 smtp ready\r\n", RequestError::Malformed),
             (
                 b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
                 RequestError::Status,

@@ -14,7 +14,7 @@ pub use child::Child;
 pub use output::KeptOutput;
 pub use signals::{interrupted, watch_signals};
 pub use tracefs::provide_tracefs;
-pub use ward::{WardPlace, Ward};
+pub use ward::{Ward, WardPlace};
 
 /// The CPU time of the whole machine and the part of it that was busy, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

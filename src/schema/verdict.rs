@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, Host, Measure, Outcome, GatePolicy, ProbeRow, Provenance, Severity, Status, Unit};
+use super::{
+    Exit, GatePolicy, Host, Measure, Outcome, ProbeRow, Provenance, Severity, Status, Unit,
+};
 use crate::stats::Interval;
 
 /// What was found, and what it means for the one who asked.
@@ -322,8 +324,15 @@ mod tests {
             let rows: Vec<VerdictRow> = statuses.iter().map(|s| row(*s)).collect();
             let budgets: Vec<BudgetRow> = outcomes.iter().map(|o| budget(*o)).collect();
             let exit = |policy| Verdict::exit_of(&rows, &budgets, policy);
-            assert_eq!(exit(GatePolicy::Strict), strict, "{statuses:?} {outcomes:?}");
-            assert_eq!(exit(GatePolicy::Advisory), GatePolicy::Advisory.exit(strict));
+            assert_eq!(
+                exit(GatePolicy::Strict),
+                strict,
+                "{statuses:?} {outcomes:?}"
+            );
+            assert_eq!(
+                exit(GatePolicy::Advisory),
+                GatePolicy::Advisory.exit(strict)
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use nix::unistd::User;
 use super::program::find;
 use crate::host::Obstacle;
 use crate::load::Endpoint;
-use crate::process::{Child, Place, Ward, interrupted};
+use crate::process::{Child, Ward, WardPlace, interrupted};
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ pub struct Service {
     pub name: String,
     /// Whom to ask.
     pub asked: Asked,
-    place: Place,
+    place: WardPlace,
     child: Child,
 }
 
@@ -257,7 +257,7 @@ fn free_address() -> Result<SocketAddr, Obstacle> {
 }
 
 /// Runs a command of the set-up to its end.
-fn run(place: &Place, command: Command) -> Result<(), Obstacle> {
+fn run(place: &WardPlace, command: Command) -> Result<(), Obstacle> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = place.start(command, &[])?;
     match child.wait(Duration::from_secs(120)) {

@@ -8,7 +8,7 @@ use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
-use crate::process::{Child, MachineTime, Place, Ward, interrupted};
+use crate::process::{Child, MachineTime, Ward, WardPlace, interrupted};
 use crate::schema::impact::{ImpactMeasure, Proof};
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::Job;
@@ -117,7 +117,7 @@ pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog]) {
 
 struct Runner<'a> {
     job: &'a mut dyn Job,
-    place: Place,
+    place: WardPlace,
 }
 
 impl Runner<'_> {

@@ -8,5 +8,5 @@ mod source;
 
 pub use jobs::{RoundsPlan, jobs};
 pub use judge::rows;
-pub use log::{ArmLog, ProgramBlock, Counted, ProgramMeasured};
+pub use log::{ArmLog, Counted, ProgramBlock, ProgramMeasured};
 pub use running::running;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::message::{Bytes, Carries, StreamEvent, Head, Messages, begins};
+use super::message::{Bytes, Carries, Head, Messages, StreamEvent, begins};
 use crate::schema::span::{HttpSpan, Side};
 
 /// What a stream turned out to be that carries no HTTP/1.
@@ -277,7 +277,8 @@ impl Exchange {
             ..
         } = self;
         responses.finish(|event| {
-            if let (StreamEvent::End { time_ns, bytes }, Some(request)) = (event, open.pop_front()) {
+            if let (StreamEvent::End { time_ns, bytes }, Some(request)) = (event, open.pop_front())
+            {
                 give(span(
                     *side,
                     request,

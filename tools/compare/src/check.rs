@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use probecost::gate::Gate;
 use probecost::host::provenance;
-use probecost::schema::{BaselineUsed, Host, GatePolicy, Status, Summary, Verdict, VerdictRow};
+use probecost::schema::{BaselineUsed, GatePolicy, Host, Status, Summary, Verdict, VerdictRow};
 use regex::Regex;
 
 use crate::baseline::Baseline;

@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::gate::Gate;
-use probecost::schema::{Host, GatePolicy, Status, Unit, VerdictRow};
+use probecost::schema::{GatePolicy, Host, Status, Unit, VerdictRow};
 use probecost::stats::{Reference, median};
 
 use crate::baseline::{Baseline, BenchmarkRuns, Session};

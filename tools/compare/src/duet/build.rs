@@ -244,7 +244,7 @@ impl BuildDir {
             else {
                 continue;
             };
-            if !artifact.target.kind.contains(&TargetKind::DuetBench) {
+            if !artifact.target.kind.contains(&TargetKind::Bench) {
                 continue;
             }
             let target = Target {

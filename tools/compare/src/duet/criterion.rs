@@ -78,7 +78,7 @@ fn sets_times(metadata: &Metadata) -> bool {
         .workspace_packages()
         .iter()
         .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::DuetBench))
+        .filter(|target| target.kind.contains(&TargetKind::Bench))
         .filter_map(|target| target.src_path.parent())
         .flat_map(|directory| WalkDir::new(directory).into_iter().flatten())
         .filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"))

@@ -46,7 +46,7 @@ pub(super) fn bench_names(metadata: &Metadata) -> BTreeSet<String> {
         .workspace_packages()
         .iter()
         .flat_map(|package| &package.targets)
-        .filter(|target| target.kind.contains(&TargetKind::DuetBench))
+        .filter(|target| target.kind.contains(&TargetKind::Bench))
         .map(|target| target.name.clone())
         .collect()
 }

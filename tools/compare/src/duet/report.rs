@@ -3,7 +3,7 @@
 use probecost::gate::Gate;
 use probecost::host::{Host, provenance};
 use probecost::schema::{
-    BaselineUsed, DuetSetup, PairedRounds, GatePolicy, RunCounts, Severity, Status, Summary, Unit,
+    BaselineUsed, DuetSetup, GatePolicy, PairedRounds, RunCounts, Severity, Status, Summary, Unit,
     Verdict, VerdictRow,
 };
 use probecost::stats::{Interval, median};

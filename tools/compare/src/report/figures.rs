@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 use probecost::schema::{
-    BudgetRow, Exit, Measure, Outcome, GatePolicy, Severity, Status, Unit, Verdict, VerdictRow,
+    BudgetRow, Exit, GatePolicy, Measure, Outcome, Severity, Status, Unit, Verdict, VerdictRow,
 };
 
 use crate::budget;
