@@ -309,26 +309,36 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn what_is_killed_takes_its_agents_along_and_the_next_start_cleans_up() {
     let _alone = alone();
     let out = tempfile::tempdir().unwrap();
-    // Its agent starts a daemon, which no parent's death reaches.
-    let agent = "a=sh -c 'setsid sleep 771177 & exec sleep 771178'";
+    // Its agent starts a daemon, which no parent's death reaches. The lengths of the
+    // sleeps mark the processes as those of this test.
+    let mark = |n: u32| format!("{}{n}", 1_000_000 + std::process::id());
+    let [daemon, stays, program] = [1, 2, 3].map(mark);
+    let agent = format!("a=sh -c 'setsid sleep {daemon} & exec sleep {stays}'");
+    let length = format!("0.7{program}");
     let mut first = start(
         out.path(),
         &[
-            "--rounds", "1000", "--agent", agent, "--", "sleep", "0.771179",
+            "--rounds", "1000", "--agent", &agent, "--", "sleep", &length,
         ],
     );
     wait_until("the program runs", || {
-        processes("771179") > 0 && processes("771177") > 0
+        processes(&program) > 0 && processes(&daemon) > 0
     });
     first.kill().unwrap();
     first.wait().unwrap();
     wait_until("its children are gone", || {
-        processes("771178") + processes("771179") == 0
+        processes(&stays) + processes(&program) == 0
     });
     let (output, _) = impact(&["--agent", "b=sleep 1000", "--", "true"]);
     assert!(output.status.code().is_some());
     if nix::unistd::geteuid().is_root() && probecost::host::cgroup2_mount().is_ok() {
-        wait_until("its daemon is gone", || processes("771177") == 0);
+        wait_until("its daemon is gone", || processes(&daemon) == 0);
+    } else {
+        // Without a cgroup of its own nothing finds it: this test ends what it began.
+        let ended = Command::new("pkill")
+            .args(["-f", &format!("^sleep {daemon}$")])
+            .status();
+        assert!(ended.is_ok());
     }
     let temporary = std::env::temp_dir();
     let left = format!("probecost-{}-", first.id());
