@@ -1,9 +1,11 @@
-//! A chart of one benchmark: SVG for the inside of a page, which gives it its colours.
+//! A chart of one benchmark: SVG for the inside of a page, which gives it its colours, with
+//! words under the pointer. (A drawing library gives neither titles nor classes.)
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Formatter};
 
-use super::markup::Text;
-use super::series::{Point, Refresh, short};
+use askama::Template;
+
+use super::series::{Refresh, short};
 use super::words::{change, day, one_line, stamp};
 use super::{BenchmarkCourse, ChangePoint, Level};
 use crate::report::quantity;
@@ -35,33 +37,116 @@ const SPAN: f64 = 0.1;
 /// Dates below the plot, at most.
 const DATES: usize = 5;
 
-/// The chart of a benchmark whose file has these refreshes.
-pub fn draw(benchmark: &BenchmarkCourse, refreshes: &[Refresh]) -> String {
-    let mut svg = String::new();
-    let chart = Chart::new(benchmark, refreshes);
-    chart.draw(&mut svg).expect("a string takes any text");
-    svg
+/// A length in units of the chart.
+struct Length(f64);
+
+impl Display for Length {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1}", self.0)
+    }
 }
 
-struct Chart<'a> {
+/// The chart of one benchmark, each part where it is drawn.
+#[derive(Template)]
+#[template(path = "chart.svg")]
+pub struct Chart<'a> {
+    id: &'a str,
+    /// The upper edge: labels of change points stand above the plot.
+    top: Length,
+    height: Length,
+    values: Vec<Value>,
+    dates: Vec<Date>,
+    changed: Vec<Surroundings>,
+    levels: Vec<Plateau>,
+    changes: Vec<Change>,
+    points: Vec<Dot>,
+}
+
+/// A line at a round value.
+struct Value {
+    y: Length,
+    /// Where the foot of its words is.
+    foot: Length,
+    words: String,
+}
+
+/// A date below the plot.
+struct Date {
+    x: Length,
+    /// Which of its ends stands there.
+    anchor: &'static str,
+    day: String,
+}
+
+/// A mark on the axis where the toolchain or the machine became another.
+struct Surroundings {
+    x: Length,
+    words: String,
+}
+
+/// The level of a stretch between two change points.
+struct Plateau {
+    from: Length,
+    to: Length,
+    y: Length,
+}
+
+/// A change point.
+struct Change {
+    direction: &'static str,
+    x: Length,
+    top: Length,
+    title: String,
+    label: Option<Label>,
+}
+
+/// What stands beside a change point.
+struct Label {
+    x: Length,
+    foot: Length,
+    /// `end` where it is left of its change point, for want of room.
+    anchor: &'static str,
+    words: String,
+}
+
+/// A refresh: its median, and the middle half of its runs.
+struct Dot {
+    x: Length,
+    y: Length,
+    lo: Length,
+    hi: Length,
+    title: String,
+}
+
+impl<'a> Chart<'a> {
+    /// The chart of a benchmark whose file has these refreshes.
+    pub fn new(benchmark: &'a BenchmarkCourse, refreshes: &'a [Refresh]) -> Self {
+        let plot = Plot::new(benchmark, refreshes);
+        let changes = plot.changes();
+        let top = changes.iter().map(|change| change.top.0).fold(0.0, f64::min) - 4.0;
+        Self {
+            id: &benchmark.id,
+            top: Length(top),
+            height: Length(HEIGHT + BELOW - top),
+            values: plot.values(),
+            dates: plot.dates(),
+            changed: plot.surroundings(),
+            levels: plot.levels(),
+            changes,
+            points: plot.points(),
+        }
+    }
+}
+
+/// The scales of a chart.
+struct Plot<'a> {
     benchmark: &'a BenchmarkCourse,
     refreshes: &'a [Refresh],
     /// The value at the bottom of the plot, and the one at its top.
     range: (f64, f64),
-    /// For each change point.
-    labels: Vec<Option<Label>>,
 }
 
-/// Where the label of a change point stands.
-#[derive(Clone, Copy)]
-struct Label {
-    /// On which line, from below.
-    line: usize,
-    /// Whether it is left of its change point, for want of room.
-    left: bool,
-}
-
-impl<'a> Chart<'a> {
+impl<'a> Plot<'a> {
     fn new(benchmark: &'a BenchmarkCourse, refreshes: &'a [Refresh]) -> Self {
         let values = || benchmark.points.iter().map(|p| p.value);
         let low = values().fold(f64::INFINITY, f64::min);
@@ -72,203 +157,124 @@ impl<'a> Chart<'a> {
             0.0 => middle.max(1.0),
             span => 0.55 * span,
         };
-        let mut chart = Self {
+        Self {
             benchmark,
             refreshes,
             range: (middle - half, middle + half),
-            labels: Vec::new(),
-        };
-        chart.labels = chart.place_labels();
-        chart
+        }
     }
 
-    /// Each label on the lowest line that is free there.
-    fn place_labels(&self) -> Vec<Option<Label>> {
-        let mut taken = [f64::NEG_INFINITY; LINES];
-        let changes = self.benchmark.change_points.iter();
-        let places = changes.map(|change| {
-            let cut = self.cut(change);
-            let left = cut + LABEL > WIDTH;
-            let start = if left { cut - LABEL } else { cut };
-            let line = taken.iter().position(|end| *end <= start)?;
-            taken[line] = start + LABEL;
-            Some(Label { line, left })
-        });
-        places.collect()
-    }
-
-    fn draw(&self, svg: &mut String) -> fmt::Result {
-        let lines = self.labels.iter().flatten().map(|label| label.line + 1);
-        let above = LINE * lines.max().unwrap_or(0) as f64 + 4.0;
-        writeln!(
-            svg,
-            r#"<svg viewBox="0 {:.0} {WIDTH} {:.0}" role="img" aria-label="{}">"#,
-            -above,
-            above + HEIGHT + BELOW,
-            Text(&self.benchmark.id),
-        )?;
-        self.values(svg)?;
-        self.dates(svg)?;
-        self.surroundings(svg)?;
-        self.levels(svg)?;
-        self.changes(svg)?;
-        self.points(svg)?;
-        writeln!(svg, "</svg>")
-    }
-
-    /// Lines at round values, each with its label.
-    fn values(&self, svg: &mut String) -> fmt::Result {
+    fn values(&self) -> Vec<Value> {
         // Counts are whole.
         let least = 1.0 - self.benchmark.noise(1.0);
-        for value in ticks(self.range, least) {
-            let (y, label) = (self.y(value), quantity(value, self.benchmark.unit));
-            writeln!(
-                svg,
-                r#"<path class="grid" d="M{LEFT},{y:.1}H{WIDTH}"/><text class="value" x="{:.0}" y="{:.1}">{}</text>"#,
-                LEFT - 8.0,
-                y + 4.0,
-                Text(label),
-            )?;
-        }
-        Ok(())
+        let ticks = ticks(self.range, least).into_iter();
+        ticks
+            .map(|value| Value {
+                y: self.y(value),
+                foot: Length(self.y(value).0 + 4.0),
+                words: quantity(value, self.benchmark.unit),
+            })
+            .collect()
     }
 
-    fn dates(&self, svg: &mut String) -> fmt::Result {
+    fn dates(&self) -> Vec<Date> {
         let last = self.refreshes.len() - 1;
         let labels = DATES.min(self.refreshes.len());
-        for k in 0..labels {
-            let refresh = if labels == 1 {
-                0
-            } else {
-                k * last / (labels - 1)
-            };
-            let anchor = match k {
+        let date = |k| Date {
+            x: self.x(k * last / (labels - 1).max(1)),
+            anchor: match k {
                 _ if labels == 1 => "middle",
                 0 => "start",
                 _ if k == labels - 1 => "end",
                 _ => "middle",
-            };
-            writeln!(
-                svg,
-                r#"<text class="date" x="{:.1}" y="{:.0}" text-anchor="{anchor}">{}</text>"#,
-                self.x(refresh),
-                HEIGHT + 18.0,
-                day(self.refreshes[refresh].date),
-            )?;
-        }
-        Ok(())
+            },
+            day: day(self.refreshes[k * last / (labels - 1).max(1)].date),
+        };
+        (0..labels).map(date).collect()
     }
 
-    /// A mark on the axis where the toolchain or the machine became another.
-    fn surroundings(&self, svg: &mut String) -> fmt::Result {
-        for (k, refresh) in self.refreshes.iter().enumerate() {
-            if !refresh.changed.is_empty() {
-                writeln!(
-                    svg,
-                    r#"<path class="changed" d="M{:.1},{HEIGHT}l-4,7h8z"><title>{}</title></path>"#,
-                    self.x(k),
-                    Text(refresh.changed.join("\n")),
-                )?;
-            }
-        }
-        Ok(())
+    fn surroundings(&self) -> Vec<Surroundings> {
+        let refreshes = self.refreshes.iter().enumerate();
+        refreshes
+            .filter(|(_, refresh)| !refresh.changed.is_empty())
+            .map(|(k, refresh)| Surroundings {
+                x: self.x(k),
+                words: refresh.changed.join("\n"),
+            })
+            .collect()
     }
 
-    /// The level of each stretch between two change points.
-    fn levels(&self, svg: &mut String) -> fmt::Result {
-        for Level { from, to, value } in &self.benchmark.levels {
-            writeln!(
-                svg,
-                r#"<path class="level" d="M{:.1},{:.1}H{:.1}"/>"#,
-                self.x(*from),
-                self.y(*value),
-                self.x(*to),
-            )?;
-        }
-        Ok(())
+    fn levels(&self) -> Vec<Plateau> {
+        let levels = self.benchmark.levels.iter();
+        levels
+            .map(|Level { from, to, value }| Plateau {
+                from: self.x(*from),
+                to: self.x(*to),
+                y: self.y(*value),
+            })
+            .collect()
     }
 
-    fn changes(&self, svg: &mut String) -> fmt::Result {
-        for (at, label) in self.benchmark.change_points.iter().zip(&self.labels) {
-            let x = self.cut(at);
-            let top = -LINE * label.map_or(0, |label| label.line + 1) as f64;
-            let size = change(at.change_pct);
-            writeln!(
-                svg,
-                r#"<g class="{}"><title>{}</title><path d="M{x:.1},{top:.0}V{HEIGHT}"/>"#,
-                direction(at),
-                Text(format_args!("{size} {}\n{}", stamp(&at.at), at.at.why)),
-            )?;
-            if let Some(Label { left, .. }) = label {
-                let (x, anchor) = if *left {
-                    (x - 4.0, "end")
-                } else {
-                    (x + 4.0, "start")
-                };
-                writeln!(
-                    svg,
-                    r#"<text x="{x:.1}" y="{:.0}" text-anchor="{anchor}">{size} {}</text>"#,
-                    top + LINE - 4.0,
-                    short(&at.at.commit),
-                )?;
-            }
-            writeln!(svg, "</g>")?;
-        }
-        Ok(())
+    /// Each label on the lowest line that is free there.
+    fn changes(&self) -> Vec<Change> {
+        let mut taken = [f64::NEG_INFINITY; LINES];
+        let changes = self.benchmark.change_points.iter();
+        changes
+            .map(|at| {
+                let x = LEFT + at.at.refresh as f64 * self.column();
+                let size = change(at.change_pct);
+                let left = x + LABEL > WIDTH;
+                let start = if left { x - LABEL } else { x };
+                let line = taken.iter().position(|end| *end <= start);
+                if let Some(line) = line {
+                    taken[line] = start + LABEL;
+                }
+                let top = -LINE * line.map_or(0, |line| line + 1) as f64;
+                Change {
+                    direction: direction(at),
+                    x: Length(x),
+                    top: Length(top),
+                    title: format!("{size} {}\n{}", stamp(&at.at), at.at.why),
+                    label: line.map(|_| Label {
+                        x: Length(if left { x - 4.0 } else { x + 4.0 }),
+                        foot: Length(top + LINE - 4.0),
+                        anchor: if left { "end" } else { "start" },
+                        words: format!("{size} {}", short(&at.at.commit)),
+                    }),
+                }
+            })
+            .collect()
     }
 
-    fn points(&self, svg: &mut String) -> fmt::Result {
-        svg.push_str(r#"<path class="bars" d=""#);
-        for Point {
-            refresh, lo, hi, ..
-        } in &self.benchmark.points
-        {
-            write!(
-                svg,
-                "M{:.1},{:.1}V{:.1}",
-                self.x(*refresh),
-                self.y(*lo),
-                self.y(*hi)
-            )?;
-        }
-        svg.push_str("\"/>\n");
-        let unit = self.benchmark.unit;
-        for Point {
-            refresh,
-            value,
-            lo,
-            hi,
-        } in &self.benchmark.points
-        {
-            let at = &self.refreshes[*refresh];
-            writeln!(
-                svg,
-                r#"<circle cx="{:.1}" cy="{:.1}" r="2.5"><title>{}</title></circle>"#,
-                self.x(*refresh),
-                self.y(*value),
-                Text(format_args!(
-                    "{} ({} … {}), {} runs\n{} {}\n{}",
-                    quantity(*value, unit),
-                    quantity(*lo, unit),
-                    quantity(*hi, unit),
-                    at.runs,
-                    day(at.date),
-                    short(&at.commit),
-                    one_line(&at.why),
-                )),
-            )?;
-        }
-        Ok(())
+    fn points(&self) -> Vec<Dot> {
+        let words = |value| quantity(value, self.benchmark.unit);
+        let points = self.benchmark.points.iter();
+        points
+            .map(|point| {
+                let at = &self.refreshes[point.refresh];
+                Dot {
+                    x: self.x(point.refresh),
+                    y: self.y(point.value),
+                    lo: self.y(point.lo),
+                    hi: self.y(point.hi),
+                    title: format!(
+                        "{} ({} … {}), {} runs\n{} {}\n{}",
+                        words(point.value),
+                        words(point.lo),
+                        words(point.hi),
+                        at.runs,
+                        day(at.date),
+                        short(&at.commit),
+                        one_line(&at.why),
+                    ),
+                }
+            })
+            .collect()
     }
 
     /// The middle of the column of a refresh.
-    fn x(&self, refresh: usize) -> f64 {
-        LEFT + (refresh as f64 + 0.5) * self.column()
-    }
-
-    /// Between the new level and the refresh before it.
-    fn cut(&self, change: &ChangePoint) -> f64 {
-        LEFT + change.at.refresh as f64 * self.column()
+    fn x(&self, refresh: usize) -> Length {
+        Length(LEFT + (refresh as f64 + 0.5) * self.column())
     }
 
     fn column(&self) -> f64 {
@@ -276,9 +282,9 @@ impl<'a> Chart<'a> {
     }
 
     /// The height of a value; what lies beyond the plot, at its edge.
-    fn y(&self, value: f64) -> f64 {
+    fn y(&self, value: f64) -> Length {
         let (low, high) = self.range;
-        HEIGHT * (1.0 - ((value - low) / (high - low)).clamp(0.0, 1.0))
+        Length(HEIGHT * (1.0 - ((value - low) / (high - low)).clamp(0.0, 1.0)))
     }
 }
 

@@ -5,7 +5,6 @@
 mod change_point;
 mod chart;
 mod machine;
-mod markup;
 mod page;
 mod series;
 mod table;
@@ -317,7 +316,12 @@ impl BenchmarkCourse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use askama::Template;
     use words::sparkline;
+
+    fn drawn(benchmark: &BenchmarkCourse, refreshes: &[Refresh]) -> String {
+        chart::Chart::new(benchmark, refreshes).render().unwrap()
+    }
 
     /// A benchmark of which each refresh saw one value, or none.
     fn seen(unit: Unit, values: &[Option<f64>]) -> (BenchmarkCourse, Vec<Refresh>) {
@@ -377,7 +381,7 @@ mod tests {
         };
         assert_eq!((at.at.refresh, at.before, at.after), (4, 0.0, 7.0));
         assert_eq!(at.change_pct, None);
-        assert!(chart::draw(&benchmark, &refreshes).contains("from none"));
+        assert!(drawn(&benchmark, &refreshes).contains("from none"));
     }
 
     #[test]
@@ -395,7 +399,7 @@ mod tests {
         ];
         for values in series {
             let (benchmark, refreshes) = seen(Unit::Allocations, &values);
-            let svg = chart::draw(&benchmark, &refreshes);
+            let svg = drawn(&benchmark, &refreshes);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }
