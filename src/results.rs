@@ -59,7 +59,7 @@ fn fresh(out: &Path, time: &str) -> Result<(String, PathBuf), Obstacle> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 name = format!("{time}-{number}");
             }
-            Err(error) => return Err(unwritable(&path, &error)),
+            Err(error) => return Err(file::unwritable(&path, &error)),
         }
     }
     unreachable!("there is always another number")
@@ -73,14 +73,7 @@ fn point(out: &Path, name: &str) -> Result<(), Obstacle> {
         aside.into_temp_path().persist(&link)?;
         Ok(())
     };
-    turn().map_err(|error: std::io::Error| unwritable(&link, &error))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Obstacle {
-    Obstacle::new(
-        format!("{}: cannot be written: {error}", path.display()),
-        "name another place with --out",
-    )
+    turn().map_err(|error: std::io::Error| file::unwritable(&link, &error))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::file::unwritable;
 use crate::host::Obstacle;
 use crate::schema::monitor::MonitorSample;
 
@@ -71,13 +72,6 @@ fn line(s: &MonitorSample) -> String {
         s.voluntary_switches,
         s.involuntary_switches,
         p.unwrap_or_default().join(","),
-    )
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Obstacle {
-    Obstacle::new(
-        format!("{}: cannot be written: {error}", path.display()),
-        "name another place with --out",
     )
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use probecost::agent::Options;
+use probecost::file::unwritable;
 use probecost::host::Obstacle;
 use probecost::pipeline::http::{Export, Tracer, TracerCounts};
 use probecost::schema::Exit;
@@ -45,12 +46,7 @@ pub struct TraceArgs {
 /// Nothing can be hooked here, or the command cannot be started.
 pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     let to: Box<dyn Write + Send> = match &args.out {
-        Some(path) => Box::new(File::create(path).map_err(|error| {
-            Obstacle::new(
-                format!("{}: cannot be written: {error}", path.display()),
-                "name another place",
-            )
-        })?),
+        Some(path) => Box::new(File::create(path).map_err(|error| unwritable(path, &error))?),
         None => Box::new(std::io::stdout()),
     };
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -4,8 +4,9 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use probecost::file::Pending;
+
 use crate::failure::Failure;
-use crate::file::Pending;
 
 /// The terminal, or a file that was found to be writable.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Destination {
     /// It cannot be written.
     pub fn write(self, text: &str) -> Result<(), Failure> {
         match self {
-            Self::File(file) => file.write(text.as_bytes()),
+            Self::File(file) => Ok(file.write(text.as_bytes())?),
             Self::Terminal => match io::stdout().lock().write_all(text.as_bytes()) {
                 Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
                     Err(Failure::new(format!("standard output: {e}")))

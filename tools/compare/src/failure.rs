@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use probecost::host::Obstacle;
+
 /// The path, the cause, and what to type next.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}{}", NextCommand(remedy.as_deref()))]
@@ -40,6 +42,16 @@ impl Failure {
         Self {
             remedy: Some(remedy.into()),
             ..self
+        }
+    }
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        Self {
+            words: obstacle.why.clone(),
+            remedy: Some(obstacle.remedy.clone()),
+            cause: obstacle.into(),
         }
     }
 }

@@ -19,7 +19,6 @@ mod decide;
 pub mod destination;
 pub mod duet;
 pub mod failure;
-mod file;
 pub mod history;
 mod input;
 mod probes;

@@ -442,6 +442,21 @@ fn a_report_can_go_to_a_file() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_said_before_anything_is_read_or_measured() {
+    let place = Place::new();
+    std::fs::write(place.path("file"), "").unwrap();
+    let below = ["--out", "file/verdict.json"];
+    let check = ["check", "--run", "of-the-future"];
+    place
+        .compare(&[&check[..], &below].concat())
+        .breaks("file/verdict.json", "cannot be written");
+    let duet = ["duet", "--base", "no-such-revision"];
+    place
+        .compare(&[&duet[..], &below].concat())
+        .breaks("file/verdict.json", "cannot be written");
+}
+
+#[test]
 fn the_json_has_every_field_of_the_contract() {
     let place = Place::new();
     place.baseline(&suite());

@@ -213,7 +213,7 @@ fn a_full_disk_leaves_the_old_baseline() {
     let script = format!("trap '' XFSZ; ulimit -f 0; exec {binary} refresh --run old --out b.json");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).current_dir(place.path(""));
-    Ran::of(command).breaks("b.json", "cannot write: File too large");
+    Ran::of(command).breaks("b.json", "cannot be written: File too large");
     assert_eq!(fs::read(place.path("b.json")).unwrap(), before);
     let rest = fs::read_dir(place.path("")).unwrap().count();
     assert_eq!(rest, 2, "nothing is left beside the baseline and the runs");

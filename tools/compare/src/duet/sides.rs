@@ -221,7 +221,7 @@ fn list(pair: &Pair, cpu: &Cpu, patience: &Patience) -> Result<Option<[Listed; 2
             false => None,
         };
         let first = first.and_then(|l| l.ok_or_else(|| "is no Criterion harness".to_owned()));
-        Ok(Listed { first, again })
+        Ok::<_, Failure>(Listed { first, again })
     };
     Ok(Some([listed(0, base)?, listed(1, head)?]))
 }

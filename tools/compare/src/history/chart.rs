@@ -123,7 +123,11 @@ impl<'a> Chart<'a> {
     pub fn new(benchmark: &'a BenchmarkCourse, refreshes: &'a [Refresh]) -> Self {
         let plot = Plot::new(benchmark, refreshes);
         let changes = plot.changes();
-        let top = changes.iter().map(|change| change.top.0).fold(0.0, f64::min) - 4.0;
+        let top = changes
+            .iter()
+            .map(|change| change.top.0)
+            .fold(0.0, f64::min)
+            - 4.0;
         Self {
             id: &benchmark.id,
             top: Length(top),

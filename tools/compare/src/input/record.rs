@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use probecost::file;
 use probecost::schema::RunRecord;
 
 use crate::failure::Failure;
@@ -17,8 +18,7 @@ const NAME: &str = "host.json";
 /// The file cannot be written.
 pub fn write(record: &RunRecord, home: &Path) -> Result<(), Failure> {
     let path = home.join(NAME);
-    let json = serde_json::to_vec_pretty(record).map_err(|e| Failure::at(&path, e))?;
-    crate::file::replace(&path, &json)
+    Ok(file::write_json(&path, record)?)
 }
 
 /// The record beside the results in `home`, if there is one.
