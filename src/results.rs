@@ -1,11 +1,13 @@
 //! A directory for each run, so that no run writes over another.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::file;
 use crate::host::{Host, Obstacle};
@@ -32,8 +34,7 @@ impl Results {
         let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
         let (name, path) = fresh(out, &time)?;
         let results = Self { path };
-        let json = serde_json::to_vec_pretty(&host).expect("a host is JSON");
-        results.write("host.json", &json)?;
+        results.write_json("host.json", &host)?;
         point(out, &name)?;
         Ok(results)
     }
@@ -43,9 +44,21 @@ impl Results {
         &self.path
     }
 
+    /// Writes a document of this name, whole.
+    pub fn write_json(&self, name: &str, document: &impl Serialize) -> Result<(), Obstacle> {
+        file::write_json(&self.path.join(name), document)
+    }
+
     /// Writes a file of this name, whole.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Obstacle> {
         file::replace(&self.path.join(name), bytes)
+    }
+}
+
+/// Where they are, as a line for people.
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "In {}", self.path.display())
     }
 }
 

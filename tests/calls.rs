@@ -57,7 +57,7 @@ fn every_call_of_a_program_that_knows_its_own_is_seen() {
     let out = directory.path().to_str().unwrap();
     let output = probecost(&["coverage", "--known", "1000000", "--out", out]);
     assert!(output.status.success(), "{output:?}");
-    let text = fs::read(directory.path().join("coverage.json")).unwrap();
+    let text = fs::read(directory.path().join("latest/coverage.json")).unwrap();
     let coverage: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(coverage["share"], 1.0);
     let known: Vec<_> = coverage["calls"]

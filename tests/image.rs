@@ -99,7 +99,7 @@ fn every_file_arrives_every_fault_is_found_and_nothing_is_left() {
     }
     assert_eq!(verdicts(&json, "pull_ratio").len(), 4);
     assert_eq!(left(directory.path()), (Vec::new(), 0));
-    let written = fs::read(directory.path().join("out/image.json")).unwrap();
+    let written = fs::read(directory.path().join("out/latest/image.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), json);
 }
 

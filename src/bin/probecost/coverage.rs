@@ -4,9 +4,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use probecost::file;
 use probecost::host::Obstacle;
 use probecost::report;
+use probecost::results::Results;
 use probecost::schema::Exit;
 use probecost::stream::Bounds;
 use probecost::stream::coverage::{OWN_COUNTS, coverage, make_known_calls};
@@ -22,7 +22,7 @@ const LEAST_SHARE: f64 = 0.95;
 pub struct CoverageArgs {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also leave coverage.json in this directory
+    /// Also leave coverage.json in a directory of its own below this one
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Do not count a second time by strace
@@ -66,9 +66,7 @@ pub fn make_known(args: &KnownCallsArgs) -> Result<Exit, Box<dyn Error>> {
 /// # Errors
 /// The command cannot be started or counted.
 pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
-    if let Some(directory) = &args.out {
-        file::make_directory(directory)?;
-    }
+    let results = args.out.as_deref().map(Results::create).transpose()?;
     let bounds: Bounds = args.bounds.into();
     let command = match args.known {
         Some(calls) => {
@@ -79,8 +77,8 @@ pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
     };
     let strace = args.known.is_none() && !args.without_strace && is_installed("strace");
     let coverage = coverage(&command, strace, bounds)?;
-    if let Some(directory) = &args.out {
-        file::write_json(&directory.join("coverage.json"), &coverage)?;
+    if let Some(results) = &results {
+        results.write_json("coverage.json", &coverage)?;
     }
     args.format.print(&coverage, report::coverage::render);
     Ok(match coverage.share {

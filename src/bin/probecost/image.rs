@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::file;
 use probecost::gate::Gate;
 use probecost::report::{self, Format};
+use probecost::results::Results;
 use probecost::schema::{Exit, image::FILE};
 use probecost::stream::image::{self, ImageArgs};
 
@@ -19,7 +19,7 @@ pub struct ImageCommand {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Where to leave image.json
+    /// Where each run leaves a directory of its own
     #[arg(long, default_value = "target/image")]
     out: PathBuf,
 }
@@ -30,7 +30,7 @@ pub struct ImageCommand {
 /// Nothing can be measured here.
 pub fn run(command: &ImageCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
-    file::make_directory(&command.out)?;
+    let results = Results::create(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),
     );
@@ -38,7 +38,9 @@ pub fn run(command: &ImageCommand) -> Result<Exit, Box<dyn Error>> {
         bar.set_position((1000.0 * done) as u64);
     })?;
     bar.finish_and_clear();
-    file::write_json(&command.out.join(FILE), &image)?;
-    command.format.print(&image, report::image::render);
+    results.write_json(FILE, &image)?;
+    command.format.print(&image, |image| {
+        format!("{}\n{results}\n", report::image::render(image))
+    });
     Ok(Exit::of(image.rows.iter().map(|row| row.verdict)))
 }

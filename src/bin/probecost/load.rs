@@ -117,11 +117,9 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
     };
     bar.finish_and_clear();
     drop(server);
-    let json = serde_json::to_vec_pretty(&load)?;
-    results.write("load.json", &json)?;
+    results.write_json("load.json", &load)?;
     args.format.print(&load, |load| {
-        let place = results.path().display();
-        format!("{}\nIn {place}\n", report::load::render(load))
+        format!("{}\n{results}\n", report::load::render(load))
     });
     Ok(Exit::of([load.outcome]))
 }

@@ -45,12 +45,11 @@ pub fn run(args: &MonitorArgs) -> Result<Exit, Box<dyn Error>> {
     }
     let results = Results::create(&args.out)?;
     let watched = watch(&watched, results.path(), &stop)?;
-    results.write(FILE, &serde_json::to_vec_pretty(&watched)?)?;
+    results.write_json(FILE, &watched)?;
     let picture = report::monitor::draw(&watched.samples);
     results.write("monitor.svg", picture.as_bytes())?;
     args.format.print(&watched, |watched| {
-        let place = results.path().display();
-        format!("{}\nIn {place}\n", report::monitor::render(watched))
+        format!("{}\n{results}\n", report::monitor::render(watched))
     });
     Ok(Exit::Passed)
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::file;
 use probecost::gate::Gate;
 use probecost::report::{self, Format};
+use probecost::results::Results;
 use probecost::schema::{Exit, pressure::FILE};
 use probecost::stream::pressure::{self, LoadPart, MonitorPart, PressureArgs};
 
@@ -19,7 +19,7 @@ pub struct PressureCommand {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Where to leave pressure.json
+    /// Where each run leaves a directory of its own
     #[arg(long, default_value = "target/pressure")]
     out: PathBuf,
 }
@@ -45,7 +45,7 @@ enum Part {
 /// Nothing can be measured here.
 pub fn run(command: &PressureCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
-    file::make_directory(&command.out)?;
+    let results = Results::create(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),
     );
@@ -53,8 +53,10 @@ pub fn run(command: &PressureCommand) -> Result<Exit, Box<dyn Error>> {
         bar.set_position((1000.0 * done) as u64);
     })?;
     bar.finish_and_clear();
-    file::write_json(&command.out.join(FILE), &report)?;
-    command.format.print(&report, report::pressure::render);
+    results.write_json(FILE, &report)?;
+    command.format.print(&report, |report| {
+        format!("{}\n{results}\n", report::pressure::render(report))
+    });
     Ok(Exit::of(report.rows.iter().map(|row| row.verdict)))
 }
 
