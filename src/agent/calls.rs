@@ -36,24 +36,24 @@ unsafe impl aya::Pod for Raw {}
 /// What was counted, by system call number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallCounts {
-    /// CallCounter made.
+    /// Calls made.
     pub made: [u64; NUMBERS],
     /// When the first of each was made, in nanoseconds of the monotonic clock; 0
     /// where none was.
     pub first_ns: [u64; NUMBERS],
-    /// CallCounter that a seccomp filter answered with a deadly signal. They never begin,
+    /// Calls that a seccomp filter answered with a deadly signal. They never begin,
     /// so they are not among those made.
     pub killed: [u64; NUMBERS],
-    /// CallCounter by the table of another architecture (32-bit programs).
+    /// Calls by the table of another architecture (32-bit programs).
     pub foreign: u64,
-    /// CallCounter by a number that is in no table.
+    /// Calls by a number that is in no table.
     pub unknown: u64,
-    /// CallCounter of everybody else, and of watched processes before their `execve`.
+    /// Calls of everybody else, and of watched processes before their `execve`.
     pub others: u64,
 }
 
 impl CallCounts {
-    /// CallCounter of the watched processes, whatever their number.
+    /// Calls of the watched processes, whatever their number.
     pub fn total(&self) -> u64 {
         self.made.iter().sum::<u64>() + self.foreign + self.unknown
     }

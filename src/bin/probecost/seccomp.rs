@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use probecost::file;
 use probecost::gate::Gate;
 use probecost::report;
+use probecost::results::Results;
 use probecost::schema::{self, Exit};
 use probecost::stream::seccomp::{self, Profile};
 
@@ -70,11 +71,11 @@ struct RunArgs {
 struct CompareArgs {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Where to leave seccomp.json
+    /// Where each run leaves a directory of its own
     #[arg(long, value_name = "DIR", default_value = "target/seccomp")]
     out: PathBuf,
     /// Pairs of runs of a build, with and without learning, to see what that costs
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
     /// Profiles; without any, those of ten programs are learnt and put to the test
     profiles: Vec<PathBuf>,
@@ -129,7 +130,7 @@ fn replay(args: &RunArgs) -> Result<Exit, Box<dyn Error>> {
 
 fn compare(args: &CompareArgs) -> Result<Exit, Box<dyn Error>> {
     let limits = Gate::here()?.seccomp;
-    file::make_directory(&args.out)?;
+    let results = Results::create(&args.out)?;
     let report = if args.profiles.is_empty() {
         let spinner = ProgressBar::new_spinner();
         let report = seccomp::compare_programs(&limits, args.pairs as usize, |name| {
@@ -141,7 +142,9 @@ fn compare(args: &CompareArgs) -> Result<Exit, Box<dyn Error>> {
     } else {
         seccomp::compare_files(&args.profiles, &limits)?
     };
-    file::write_json(&args.out.join("seccomp.json"), &report)?;
-    args.format.print(&report, report::seccomp::compared);
+    results.write_json("seccomp.json", &report)?;
+    args.format.print(&report, |report| {
+        format!("{}\n{results}\n", report::seccomp::compared(report))
+    });
     Ok(Exit::of(report.rows.iter().map(|row| row.verdict)))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use syscalls::Sysno;
 
-/// CallCounter that neither the runtime nor the C library makes by itself, and that do
+/// Calls that neither the runtime nor the C library makes by itself, and that do
 /// nothing but look: with arguments of zero they take no pointer.
 const KINDS: [Sysno; 20] = [
     Sysno::clock_getres,

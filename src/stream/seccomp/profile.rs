@@ -135,7 +135,7 @@ impl Profile {
         self.own.contains(call.name()) || self.base.contains(call.name())
     }
 
-    /// CallCounter that are allowed for the runtime's sake alone.
+    /// Calls that are allowed for the runtime's sake alone.
     pub fn base(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.base.iter().copied()
     }

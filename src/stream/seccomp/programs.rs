@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::host::Obstacle;
 
-/// A program, as shell scripts that call the same in every run: each service is waited
-/// for at least once, and so is its end. In them `@DIR` is a directory of the program's own,
+/// A program, as shell scripts that call the same in every run: of each service something is
+/// wanted before it is there, so that being refused is always part of it, and then until it
+/// answers; its end is waited for. In them `@DIR` is a directory of the program's own,
 /// `@PORT` a free port and `@SELF` this program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Program {
@@ -28,7 +29,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
             echo 'daemon off; pid @DIR/pid; error_log @DIR/logs/error; events {}
             http { access_log @DIR/logs/access; server { listen 127.0.0.1:@PORT; root @DIR; } }' > @DIR/conf
             nginx -t -c @DIR/conf",
-        script: "nginx -c @DIR/conf & nginx=$!; sleep 0.1
+        script: "ab -q -n 1 http://127.0.0.1:@PORT/file; nginx -c @DIR/conf & nginx=$!; sleep 0.1
             until ab -q -n 200 -c 2 -k http://127.0.0.1:@PORT/file; do sleep 0.1; done
             kill -QUIT $nginx; sleep 0.2 & wait",
     },
@@ -36,7 +37,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
         name: "redis",
         needs: &["redis-server", "redis-benchmark", "redis-cli"],
         prepare: "",
-        script: "cd @DIR; redis-server --port @PORT --save '' --appendonly no & sleep 0.1
+        script: "cd @DIR; redis-cli -p @PORT ping; redis-server --port @PORT --save '' --appendonly no & sleep 0.1
             until redis-cli -p @PORT ping; do sleep 0.1; done
             redis-benchmark -q -p @PORT -n 500 -c 2 -t set,get,lpush; redis-cli -p @PORT shutdown nosave
             sleep 0.2 & wait",
@@ -47,6 +48,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
         prepare: "chown postgres @DIR; cd @DIR
             runuser -u postgres -- $(ls -d /usr/lib/postgresql/*/bin | tail -1)/initdb -N -A trust -D @DIR/data",
         script: "cd @DIR; bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
+            $bin/pg_isready -q -h @DIR -p @PORT
             runuser -u postgres -- $bin/postgres -D @DIR/data -k @DIR -h '' -p @PORT -F & sleep 0.1
             until $bin/pg_isready -q -h @DIR -p @PORT; do sleep 0.1; done
             psql -q -U postgres -h @DIR -p @PORT -c 'create table t as select generate_series(1, 1000) i; select sum(i) from t'
@@ -64,9 +66,10 @@ pub(super) const PROGRAMS: [Program; 10] = [
         name: "crun",
         needs: &["crun", "unshare", "ldd"],
         prepare: "cd @DIR; mkdir -p rootfs/proc rootfs/dev rootfs/sys
-            for f in /bin/true $(ldd /bin/true | grep -o '/[^ ]*'); do mkdir -p rootfs$(dirname $f); cp -L $f rootfs$f; done
-            crun spec; sed -i 's/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"\\/bin\\/true\"/' config.json",
-        // It does not run where both versions of cgroups are mounted: it is shown one.
+            for f in /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*'); do mkdir -p rootfs$(dirname $f); cp -L $f rootfs$f; done
+            crun spec; sed -i 's/\"terminal\": true/\"terminal\": false/; s/\"sh\"/\"\\/bin\\/sleep\", \"0.2\"/' config.json",
+        // It does not run where both versions of cgroups are mounted: it is shown one. And
+        // it waits in another way for what has ended already.
         script: "cd @DIR; unshare -m sh -ec 'v2=$(findmnt -n -o TARGET -t cgroup2 | head -1)
             test $v2 = /sys/fs/cgroup || mount --rbind $v2 /sys/fs/cgroup
             crun --root @DIR/state --cgroup-manager=disabled run probecost-@PORT'",
@@ -134,7 +137,10 @@ impl Program {
 
     /// The command.
     pub(super) fn command(&self, directory: &Path, port: u16) -> Vec<String> {
-        vec!["sh".into(), "-c".into(), at(self.script, directory, port)]
+        let script = at(self.script, directory, port);
+        // What it says is of no interest, and to whom might change what it calls.
+        let script = format!("exec >/dev/null 2>&1; {script}");
+        vec!["sh".into(), "-c".into(), script]
     }
 }
 

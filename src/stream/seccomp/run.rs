@@ -48,7 +48,7 @@ pub fn run(
     })
 }
 
-/// CallCounter outside the profile: those that were carried out all the same (and logged),
+/// Calls outside the profile: those that were carried out all the same (and logged),
 /// and those whose caller was killed, which never began.
 fn denied(watched: &Watched, profile: &Profile) -> Vec<DeniedCall> {
     let counts = &watched.counts;
