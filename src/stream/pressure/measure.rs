@@ -72,14 +72,14 @@ pub fn measure(
         host,
         settings,
         arms,
+        notes: notes(judge::unsteady(&blocks, budgets.steady_pct)),
         blocks,
         rows,
-        notes: notes(),
     })
 }
 
 /// What a reader should know whatever came out.
-fn notes() -> Vec<String> {
+fn notes(unsteady: Option<String>) -> Vec<String> {
     let mut notes = vec![
         "the window of a trigger is a multiple of 2 s, since any other takes CAP_SYS_RESOURCE; \
          the kernel then looks every 2 s, which bounds how soon anything can be done"
@@ -89,6 +89,7 @@ fn notes() -> Vec<String> {
     if swaps.lines().count() < 2 {
         notes.push("this machine has no swap: pressure is pages of files read again".into());
     }
+    notes.extend(unsteady);
     notes
 }
 

@@ -23,10 +23,10 @@ pub struct PressureArgs {
     #[arg(long, value_delimiter = ',', default_values = ["throttle", "reclaim"], value_parser = responder)]
     pub policy: Vec<PressurePolicy>,
     /// Rounds: in each, a block of every policy
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
     /// Seconds of a block that count
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub seconds: u32,
     /// Megabytes that both groups may have together
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=4096))]
@@ -35,7 +35,7 @@ pub struct PressureArgs {
     #[arg(long, value_name = "MB", default_value_t = 48, value_parser = clap::value_parser!(u64).range(8..=8192))]
     pub touched: u64,
     /// Milliseconds for which the low group is held at a time
-    #[arg(long, value_name = "MS", default_value_t = 400, value_parser = clap::value_parser!(u64).range(10..=2000))]
+    #[arg(long, value_name = "MS", default_value_t = 800, value_parser = clap::value_parser!(u64).range(10..=2000))]
     pub slice: u64,
     /// Where the files lie that are touched; not in memory
     #[arg(long, value_name = "DIR", default_value = "target/pressure")]
