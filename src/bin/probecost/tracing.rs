@@ -27,9 +27,9 @@ pub struct TracingArgs {
     /// Requests a second, in place of the scenario's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// For how long in all, in seconds, in place of the scenario's
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    duration: Option<u64>,
+    /// For how long in all, in seconds
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    duration: u64,
     /// Of the order of the arms; picked at random unless given
     #[arg(long)]
     seed: Option<u64>,
@@ -54,9 +54,7 @@ pub fn run(args: &TracingArgs) -> Result<Exit, Box<dyn Error>> {
         server: args.server,
         rate: args.rate.map_or(args.scenario.rate(), f64::from),
         connections: args.scenario.connections(),
-        length: args
-            .duration
-            .map_or(args.scenario.duration(), Duration::from_secs),
+        length: Duration::from_secs(args.duration),
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         cpus: cpus.first().copied().zip(cpus.last().copied()),
         planted_mb_per_minute: args.plant_leak.into(),
@@ -69,10 +67,9 @@ pub fn run(args: &TracingArgs) -> Result<Exit, Box<dyn Error>> {
         bar.set_position((1000.0 * share) as u64)
     })?;
     bar.finish_and_clear();
-    results.write(FILE, &serde_json::to_vec_pretty(&report)?)?;
+    results.write_json(FILE, &report)?;
     args.format.print(&report, |report| {
-        let place = results.path().display();
-        format!("{}\nIn {place}\n", report::tracing::render(report))
+        format!("{}\n{results}\n", report::tracing::render(report))
     });
     Ok(Exit::of(report.rows.iter().map(|row| row.verdict)))
 }

@@ -34,7 +34,7 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
             limits.machine_cpu_points,
         ),
         most("memory_mb", Some(memory), limits.memory_mb),
-        growth(&measured.resident, limits.growth_mb_per_hour),
+        growth(&measured.asked_for, limits.growth_mb_per_hour),
         rate(events, lost, limits.events_per_s),
         most("lost_pieces", Some(Interval::exact(lost as f64)), 0.0),
     ];
@@ -117,10 +117,10 @@ fn differences(
         .collect()
 }
 
-/// The slope of resident memory, once it is warm.
-fn growth(resident: &[(f64, f64)], limit: f64) -> Requirement {
-    let warm = (resident.len() as f64 * WARM_UP) as usize;
-    let points: Vec<(f64, f64)> = resident[warm..]
+/// The slope of the memory that was asked for, once it is warm.
+fn growth(asked_for: &[(f64, f64)], limit: f64) -> Requirement {
+    let warm = (asked_for.len() as f64 * WARM_UP) as usize;
+    let points: Vec<(f64, f64)> = asked_for[warm..]
         .chunks_exact(TOGETHER)
         .map(|chunk| {
             let mean = |value: fn(&(f64, f64)) -> f64| {

@@ -7,6 +7,7 @@ mod spans;
 
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
 use procfs::{CurrentSI, KernelStats};
 
 pub use server::Served;
@@ -16,7 +17,6 @@ use crate::experiment::usage::footprint_of_this_process;
 use crate::gate::TracingLimits;
 use crate::host::{Host, Obstacle, provenance};
 use crate::load::{LoadPlan, LoadTally, Regime, Running};
-use crate::monitor::Monitor;
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
 use spans::Spans;
@@ -77,8 +77,8 @@ struct Measured {
     spans: Spans,
     /// Memory of this process, resident and of maps, at the end, in bytes.
     memory: u64,
-    /// Hours since the start, and resident bytes of this process.
-    resident: Vec<(f64, f64)>,
+    /// Hours since the start, and bytes of memory that this process has asked for and used.
+    asked_for: Vec<(f64, f64)>,
 }
 
 /// Makes the load, and alternates the arms under it. `progress` is told the share of the
@@ -119,7 +119,6 @@ pub fn tracing(
         )
     };
     let mut load = Running::start(plan)?;
-    let mut monitor = Monitor::of(std::process::id())?;
     let mut order = fastrand::Rng::with_seed(request.seed);
     let mut measured = Measured {
         blocks: Vec::with_capacity(rounds * 6),
@@ -129,7 +128,7 @@ pub fn tracing(
         counts: TracerCounts::default(),
         spans,
         memory: 0,
-        resident: Vec::with_capacity(rounds * 6),
+        asked_for: Vec::with_capacity(rounds * 6),
     };
     release_free_memory();
     let mut leak = Vec::new();
@@ -148,10 +147,8 @@ pub fn tracing(
             measured.blocks.push(one);
             tracer.detach();
             elsewhere.detach();
-            if let Some(sample) = monitor.look() {
-                let hours = begin.elapsed().as_secs_f64() / 3600.0;
-                measured.resident.push((hours, sample.resident as f64));
-            }
+            let hours = begin.elapsed().as_secs_f64() / 3600.0;
+            measured.asked_for.push((hours, asked_for()?));
             let planted = request.planted_mb_per_minute * 1e6 / 60.0 * BLOCK.as_secs_f64();
             // Memory that nobody looks at would never be taken.
             leak.push(std::hint::black_box(vec![1_u8; planted as usize]));
@@ -237,6 +234,20 @@ fn release_free_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Anonymous memory of this process, in bytes: what a leak makes grow. Its resident memory
+/// grows besides, by pages of the program that are run for the first time.
+fn asked_for() -> Result<f64, Obstacle> {
+    let status = Process::myself().and_then(|process| process.status());
+    let kb = status.map(|status| status.rssanon);
+    kb.ok()
+        .flatten()
+        .map(|kb| kb as f64 * 1024.0)
+        .ok_or_else(|| {
+            let why = "/proc/self/status does not say how much memory is anonymous";
+            Obstacle::new(why, "mount /proc; Linux 4.5 or newer says it")
+        })
 }
 
 /// Memory of this process, resident and of its maps, in bytes.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::connection::{Connection, Foreign, Place, Way};
 use super::message::Bytes;
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::agent::Sink;
 use crate::agent::http::{Kind, Piece};
 use crate::schema::span::HttpSpan;
@@ -34,7 +36,26 @@ pub struct Assembled {
 pub struct Assembler<F> {
     connections: HashMap<u64, Followed>,
     counts: Arc<HttpCounts>,
+    blind_until: BlindUntil,
     give: F,
+}
+
+/// The moment, in nanoseconds of the monotonic clock, before which something may have gone
+/// unseen: what a connection said before it is not continued after it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BlindUntil(Arc<AtomicU64>);
+
+impl BlindUntil {
+    pub(super) fn now(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        self.0.store(ns, Ordering::Release);
+    }
+
+    fn lies_between(&self, before_ns: u64, after_ns: u64) -> bool {
+        let at_ns = self.0.load(Ordering::Acquire);
+        before_ns < at_ns && at_ns <= after_ns
+    }
 }
 
 #[derive(Debug)]
@@ -78,6 +99,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         Self {
             connections: HashMap::new(),
             counts: Arc::default(),
+            blind_until: BlindUntil::default(),
             give,
         }
     }
@@ -91,6 +113,10 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         Arc::clone(&self.counts)
     }
 
+    pub(super) fn blind_until(&self) -> BlindUntil {
+        self.blind_until.clone()
+    }
+
     /// Takes one piece.
     pub fn piece(&mut self, piece: &Piece) {
         let place = Place {
@@ -100,6 +126,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         let Self {
             connections,
             counts,
+            blind_until,
             give,
         } = self;
         let mut give = |span: HttpSpan| {
@@ -130,8 +157,12 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         }
         let followed = connections.entry(piece.socket).or_insert_with(|| Followed {
             connection: Connection::new(),
-            last_ns: 0,
+            last_ns: piece.time_ns,
         });
+        if blind_until.lies_between(followed.last_ns, piece.time_ns) {
+            followed.connection.close(place, &mut give);
+            followed.connection = Connection::new();
+        }
         followed.last_ns = piece.time_ns;
         let bytes = Bytes {
             time_ns: piece.time_ns,
@@ -379,6 +410,37 @@ mod tests {
                 "{first:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_asked_before_nothing_was_seen_is_not_answered_after_it() {
+        let mut taken = Vec::new();
+        let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
+        let blind_until = assembler.blind_until();
+        let now = || {
+            let now = clock_gettime(ClockId::Monotonic);
+            now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+        };
+        let mut piece = |kind, bytes: &[u8]| {
+            assembler.piece(&Piece {
+                time_ns: now(),
+                socket: 7,
+                pid: 1,
+                kind,
+                length: bytes.len() as u64,
+                bytes,
+            });
+        };
+        piece(Kind::In, b"GET /1 HTTP/1.1\r\n\r\n");
+        // Its answer goes unseen.
+        blind_until.now();
+        piece(Kind::In, b"GET /2 HTTP/1.1\r\n\r\n");
+        piece(Kind::Out, HELLO);
+        let told: Vec<_> = taken
+            .iter()
+            .map(|s| (s.path.as_str(), s.complete))
+            .collect();
+        assert_eq!(told, [("/1", false), ("/2", true)]);
     }
 
     #[test]

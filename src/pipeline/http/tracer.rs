@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::assembler::{Assembled, Assembler, HttpCounts};
+use super::assembler::{Assembled, Assembler, BlindUntil, HttpCounts};
 use crate::agent::Options;
 use crate::agent::http::{HttpHook, Traffic};
 use crate::host::Obstacle;
@@ -27,6 +27,7 @@ use crate::schema::span::HttpSpan;
 pub struct Tracer {
     hook: HttpHook,
     counts: Arc<HttpCounts>,
+    blind_until: BlindUntil,
 }
 
 /// What the tracer has counted since its start.
@@ -82,9 +83,11 @@ impl Tracer {
     ) -> Result<Self, Obstacle> {
         let assembler = Assembler::new(give);
         let counts = assembler.shared_counts();
+        let blind_until = assembler.blind_until();
         Ok(Self {
             hook: HttpHook::start(options, assembler)?,
             counts,
+            blind_until,
         })
     }
 
@@ -122,6 +125,9 @@ impl Tracer {
     /// # Errors
     /// The kernel attaches no program.
     pub fn attach(&mut self) -> Result<(), Obstacle> {
+        if !self.hook.is_attached() {
+            self.blind_until.now();
+        }
         self.hook.attach()
     }
 
