@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use probecost::load::{Behaviour, Server, Stall};
 use probecost::schema::Outcome;
 use probecost::schema::load::{Load, RequestError};
 
@@ -177,4 +178,46 @@ fn bad_input_is_named() {
         assert!(text.contains(said), "{arguments:?}: {text}");
         assert!(!text.contains("panicked"), "{arguments:?}: {text}");
     }
+}
+
+/// The server stands still for 200 ms of each second. By arithmetic 1 % of all requests
+/// wait longer than 190 ms: our load says so. A loop that asks again once it was answered
+/// (`ab`) has a few requests in each stall beside thousands outside, and sees nothing.
+#[test]
+fn a_stall_that_a_closed_loop_hides_is_in_our_p99() {
+    let stall = Stall {
+        every: Duration::from_secs(1),
+        lasting: Duration::from_millis(200),
+    };
+    let behaviour = Behaviour {
+        stall: Some(stall),
+        ..Behaviour::default()
+    };
+    let server = Server::start(behaviour, None).unwrap();
+    // The first stall comes after a second, the last that is met after four.
+    std::thread::sleep(stall.every);
+    let url = format!("http://{}/", server.address());
+    let (load, _) = loaded(&["--url", &url, "--rate", "400", "--seconds", "4"]);
+    let expected = 200.0 * (1.0 - 0.01 / 0.2);
+    let ours = load.latency_us.unwrap().p99 / 1e3;
+    assert!((ours - expected).abs() < 40.0, "{ours} ms, not {expected}");
+
+    let ab = Command::new("ab")
+        .args(["-k", "-q", "-c", "2", "-t", "3", "-n", "1000000", &url])
+        .output();
+    let Ok(ab) = ab else {
+        eprintln!("skipped: ab is not installed; apt-get install apache2-utils");
+        return;
+    };
+    let said = String::from_utf8_lossy(&ab.stdout);
+    let p99 = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("99%"));
+    let theirs: f64 = p99
+        .unwrap_or_else(|| panic!("{said}"))
+        .trim()
+        .parse()
+        .unwrap();
+    eprintln!("p99 of ours {ours:.0} ms, of ab {theirs} ms");
+    assert!(theirs < ours / 4.0, "ab: {theirs} ms, ours: {ours} ms");
 }

@@ -138,7 +138,8 @@ fn accept(listener: &TcpListener, behaviour: Behaviour, stop: &Arc<AtomicBool>) 
 /// Answers one connection's requests until either side ends it.
 fn serve(mut stream: TcpStream, behaviour: Behaviour, begin: Instant) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let answer = answer(behaviour.body);
+    // Clients of HTTP/1.0 keep open only what is said to be kept.
+    let [last, kept] = ["close", "keep-alive"].map(|then| answer(behaviour.body, then));
     let mut requests = AnswerReader::<Request>::default();
     let mut room = [0; 16 * 1024];
     loop {
@@ -153,15 +154,15 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour, begin: Instant) -> std::io
                     if let Some(stall) = behaviour.stall {
                         std::thread::sleep(stall.holds(begin.elapsed()));
                     }
-                    stream.write_all(&answer)?;
                     if !request.keeps_open {
-                        return Ok(());
+                        return stream.write_all(&last);
                     }
+                    stream.write_all(&kept)?;
                 }
                 Ok(None) => break,
                 Err(_) => {
                     let refusal = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\
-                        LoadConnection: close\r\n\r\n";
+                        Connection: close\r\n\r\n";
                     return stream.write_all(refusal.as_bytes());
                 }
             }
@@ -169,9 +170,11 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour, begin: Instant) -> std::io
     }
 }
 
-fn answer(body: usize) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body}\r\n\r\n");
+fn answer(body: usize, then: &str) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body}\r\n\
+         Connection: {then}\r\n\r\n"
+    );
     let mut answer = head.into_bytes();
     answer.resize(answer.len() + body, b'.');
     answer
