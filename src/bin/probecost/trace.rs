@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use clap::Args;
 use probecost::agent::Options;
 use probecost::file::unwritable;
 use probecost::host::Obstacle;
-use probecost::pipeline::http::{Export, Tracer, TracerCounts};
+use probecost::pipeline::http::{Export, SpanLines, Tracer, TracerCounts};
 use probecost::schema::Exit;
 
 /// Spans that may wait to be written.
@@ -33,8 +32,12 @@ pub struct TraceArgs {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
     /// Where the spans go; without, to standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "otlp")]
     out: Option<PathBuf>,
+    /// Send the spans to this OpenTelemetry collector, by HTTP, e.g.
+    /// http://127.0.0.1:4318/v1/traces
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// The command
     #[arg(last = true, required_unless_present_any = ["pid", "cgroup"])]
     command: Vec<String>,
@@ -45,15 +48,11 @@ pub struct TraceArgs {
 /// # Errors
 /// Nothing can be hooked here, or the command cannot be started.
 pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
-    let to: Box<dyn Write + Send> = match &args.out {
-        Some(path) => Box::new(File::create(path).map_err(|error| unwritable(path, &error))?),
-        None => Box::new(std::io::stdout()),
-    };
+    let export = export(args)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
-    let export = Export::start(to, QUEUE)?;
     let mut tracer = Tracer::start(&Options::default(), export.queue())?;
     if let Some(pid) = args.pid {
         tracer.watch(pid)?;
@@ -105,7 +104,7 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     let lost = exported.queue_full + exported.unwritable;
     if lost > 0 {
         eprintln!(
-            "lost: {} spans for want of room in the queue, {} that could not be written",
+            "lost: {} spans for want of room in the queue, {} that nobody took",
             exported.queue_full, exported.unwritable
         );
     }
@@ -114,6 +113,30 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     } else {
         Exit::Passed
     })
+}
+
+fn export(args: &TraceArgs) -> Result<Export, Obstacle> {
+    match (&args.otlp, &args.out) {
+        (Some(url), _) => to_a_collector(url),
+        (None, Some(path)) => {
+            let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+            Export::start(SpanLines::new(file), QUEUE)
+        }
+        (None, None) => Export::start(SpanLines::new(std::io::stdout()), QUEUE),
+    }
+}
+
+#[cfg(feature = "otlp")]
+fn to_a_collector(url: &str) -> Result<Export, Obstacle> {
+    Export::start(probecost::pipeline::http::Otlp::to(url)?, QUEUE)
+}
+
+#[cfg(not(feature = "otlp"))]
+fn to_a_collector(_: &str) -> Result<Export, Obstacle> {
+    Err(Obstacle::new(
+        "built without a way to a collector",
+        "build it with: cargo build --release --features otlp",
+    ))
 }
 
 fn is_alive(pid: u32) -> bool {

@@ -1,6 +1,7 @@
-//! Spans on their way out: a bounded queue and a thread that writes lines of JSON.
+//! Spans on their way out: a bounded queue, and a thread that hands them to whoever wants
+//! them.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -29,6 +30,39 @@ struct HttpCounts {
     unwritable: AtomicU64,
 }
 
+/// The most spans that are handed over at once.
+const TOGETHER: usize = 512;
+
+/// Where spans go.
+pub trait SpanSink: Send {
+    /// Takes them all; where it fails, they are lost.
+    ///
+    /// # Errors
+    /// They cannot be written, or nobody takes them.
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()>;
+}
+
+/// Lines of JSON, a span each.
+#[derive(Debug)]
+pub struct SpanLines<W: Write>(BufWriter<W>);
+
+impl<W: Write> SpanLines<W> {
+    /// Written to `to`.
+    pub fn new(to: W) -> Self {
+        Self(BufWriter::new(to))
+    }
+}
+
+impl<W: Write + Send> SpanSink for SpanLines<W> {
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()> {
+        for span in spans {
+            serde_json::to_writer(&mut self.0, span)?;
+            self.0.write_all(b"\n")?;
+        }
+        self.0.flush()
+    }
+}
+
 /// The writing end of the queue. It never waits.
 pub struct Export {
     queue: Option<SyncSender<HttpSpan>>,
@@ -37,17 +71,17 @@ pub struct Export {
 }
 
 impl Export {
-    /// Writes to `to`, holding back at most `capacity` spans.
+    /// Hands spans to `to`, holding back at most `capacity`.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn start(to: impl Write + Send + 'static, capacity: usize) -> Result<Self, Obstacle> {
+    pub fn start(to: impl SpanSink + 'static, capacity: usize) -> Result<Self, Obstacle> {
         let (queue, spans) = mpsc::sync_channel(capacity);
         let counts = Arc::new(HttpCounts::default());
         let inner = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
             .name("span-export".into())
-            .spawn(move || write(&spans, BufWriter::new(to), &inner))
+            .spawn(move || hand_over(&spans, to, &inner))
             .map_err(|error| Obstacle::new(format!("no thread starts: {error}"), "ulimit -u"))?;
         Ok(Self {
             queue: Some(queue),
@@ -91,26 +125,17 @@ impl Export {
     }
 }
 
-fn write(spans: &Receiver<HttpSpan>, mut to: BufWriter<impl Write>, counts: &HttpCounts) {
-    let mut pending = 0;
+fn hand_over(spans: &Receiver<HttpSpan>, mut to: impl SpanSink, counts: &HttpCounts) {
+    let mut batch = Vec::with_capacity(TOGETHER);
     while let Ok(span) = spans.recv() {
-        let mut next = Some(span);
-        // All that waits, then out with it.
-        while let Some(span) = next {
-            let line = serde_json::to_writer(&mut to, &span).map_err(std::io::Error::from);
-            match line.and_then(|()| to.write_all(b"\n")) {
-                Ok(()) => pending += 1,
-                Err(_) => {
-                    counts.unwritable.fetch_add(1, Ordering::AcqRel);
-                }
-            }
-            next = spans.try_recv().ok();
-        }
-        let counter = match to.flush() {
+        batch.push(span);
+        batch.extend(spans.try_iter().take(TOGETHER - 1));
+        let counter = match to.take(&batch) {
             Ok(()) => &counts.written,
             Err(_) => &counts.unwritable,
         };
-        counter.fetch_add(std::mem::take(&mut pending), Ordering::AcqRel);
+        counter.fetch_add(batch.len() as u64, Ordering::AcqRel);
+        batch.clear();
     }
 }
 
@@ -138,7 +163,7 @@ mod tests {
     #[test]
     fn every_span_is_a_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let export = Export::start(file.reopen().unwrap(), 100).unwrap();
+        let export = Export::start(SpanLines::new(file.reopen().unwrap()), 100).unwrap();
         let mut queue = export.queue();
         for _ in 0..50 {
             queue(span());
@@ -166,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_counted() {
-        let export = Export::start(Gone, 1000).unwrap();
+        let export = Export::start(SpanLines::new(Gone), 1000).unwrap();
         let mut queue = export.queue();
         (0..10).for_each(|_| queue(span()));
         drop(queue);
@@ -187,7 +212,7 @@ mod tests {
                 Ok(())
             }
         }
-        let export = Export::start(Stuck(wait), 10).unwrap();
+        let export = Export::start(SpanLines::new(Stuck(wait)), 10).unwrap();
         let mut queue = export.queue();
         (0..100).for_each(|_| queue(span()));
         let lost = export.counts().queue_full;

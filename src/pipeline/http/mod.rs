@@ -11,8 +11,12 @@ mod body;
 mod connection;
 mod export;
 mod message;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod tracer;
 
 pub use assembler::{Assembled, Assembler};
-pub use export::{Export, Exported};
+pub use export::{Export, Exported, SpanLines, SpanSink};
+#[cfg(feature = "otlp")]
+pub use otlp::Otlp;
 pub use tracer::{Tracer, TracerCounts};

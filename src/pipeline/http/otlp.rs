@@ -1,0 +1,219 @@
+//! Spans to an OpenTelemetry collector: OTLP over HTTP, in its JSON form.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use super::SpanSink;
+use crate::host::Obstacle;
+use crate::schema::span::{HttpSpan, Side};
+
+/// How long a collector may take; spans queue up meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A collector.
+pub struct Otlp {
+    agent: Agent,
+    url: String,
+    random: fastrand::Rng,
+    /// What the clock of the day says more than that of the spans, in nanoseconds.
+    since_epoch: u64,
+}
+
+impl Otlp {
+    /// That takes spans at `url`. Whether it is there shows when it is sent some.
+    ///
+    /// # Errors
+    /// It is no URL of HTTP.
+    pub fn to(url: &str) -> Result<Self, Obstacle> {
+        if !url.starts_with("http://") {
+            return Err(Obstacle::new(
+                format!("`{url}` is no URL of a collector without TLS"),
+                "name one as http://127.0.0.1:4318/v1/traces",
+            ));
+        }
+        let config = Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .proxy(None);
+        Ok(Self {
+            agent: config.build().into(),
+            url: url.to_owned(),
+            random: fastrand::Rng::new(),
+            since_epoch: now(ClockId::Realtime).saturating_sub(now(ClockId::Monotonic)),
+        })
+    }
+
+    fn span(&mut self, span: &HttpSpan) -> Value {
+        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        // 64-bit numbers are text in this form.
+        let number =
+            |key: &str, value: u64| json!({"key": key, "value": {"intValue": value.to_string()}});
+        let at = |ns: u64| (self.since_epoch + ns).to_string();
+        let mut attributes = vec![
+            text("http.request.method", &span.method),
+            text("url.path", &span.path),
+            number("http.request.size", span.request_bytes),
+            number("http.response.size", span.response_bytes),
+            number("process.pid", span.pid.into()),
+        ];
+        attributes.extend(
+            span.status
+                .map(|status| number("http.response.status_code", status.into())),
+        );
+        let failed = !span.complete || span.status.is_none_or(|status| status >= 500);
+        json!({
+            "traceId": format!("{:032x}", self.random.u128(1..)),
+            "spanId": format!("{:016x}", self.random.u64(1..)),
+            "name": span.method,
+            "kind": match span.side { Side::Server => 2, Side::Client => 3 },
+            "startTimeUnixNano": at(span.start_ns),
+            "endTimeUnixNano": at(span.end_ns()),
+            "attributes": attributes,
+            "status": if failed { json!({"code": 2}) } else { json!({}) },
+        })
+    }
+}
+
+impl SpanSink for Otlp {
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()> {
+        let spans: Vec<Value> = spans.iter().map(|span| self.span(span)).collect();
+        let request = json!({"resourceSpans": [{
+            "resource": {"attributes": [
+                {"key": "service.name", "value": {"stringValue": "probecost"}}]},
+            "scopeSpans": [{
+                "scope": {"name": "probecost.http", "version": env!("CARGO_PKG_VERSION")},
+                "spans": spans,
+            }],
+        }]});
+        let post = self.agent.post(&self.url);
+        let sent = post
+            .content_type("application/json")
+            .send(request.to_string());
+        sent.map(drop).map_err(io::Error::other)
+    }
+}
+
+fn now(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::super::Export;
+    use super::*;
+
+    fn span(status: u16) -> HttpSpan {
+        HttpSpan {
+            side: Side::Server,
+            method: "GET".into(),
+            path: "/a".into(),
+            status: Some(status),
+            start_ns: 1_000,
+            duration_ns: 500,
+            request_bytes: 3,
+            response_bytes: 4,
+            pid: 5,
+            connection: 6,
+            complete: true,
+        }
+    }
+
+    /// Sends these spans, and gives what became of them.
+    fn sent(url: &str, spans: &[HttpSpan]) -> super::super::Exported {
+        let export = Export::start(Otlp::to(url).unwrap(), 100).unwrap();
+        let mut queue = export.queue();
+        spans.iter().cloned().for_each(&mut queue);
+        drop(queue);
+        export.finish()
+    }
+
+    /// A collector that answers with `status`, and passes on what it was sent.
+    fn collector(status: &'static str) -> (String, mpsc::Receiver<Value>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream);
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+                        break;
+                    }
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                let _ = tell.send(serde_json::from_slice(&body).unwrap());
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                );
+                reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (url, told)
+    }
+
+    #[test]
+    fn a_collector_is_told_every_span() {
+        let (url, told) = collector("200 OK");
+        let exported = sent(&url, &[span(200), span(503)]);
+        assert_eq!((exported.written, exported.unwritable), (2, 0));
+        let spans: Vec<Value> = told
+            .try_iter()
+            .flat_map(|request| {
+                let spans = &request["resourceSpans"][0]["scopeSpans"][0]["spans"];
+                spans.as_array().unwrap().clone()
+            })
+            .collect();
+        assert_eq!(spans.len(), 2);
+        assert_eq!(spans[0]["traceId"].as_str().unwrap().len(), 32);
+        assert_eq!(spans[0]["spanId"].as_str().unwrap().len(), 16);
+        assert_eq!(spans[0]["kind"], 2);
+        let at = |key: &str| spans[0][key].as_str().unwrap().parse::<u64>().unwrap();
+        assert_eq!(at("endTimeUnixNano") - at("startTimeUnixNano"), 500);
+        assert!(at("startTimeUnixNano") > 1_000_000_000_000_000_000);
+        let attributes = spans[1]["attributes"].as_array().unwrap();
+        let status = attributes
+            .iter()
+            .find(|one| one["key"] == "http.response.status_code");
+        assert_eq!(status.unwrap()["value"]["intValue"], "503");
+        assert_eq!(
+            (&spans[0]["status"], &spans[1]["status"]["code"]),
+            (&json!({}), &json!(2))
+        );
+    }
+
+    #[test]
+    fn spans_that_a_collector_refuses_are_counted() {
+        let (url, _told) = collector("429 Too Many Requests");
+        let exported = sent(&url, &[span(200), span(200), span(200)]);
+        assert_eq!((exported.written, exported.unwritable), (0, 3));
+    }
+
+    #[test]
+    fn spans_for_a_collector_that_is_gone_are_counted() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/traces", gone.local_addr().unwrap());
+        drop(gone);
+        let exported = sent(&url, &[span(200), span(200)]);
+        assert_eq!((exported.written, exported.unwritable), (0, 2));
+    }
+
+    #[test]
+    fn another_kind_of_url_is_refused() {
+        assert!(Otlp::to("https://example.org").is_err());
+        assert!(Otlp::to("4318").is_err());
+    }
+}
