@@ -96,9 +96,14 @@ fn percentiles(document: &Value) -> Vec<Picture> {
             ["p50_ns", "p95_ns", "p99_ns"],
         )
     });
+    let arms = document.get("arms").and_then(Value::as_array);
+    let of_arms = arms.into_iter().flatten().filter_map(|arm| {
+        let name = arm.get("arm").and_then(Value::as_str)?;
+        curve(name, "µs", arm, ["p50_us", "p95_us", "p99_us"])
+    });
     let own = document.get("latency_us");
     let own = own.and_then(|own| curve("latency", "µs", own, ["p50", "p95", "p99"]));
-    own.into_iter().chain(of_rows).collect()
+    own.into_iter().chain(of_arms).chain(of_rows).collect()
 }
 
 fn curve(name: &str, unit: &str, value: &Value, keys: [&str; 3]) -> Option<Picture> {

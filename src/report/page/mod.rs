@@ -3,12 +3,14 @@
 mod chart;
 mod read;
 mod status;
+mod words;
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 
 pub use read::{Reading, Sheet, read};
+use words::meaning;
 
 use super::findings::digits;
 use crate::gate;
@@ -16,7 +18,7 @@ use crate::schema::page::{Page, PageRow, Stream};
 use crate::stats::Interval;
 
 /// What each stream asks, by the name of its file.
-const QUESTIONS: [(&str, &str); 12] = [
+const QUESTIONS: [(&str, &str); 13] = [
     (
         "overhead",
         "What do the calls of a program cost under our agent?",
@@ -25,6 +27,10 @@ const QUESTIONS: [(&str, &str); 12] = [
     ("verdict", "Did this change make anything slower?"),
     ("soak", "Held for long: what is lost, and what grows?"),
     ("load", "Does a server keep up, and how long does it take?"),
+    (
+        "tracing",
+        "What does tracing HTTP cost a server, and is every request seen?",
+    ),
     ("monitor", "What do processes take of the machine?"),
     ("coverage", "How much of what is called is seen?"),
     (

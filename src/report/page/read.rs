@@ -199,7 +199,9 @@ fn row(value: &Value, within: &str) -> Option<Row> {
         measure: text("measure").to_owned(),
         value: interval.or_else(|| change_of(value)),
         limit,
-        at_least: ["at_least", "rate"].contains(&text("bound")) || text("measure") == "rate",
+        at_least: ["at_least", "rate"].contains(&text("bound"))
+            || text("measure") == "rate"
+            || value.get("is_least") == Some(&Value::Bool(true)),
         verdict,
         reason: text("reason").to_owned(),
     })

@@ -1,0 +1,135 @@
+//! What measures are called, and what they mean to someone who reads of them here first.
+
+/// Measures and their meaning.
+const MEANINGS: [(&str, &str); 46] = [
+    (
+        "ratio",
+        "mean time of a call with the agent, over that without",
+    ),
+    (
+        "p95_ratio",
+        "95th percentile of a call's time with the agent, over that without",
+    ),
+    (
+        "seconds",
+        "how long the program runs, over that without the agent",
+    ),
+    (
+        "throughput",
+        "work done a second, over that without the agent",
+    ),
+    ("p50", "median latency, over that without the agent"),
+    (
+        "p95",
+        "95th percentile of latency, over that without the agent",
+    ),
+    (
+        "p99",
+        "99th percentile of latency, over that without the agent",
+    ),
+    (
+        "cpu_points",
+        "CPU time of the machine beyond that without the agent, in percent of all CPUs",
+    ),
+    ("errors", "errors that did not come up without the agent"),
+    ("captured_pct", "share of events that arrived, in percent"),
+    ("dropped", "events lost"),
+    ("drops_pct", "events lost, in percent"),
+    ("memory_mb", "memory, resident and of maps, in megabytes"),
+    (
+        "memory_mb_per_hour",
+        "growth of memory, in megabytes an hour",
+    ),
+    (
+        "growth_mb_per_hour",
+        "growth of the memory asked for (a leak), in megabytes an hour",
+    ),
+    (
+        "cpu_pct",
+        "CPU time of the user half, in percent of one CPU",
+    ),
+    (
+        "machine_cpu_points",
+        "CPU time of the machine beyond that without tracing, in percent of all CPUs",
+    ),
+    ("events_per_s", "events taken a second without loss"),
+    ("lost_pieces", "records that found no room"),
+    (
+        "attached_p50_ms",
+        "median latency beyond that without the tracer while it watches another process, in milliseconds",
+    ),
+    ("attached_p95_ms", "the same of the 95th percentile"),
+    ("attached_p99_ms", "the same of the 99th percentile"),
+    (
+        "added_p50_ms",
+        "median latency beyond that without the tracer while it watches the server, in milliseconds",
+    ),
+    ("added_p95_ms", "the same of the 95th percentile"),
+    ("added_p99_ms", "the same of the 99th percentile"),
+    (
+        "seen_pct",
+        "requests with exactly one record, in percent of those sent",
+    ),
+    (
+        "span_p99_ms",
+        "from the end of a response to its record, 99th percentile, in milliseconds",
+    ),
+    (
+        "availability_pct",
+        "time without a loss, an error or a stall, in percent",
+    ),
+    (
+        "pull_ratio",
+        "time until the image can be read, over that of the other way",
+    ),
+    (
+        "control",
+        "the same measured twice, one over the other: must come out as one",
+    ),
+    ("files_differing", "files that are not as in their source"),
+    ("failures", "times that it failed"),
+    ("faults_found", "planted faults that were found"),
+    ("left_mounted", "mounts left behind"),
+    (
+        "less_pct",
+        "time stalled for want of memory: less than without acting, in percent",
+    ),
+    (
+        "monitor_cpu_pct",
+        "CPU time of the monitor, in percent of one CPU",
+    ),
+    ("monitor_memory_mb", "memory of the monitor, in megabytes"),
+    ("blocks", "stretches of measuring in which it did something"),
+    ("left_frozen", "groups of processes left frozen"),
+    (
+        "fewer calls",
+        "system calls that the learnt profile allows: fewer than the default of containers, in percent",
+    ),
+    (
+        "fewer bytes",
+        "its size: less than the default's, in percent",
+    ),
+    (
+        "different profiles of 5",
+        "learnt five times: how many different profiles came out",
+    ),
+    (
+        "false denials",
+        "calls of the same program that its own profile refused",
+    ),
+    (
+        "CPU of make",
+        "CPU time that learning adds to a build, in percent",
+    ),
+    ("descriptors", "open descriptors, more than at first"),
+    (
+        "overhead_pct",
+        "time of a call with the agent, in percent more than without",
+    ),
+];
+
+/// What a measure means; nothing where its name says it.
+pub(super) fn meaning(measure: &str) -> &'static str {
+    let known = MEANINGS.iter().find(|(name, _)| *name == measure);
+    known.map_or("", |(_, meaning)| meaning)
+}
