@@ -122,12 +122,11 @@ pub(super) fn judge(
             rows.push(faster(name, sides, limit, ways, against, rounds));
         }
     }
+    // Chance may break one of all controls no more often than one alone.
+    let confidence = 1.0 - (1.0 - CONFIDENCE) / tally.control.len().max(1) as f64;
     for (image, again) in &tally.control {
-        rows.push(control(
-            &images[*image],
-            tally.rounds(*image, 1, How::Tar),
-            again,
-        ));
+        let once = tally.rounds(*image, 1, How::Tar);
+        rows.push(control(&images[*image], [once, again], confidence));
     }
     for (how, (trees, differences)) in &tally.compared {
         let mut row = counted(
@@ -209,13 +208,13 @@ fn faster(
 }
 
 /// Tar against itself: the interval must hold 1.
-fn control(image: &Made, once: &[Observation], again: &[Observation]) -> Finding {
+fn control(image: &Made, [once, again]: [&[Observation]; 2], confidence: f64) -> Finding {
     let ratios: Vec<f64> = once
         .iter()
         .zip(again)
         .map(|(a, b)| a.pull / b.pull)
         .collect();
-    let value = median_interval(&ratios, CONFIDENCE);
+    let value = median_interval(&ratios, confidence);
     let (verdict, reason) = match value {
         None => (
             Outcome::Inconclusive,
