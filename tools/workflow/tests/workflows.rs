@@ -33,7 +33,7 @@ fn every_workflow_is_understood_and_has_no_flaw() {
         assert_eq!(found, [""; 0], "{}", path.display());
         seen += 1;
     }
-    assert_eq!(seen, 5);
+    assert!(seen >= 6, "{seen}");
 }
 
 #[test]
