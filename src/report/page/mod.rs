@@ -110,7 +110,7 @@ fn stream(sheets: &[&Sheet], rules: &gate::Report) -> Option<Stream> {
                 change: row
                     .value
                     .zip(last)
-                    .and_then(|(now, then)| change(now.est, then.est)),
+                    .and_then(|(now, then)| change(now, then.est)),
                 verdict: row.verdict,
                 status,
                 reason: row.reason.clone(),
@@ -144,10 +144,12 @@ fn side(row: &read::Row) -> &'static str {
     if row.at_least { "≥" } else { "≤" }
 }
 
-/// By how much a value changed, in percent of what it was.
-fn change(now: f64, then: f64) -> Option<String> {
-    let percent = (now / then - 1.0) * 100.0;
-    percent.is_finite().then(|| format!("{percent:+.1} %"))
+/// By how much a value changed, in percent of what it was; none where it may be nothing at
+/// all, of which percents say nothing.
+fn change(now: Interval, then: f64) -> Option<String> {
+    let may_be_nothing = now.lo <= 0.0 && now.hi >= 0.0;
+    let percent = (now.est / then - 1.0) * 100.0;
+    (!may_be_nothing && percent.is_finite()).then(|| format!("{percent:+.1} %"))
 }
 
 #[derive(Template)]

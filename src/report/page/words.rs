@@ -58,14 +58,26 @@ const MEANINGS: [(&str, &str); 46] = [
         "attached_p50_ms",
         "median latency beyond that without the tracer while it watches another process, in milliseconds",
     ),
-    ("attached_p95_ms", "the same of the 95th percentile"),
-    ("attached_p99_ms", "the same of the 99th percentile"),
+    (
+        "attached_p95_ms",
+        "95th percentile of latency beyond that without the tracer while it watches another process, in milliseconds",
+    ),
+    (
+        "attached_p99_ms",
+        "99th percentile of latency beyond that without the tracer while it watches another process, in milliseconds",
+    ),
     (
         "added_p50_ms",
         "median latency beyond that without the tracer while it watches the server, in milliseconds",
     ),
-    ("added_p95_ms", "the same of the 95th percentile"),
-    ("added_p99_ms", "the same of the 99th percentile"),
+    (
+        "added_p95_ms",
+        "95th percentile of latency beyond that without the tracer while it watches the server, in milliseconds",
+    ),
+    (
+        "added_p99_ms",
+        "99th percentile of latency beyond that without the tracer while it watches the server, in milliseconds",
+    ),
     (
         "seen_pct",
         "requests with exactly one record, in percent of those sent",
