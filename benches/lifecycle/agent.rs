@@ -13,9 +13,7 @@ use probecost_bench::turns::Turns;
 use probecost_bench::{fail, threads};
 
 use crate::steps::agent_steps;
-use crate::{STEPS, limits, starts};
-
-const TASKS: [usize; 4] = [5, 10, 25, 50];
+use crate::{STEPS, TASKS, limits, starts};
 
 /// All rows that need an agent.
 pub fn bench(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
@@ -58,6 +56,20 @@ pub fn bench(criterion: &mut Criterion<Turns>) -> Result<(), Obstacle> {
     for steps in STEPS {
         group.bench_function(BenchmarkId::from_parameter(steps), |b| {
             attached(b, &mut blocks, |agent| agent_steps(agent, steps));
+        });
+    }
+    group.finish();
+
+    // Whole scenarios, at once, of one agent.
+    let mut group = criterion.benchmark_group("scenario_concurrent");
+    group.sample_size(10);
+    for tasks in TASKS {
+        group.bench_function(BenchmarkId::from_parameter(tasks), |b| {
+            b.iter_custom(|times| {
+                blocks.block(times, |agent, times| {
+                    threads::together(tasks, times, || agent_steps(agent, 10))
+                })
+            });
         });
     }
     group.finish();

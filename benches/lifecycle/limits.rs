@@ -5,25 +5,33 @@ use std::time::{Duration, Instant};
 
 use probecost::agent::Agent;
 use probecost::host::Obstacle;
-use probecost::stats::slope;
+use probecost::stats::{lack_of_fit, median, slope};
 use probecost::workload::default_file;
 use probecost_bench::figures::Figures;
 
 use crate::STEPS;
 use crate::steps::agent_steps;
 
+/// How often each length is timed, and how many times make one of these.
+const LOOKS: usize = 20;
+const TOGETHER: usize = 5;
+
 /// What one step more costs: the slope of the time over the number of steps, the
-/// lengths in a random order, so that drift does not look like a slope.
+/// lengths in a random order, so that drift does not look like a slope; and how surely
+/// the time is no straight line of the steps.
 pub fn steps_slope(agent: &Agent, figures: &mut Figures) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut points = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..LOOKS {
         let mut lengths = STEPS;
         random.shuffle(&mut lengths);
         for steps in lengths {
-            let start = Instant::now();
-            agent_steps(agent, steps);
-            points.push((f64::from(steps), start.elapsed().as_nanos() as f64));
+            let times = [(); TOGETHER].map(|()| {
+                let start = Instant::now();
+                agent_steps(agent, steps);
+                start.elapsed().as_nanos() as f64
+            });
+            points.extend(median(&times).map(|ns| (f64::from(steps), ns)));
         }
     }
     if let Some(step) = slope(&points, 0.99) {
@@ -34,6 +42,16 @@ pub fn steps_slope(agent: &Agent, figures: &mut Figures) {
             step.hi / 1e3
         );
         figures.estimate("scenario_agent/step", "ns", step);
+    }
+    // The time of a step over the part that is not repeated: the same line, and the same
+    // spread at each length, which the test takes for granted.
+    let of_a_step: Vec<(f64, f64)> = points.iter().map(|(n, ns)| (1.0 / n, ns / n)).collect();
+    if let Some(sure) = lack_of_fit(&of_a_step) {
+        println!(
+            "the time of a scenario is no line of its steps: {:.1} % sure",
+            100.0 * sure
+        );
+        figures.count("scenario_agent/lack_of_fit", "percent", 100.0 * sure);
     }
 }
 
@@ -63,9 +81,19 @@ pub fn time_outs(agent: &Agent, figures: &mut Figures) -> Result<(), Obstacle> {
         let over = waited.as_secs_f64() - limit;
         println!(
             "a stalled consumer, limit {limit} s: {} after {:.4} s",
-            if gave_up { "given up" } else { "NOT given up" },
+            if gave_up {
+                "given up"
+            } else {
+                "taken for whole"
+            },
             waited.as_secs_f64()
         );
+        if !gave_up {
+            return Err(Obstacle::new(
+                format!("a drain of a stalled consumer did not give up after {limit} s"),
+                "report this: it waited for events that cannot come",
+            ));
+        }
         figures.count(format!("time_out/{limit}"), "seconds over the limit", over);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use probecost::host::cgroup2_mount;
 use probecost::pipeline::{
-    Binary, Cgroups, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer,
+    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer,
 };
 use probecost_bench::scenario;
 use probecost_bench::turns::Turns;
@@ -15,9 +15,13 @@ use crate::{STEPS, run_steps};
 type Whole = Pipeline<Writer<Binary, std::io::Sink>>;
 
 fn pipeline(registry: Registry) -> Whole {
+    pipeline_hashed(registry, scenario::hashing())
+}
+
+fn pipeline_hashed(registry: Registry, hashing: Hashing) -> Whole {
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
     let cgroups = Cgroups::new(cgroup2_mount().ok());
-    Pipeline::new(registry, cgroups, scenario::hashing(), output)
+    Pipeline::new(registry, cgroups, hashing, output)
 }
 
 /// All of them.
@@ -87,6 +91,17 @@ pub fn bench(criterion: &mut Criterion<Turns>) {
     for steps in STEPS {
         group.bench_function(BenchmarkId::from_parameter(steps), |b| {
             b.iter(|| run_steps(steps, || step(&mut known, &watch, &raw[..16])));
+        });
+    }
+    group.finish();
+
+    // The same in every run, and seeded anew in each.
+    let mut group = criterion.benchmark_group("scenario_hashing");
+    for (name, hashing) in [("fixed", Hashing::fixed()), ("random", Hashing::random())] {
+        let mut known = pipeline_hashed(Registry::new(scenario::policy(1000)), hashing);
+        let watch = known.watch();
+        group.bench_function(name, |b| {
+            b.iter(|| run_steps(10, || step(&mut known, &watch, &raw[..16])));
         });
     }
     group.finish();

@@ -12,7 +12,7 @@ pub use change::{Change, Reference, holm};
 pub use fisher::fisher;
 pub use interval::{Interval, median_interval, runs_for_median_interval};
 pub use order::{mad, median, quantile};
-pub use regression::slope;
+pub use regression::{lack_of_fit, slope};
 
 /// The confidence of every interval that this project prints.
 ///

@@ -1,6 +1,8 @@
 //! A straight line through points.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::collections::BTreeMap;
+
+use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
 use super::Interval;
 
@@ -39,9 +41,68 @@ pub fn slope(points: &[(f64, f64)], confidence: f64) -> Option<Interval> {
     })
 }
 
+/// How surely `points` (x, y), several of them at each x, lie on no straight line: one less
+/// the p-value of the F test of what the line leaves between the means at each x against what
+/// the points there spread (Draper & Smith 1998, §2.1). `None` for fewer than three different
+/// x, where none has two points, or where a coordinate is not finite.
+pub fn lack_of_fit(points: &[(f64, f64)]) -> Option<f64> {
+    let line = slope(points, 0.5)?;
+    let n = points.len() as f64;
+    let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
+    let mean_y = points.iter().map(|p| p.1).sum::<f64>() / n;
+    let mut levels: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
+    for (x, y) in points {
+        let (_, ys) = levels.entry(x.to_bits()).or_insert((*x, Vec::new()));
+        ys.push(*y);
+    }
+    let (mut between, mut within) = (0.0, 0.0);
+    for (x, ys) in levels.values() {
+        let mean = ys.iter().sum::<f64>() / ys.len() as f64;
+        let fitted = mean_y + line.est * (x - mean_x);
+        between += ys.len() as f64 * (mean - fitted).powi(2);
+        within += ys.iter().map(|y| (y - mean).powi(2)).sum::<f64>();
+    }
+    let (left, free) = (levels.len() as f64 - 2.0, n - levels.len() as f64);
+    let distribution = FisherSnedecor::new(left, free).ok()?;
+    match (between / left) / (within / free) {
+        f if f.is_nan() => None,
+        f if f.is_infinite() => Some(1.0),
+        f => Some(distribution.cdf(f)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Chance bends one straight line in a hundred so much, and a bend is found.
+    #[test]
+    fn a_bend_is_found_and_a_line_is_none() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let mut sure = |bend: f64| {
+            let points: Vec<(f64, f64)> = (0..100)
+                .map(|i| {
+                    let x = f64::from(i % 5);
+                    let noise: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+                    (x, 10.0 + 3.0 * x + bend * x * x + noise)
+                })
+                .collect();
+            lack_of_fit(&points).unwrap()
+        };
+        let alarms = (0..2000).filter(|_| sure(0.0) > 0.99).count();
+        assert!((8..=35).contains(&alarms), "{alarms}");
+        let found = (0..200).filter(|_| sure(0.5) > 0.99).count();
+        assert!(found > 180, "{found}");
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_line_gives_no_answer() {
+        assert_eq!(lack_of_fit(&[(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)]), None);
+        assert_eq!(lack_of_fit(&[(0.0, 1.0), (0.0, 2.0), (1.0, 3.0)]), None);
+        assert_eq!(lack_of_fit(&[]), None);
+        let exact = [(0.0, 0.0), (1.0, 1.0), (2.0, 5.0)];
+        assert_eq!(lack_of_fit(&[exact, exact].concat()), Some(1.0));
+    }
 
     #[test]
     fn a_line_gives_its_own_slope() {
