@@ -225,6 +225,47 @@ mod tests {
         assert!(virtual_machine().difference(&other).is_empty());
     }
 
+    /// What changes times most is no part of the class's name, and held all the same.
+    #[test]
+    fn each_setting_that_both_know_and_that_differs_is_a_reason() {
+        let kept = Host {
+            governor: Some("performance".into()),
+            smt: Some(false),
+            turbo: Some(false),
+            mitigations: [("spectre_v2".to_owned(), "Vulnerable".to_owned())].into(),
+            ..virtual_machine()
+        };
+        let other = Host {
+            governor: Some("powersave".into()),
+            turbo: Some(true),
+            mitigations: [("spectre_v2".to_owned(), "Mitigation: IBRS".to_owned())].into(),
+            ..kept.clone()
+        };
+        assert_eq!(kept.class(), other.class());
+        assert_eq!(kept.kept_differently(&kept), [""; 0]);
+        assert_eq!(
+            kept.kept_differently(&other),
+            [
+                "governor: performance against powersave",
+                "turbo: off against on",
+                "spectre_v2: Vulnerable against Mitigation: IBRS",
+            ]
+        );
+        assert_eq!(kept.unknown_settings(), [""; 0]);
+        let silent = Host {
+            governor: None,
+            smt: None,
+            turbo: None,
+            mitigations: Default::default(),
+            ..kept.clone()
+        };
+        assert_eq!(kept.kept_differently(&silent), [""; 0]);
+        assert_eq!(
+            silent.unknown_settings(),
+            ["governor", "SMT", "turbo", "mitigations"]
+        );
+    }
+
     #[test]
     fn every_trait_that_differs_is_a_reason() {
         assert_eq!(

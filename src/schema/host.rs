@@ -52,6 +52,48 @@ impl Host {
             .collect()
     }
 
+    /// How `other`, of the same class, is kept differently where it changes times: a reason
+    /// for each setting that both know and that differs, with `self` named first.
+    pub fn kept_differently(&self, other: &Self) -> Vec<String> {
+        let settings = self.settings().into_iter().zip(other.settings());
+        let mut reasons: Vec<String> = settings
+            .filter_map(|((name, ours), (_, theirs))| {
+                let (ours, theirs) = (ours?, theirs?);
+                (ours != theirs).then(|| format!("{name}: {ours} against {theirs}"))
+            })
+            .collect();
+        // A newer kernel knows more vulnerabilities; of those that both know.
+        for (vulnerability, ours) in &self.mitigations {
+            if let Some(theirs) = other.mitigations.get(vulnerability)
+                && ours != theirs
+            {
+                reasons.push(format!("{vulnerability}: {ours} against {theirs}"));
+            }
+        }
+        reasons
+    }
+
+    /// What changes times and this machine does not say.
+    pub fn unknown_settings(&self) -> Vec<&'static str> {
+        let settings = self.settings().into_iter();
+        let mut unknown: Vec<_> = settings
+            .filter_map(|(name, setting)| setting.is_none().then_some(name))
+            .collect();
+        if self.mitigations.is_empty() {
+            unknown.push("mitigations");
+        }
+        unknown
+    }
+
+    fn settings(&self) -> [(&'static str, Option<String>); 3] {
+        let switch = |on: Option<bool>| on.map(|on| if on { "on" } else { "off" }.to_owned());
+        [
+            ("governor", self.governor.clone()),
+            ("SMT", switch(self.smt)),
+            ("turbo", switch(self.turbo)),
+        ]
+    }
+
     /// What the class is made of.
     fn traits(&self) -> [Trait; 4] {
         let bare = self.virtualisation == Virtualisation::None;

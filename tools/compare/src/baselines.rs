@@ -17,6 +17,25 @@ pub fn own(host: &Host) -> PathBuf {
     Path::new(DIRECTORY).join(format!("{}.json", host.class()))
 }
 
+/// Where the baseline of a release lies for this host class, whether it is there or not.
+///
+/// # Errors
+/// The release's name is none of a file.
+pub fn of_release(host: &Host, tag: &str) -> Result<PathBuf, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if tag.is_empty() || tag.starts_with('.') || !tag.chars().all(plain) {
+        return Err(Failure::new(format!("--tag {tag}: no name of a release"))
+            .remedy("letters, digits, dots, dashes: v1.2.0"));
+    }
+    Ok(Path::new(DIRECTORY).join(format!("{}@{tag}.json", host.class())))
+}
+
+/// Whether a file here is one that is committed for others.
+pub fn is_committed(path: &Path) -> bool {
+    let directory = path.parent().and_then(Path::file_name);
+    directory.is_some_and(|name| name == DIRECTORY)
+}
+
 /// The baseline of this host class or, where there is none, the newest of another one.
 ///
 /// # Errors
@@ -31,6 +50,10 @@ pub fn nearest(host: &Host) -> Result<PathBuf, Failure> {
         .flatten()
         .filter_map(|entry| {
             let path = entry.ok()?.path();
+            let release = path.file_name()?.to_string_lossy().contains('@');
+            if release {
+                return None;
+            }
             let baseline = Baseline::load(&path).ok()?;
             Some((baseline.sessions.last()?.date, path))
         });

@@ -32,6 +32,9 @@ pub struct CheckArgs {
     /// [default: where `cargo bench` leaves them]
     #[arg(long = "run", value_name = "DIR", num_args = 1..)]
     pub runs: Vec<PathBuf>,
+    /// The baseline of this release
+    #[arg(long, value_name = "NAME", conflicts_with = "baseline")]
+    pub tag: Option<String>,
     /// Take the baseline's file from this commit
     #[arg(long, value_name = "REV")]
     pub against: Option<String>,
@@ -60,7 +63,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     };
     let path = match &args.baseline {
         Some(path) => path.clone(),
-        None => baselines::nearest(host.as_ref().ok_or_else(input::unknown_host)?)?,
+        None => {
+            let host = host.as_ref().ok_or_else(input::unknown_host)?;
+            match &args.tag {
+                Some(tag) => baselines::of_release(host, tag)?,
+                None => baselines::nearest(host)?,
+            }
+        }
     };
     let (baseline, commit) = load_baseline(&path, args.against.as_deref())?;
     let gate = baselines::gate_beside(&path)?;
@@ -69,7 +78,11 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         (Some(ours), Some(theirs)) if ours.class() != theirs.class() => {
             Some(theirs.difference(ours).join("; "))
         }
-        (Some(_), Some(_)) => None,
+        (Some(ours), Some(theirs)) => {
+            notes.extend(unknown_settings(ours, theirs));
+            let reasons = theirs.kept_differently(ours);
+            (!reasons.is_empty()).then(|| reasons.join("; "))
+        }
         _ => {
             notes.push(
                 "Not both sides say which machine they were measured on: taken to be the same one."
@@ -128,6 +141,21 @@ fn load(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
         [] => input::load_all(&[input::criterion_home()]),
         places => input::load_all(places),
     }
+}
+
+/// What changes times, and cannot be compared because a side does not say it.
+fn unknown_settings(ours: &Host, theirs: &Host) -> Option<String> {
+    let mut unknown = ours.unknown_settings();
+    unknown.extend(theirs.unknown_settings());
+    unknown.sort_unstable();
+    unknown.dedup();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "Not both sides say how their machine is kept: whether it is the same cannot be \
+             known of {}.",
+            unknown.join(", ")
+        )
+    })
 }
 
 fn load_baseline(

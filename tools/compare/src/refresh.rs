@@ -37,10 +37,13 @@ pub struct RefreshArgs {
     /// The baseline [default: baselines/<host class>.json]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// As the baseline of this release, whose commit the runs must be of
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["out", "append"])]
+    pub tag: Option<String>,
     /// The reason, kept in the baseline
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
-    /// Take runs of a work tree that differs from its commit
+    /// Take runs of a work tree that differs from its commit; not among the committed ones
     #[arg(long)]
     pub allow_dirty: bool,
     /// Add the runs as one more session instead of starting anew
@@ -62,16 +65,20 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
     }
     let host = input::one_host(&runs)?;
-    let path = match (&args.out, &host) {
-        (Some(path), _) => path.clone(),
-        (None, Some(host)) => baselines::own(host),
-        (None, None) => {
+    let path = match (&args.out, &host, &args.tag) {
+        (Some(path), ..) => path.clone(),
+        (None, Some(host), Some(tag)) => baselines::of_release(host, tag)?,
+        (None, Some(host), None) => baselines::own(host),
+        (None, None, _) => {
             return Err(Failure::new("the runs do not say which machine made them")
                 .remedy("--out FILE, or make them with `cargo compare run`"));
         }
     };
     let gate = baselines::gate_beside(&path)?;
     let session = session(&runs, args, &path)?;
+    if let Some(tag) = &args.tag {
+        of_that_release(tag, session.commit.as_deref())?;
+    }
     let old = match path.exists() {
         true => Some(Baseline::load(&path)?),
         false => None,
@@ -143,6 +150,13 @@ fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Fai
         ))
         .remedy("git commit, or --allow-dirty"));
     }
+    if changed.is_some() && baselines::is_committed(path) {
+        return Err(Failure::at(
+            path,
+            "a baseline that others will be held to comes of a commit, and the work tree differed",
+        )
+        .remedy("git commit and measure again, or --out FILE elsewhere"));
+    }
     Ok(Session {
         date: Timestamp::now()
             .round(jiff::Unit::Second)
@@ -155,6 +169,19 @@ fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Fai
     })
 }
 
+/// A release's baseline is of the release, and not of what lies around it.
+fn of_that_release(tag: &str, commit: Option<&str>) -> Result<(), Failure> {
+    let released = repository::commit_of(Path::new("."), tag)?;
+    match commit {
+        Some(commit) if commit == released => Ok(()),
+        other => Err(Failure::new(format!(
+            "{tag} is {released}, and the runs are of {}",
+            other.unwrap_or("no commit that they know")
+        ))
+        .remedy(format!("git switch --detach {tag}, and measure there"))),
+    }
+}
+
 fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Baseline, Failure> {
     match (&old.host, &host) {
         (Some(theirs), Some(ours)) if theirs.class() != ours.class() => Err(Failure::at(
@@ -162,6 +189,14 @@ fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Basel
             format!("of another machine: {}", theirs.difference(ours).join("; ")),
         )
         .remedy("leave out --out: each class of machine has a baseline of its own")),
+        (Some(theirs), Some(ours)) if !theirs.kept_differently(ours).is_empty() => {
+            let reasons = theirs.kept_differently(ours).join("; ");
+            Err(Failure::at(
+                path,
+                format!("of a machine that was kept differently: {reasons}"),
+            )
+            .remedy("keep it as it was, or leave out --append"))
+        }
         _ => {
             let mut baseline = old.clone();
             baseline.host = baseline.host.or(host);

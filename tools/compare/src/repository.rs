@@ -60,6 +60,16 @@ pub fn file_at(path: &Path, revision: &str) -> Result<(Vec<u8>, String), Failure
     Ok((blob.content().to_vec(), commit.id().to_string()))
 }
 
+/// The commit that `revision` means in the repository around `place`.
+///
+/// # Errors
+/// No repository, or no such revision.
+pub fn commit_of(place: &Path, revision: &str) -> Result<String, Failure> {
+    let repository = Repository::discover(place)
+        .map_err(|e| Failure::at(place, format!("its git repository: {}", e.message())))?;
+    Ok(commit_at(&repository, revision)?.id().to_string())
+}
+
 fn commit_at<'r>(repository: &'r Repository, revision: &str) -> Result<Commit<'r>, Failure> {
     repository
         .revparse_single(revision)

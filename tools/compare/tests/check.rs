@@ -191,6 +191,46 @@ fn another_machine_leaves_ratios() {
     golden("other_machine.txt", &elsewhere(&dearer, &[]).out);
 }
 
+/// The class is the same; what changes times most is not.
+#[test]
+fn a_machine_that_is_kept_differently_leaves_ratios_as_well() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let baseline = fs::read_to_string(place.path("b.json")).unwrap();
+    let kept = |governor: &str| baseline.replace("\"governor\":null", governor);
+    fs::write(place.path("b.json"), kept("\"governor\":\"performance\"")).unwrap();
+    let ran = |governor: &str| {
+        let mut other = host();
+        other["governor"] = json!(governor);
+        for k in 1..=5 {
+            let path = place.path(&format!("now/{k}/host.json"));
+            fs::write(path, record(&other).to_string()).unwrap();
+        }
+        place.compare(&[
+            "check",
+            "--baseline",
+            "b.json",
+            "--run",
+            "now",
+            "--format",
+            "json",
+        ])
+    };
+    place.runs("now", 5, &suite());
+    let other = ran("powersave").exits(3);
+    let reason = other.row("sort")["reason"].to_string();
+    assert!(
+        reason.contains("governor: performance against powersave"),
+        "{reason}"
+    );
+    let same = ran("performance").exits(0);
+    let notes = same.json()["notes"].to_string();
+    assert!(
+        notes.contains("cannot be known of SMT, mitigations, turbo"),
+        "{notes}"
+    );
+}
+
 #[test]
 fn a_shift_that_all_rows_share_is_said_and_not_subtracted() {
     let place = Place::new();

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Bench, Place, Ran, bench};
+use support::{Bench, Place, Ran, bench, host, record};
 
 fn suite() -> Vec<Bench> {
     vec![
@@ -201,6 +201,91 @@ fn a_dirty_tree_is_refused_unless_told() {
         .compare(&[&refresh[..], &["--allow-dirty"]].concat())
         .exits(0);
     assert_eq!(baseline(&place)["sessions"][0]["dirty"], true);
+    // Nor where the committed ones lie, whatever one is told.
+    let here = |arguments: &str| -> Vec<String> {
+        let runs = "refresh --run home1 home2 home3 home4 home5 --out baselines/x.json";
+        format!("{runs} {arguments}")
+            .split_whitespace()
+            .map(String::from)
+            .collect()
+    };
+    let told = here("--allow-dirty");
+    let told: Vec<&str> = told.iter().map(String::as_str).collect();
+    place
+        .compare(&told)
+        .breaks("baselines/x.json", "measure again");
+    assert!(!place.path("baselines/x.json").exists());
+    fs::write(place.path("code.rs"), "1").unwrap();
+    place.compare(&told).exits(0);
+}
+
+/// Those of this repository.
+#[test]
+fn no_committed_baseline_is_of_a_dirty_tree() {
+    let baselines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../baselines");
+    let mut seen = 0;
+    for entry in fs::read_dir(baselines).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            let baseline: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            for session in baseline["sessions"].as_array().unwrap() {
+                assert_eq!(session["dirty"], false, "{}", path.display());
+                assert!(session["commit"].is_string(), "{}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0);
+}
+
+/// A release has a baseline of its own, made at its commit and at no other.
+#[test]
+fn a_release_has_a_baseline_of_its_own() {
+    let place = Place::new();
+    let repository = git2::Repository::init(place.path("")).unwrap();
+    let tree = repository.index().unwrap().write_tree().unwrap();
+    let tree = repository.find_tree(tree).unwrap();
+    let who = git2::Signature::now("a", "a@example.org").unwrap();
+    let commit = |parents: &[&git2::Commit]| {
+        let made = repository.commit(Some("HEAD"), &who, &who, "x", &tree, parents);
+        repository.find_commit(made.unwrap()).unwrap()
+    };
+    let first = commit(&[]);
+    let second = commit(&[&first]);
+    repository
+        .tag_lightweight("v1.0.0", second.as_object(), false)
+        .unwrap();
+    repository
+        .tag_lightweight("v0.9.0", first.as_object(), false)
+        .unwrap();
+    place.runs("runs", 5, &suite());
+    for k in 1..=5 {
+        let mut of_head = record(&host());
+        of_head["commit"] = json!(second.id().to_string());
+        fs::write(
+            place.path(&format!("runs/{k}/host.json")),
+            of_head.to_string(),
+        )
+        .unwrap();
+    }
+    let refresh = |tag| ["refresh", "--run", "runs", "--tag", tag];
+    place.compare(&refresh("v1.0.0")).exits(0);
+    let released = place.path("baselines/example-cpu-2c-6.12-kvm@v1.0.0.json");
+    assert!(released.exists());
+    place
+        .compare(&["check", "--run", "runs", "--tag", "v1.0.0"])
+        .exits(0);
+    // It is nobody's but the release's.
+    place
+        .compare(&["check", "--run", "runs"])
+        .breaks("no baseline", "refresh");
+    let other = place.compare(&refresh("v0.9.0"));
+    other.breaks(&second.id().to_string(), "git switch --detach v0.9.0");
+    place.compare(&refresh("v7")).breaks("v7", "git log");
+    place.compare(&refresh("../v1")).breaks("--tag", "v1.2.0");
 }
 
 #[test]
