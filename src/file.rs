@@ -129,6 +129,11 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, again: &str) -> Result<T, Obs
         .map_err(|error| obstacle(format!("{}: {}", error.path(), error.inner())))
 }
 
+/// Bytes as digests are written: two lower-case digits each.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What is to be said of a place that cannot be written.
 pub fn unwritable(path: &Path, error: &io::Error) -> Obstacle {
     let directory = directory(path).display();

@@ -1,14 +1,19 @@
 //! `probecost slo`: what it writes, what it lets pass, and each way to tamper with it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use probecost::file::hexadecimal;
 use probecost::host::Host;
+use probecost::slo::{SloArgs, slo};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
+    "overhead.json",
+    "SHA256SUMS",
     "open_compare.json",
     "open_baseline.json",
     "open_with_agent.json",
@@ -70,6 +75,24 @@ fn around(est: f64, half: f64) -> Value {
     json!({"est": est, "lo": est - half, "hi": est + half})
 }
 
+/// What nine processes said, so that their median and its interval are those of [`around`].
+fn observations(ratio: f64) -> Vec<Value> {
+    let half = if ratio == 1.0 { 0.003 } else { 0.004 };
+    (-4..=4)
+        .map(|process: i32| {
+            let aside = f64::from(process.signum());
+            json!({
+                "ns_per_op": 900.0 * ratio + aside,
+                "pair": {
+                    "delta_ns": 900.0 * (ratio - 1.0) + 3.0 * aside,
+                    "ratio": ratio + half * aside,
+                    "p95_ratio": ratio + 0.006 * aside,
+                },
+            })
+        })
+        .collect()
+}
+
 /// A measurement on this machine in which the agent costs so much.
 fn overhead(cost: f64) -> Value {
     let mut rows = Vec::new();
@@ -84,6 +107,7 @@ fn overhead(cost: f64) -> Value {
             });
             rows.push(json!({
                 "workload": workload, "arm": arm, "ops": 1_000_000,
+                "observations": observations(if arm == "off" { 1.0 } else { ratio }),
                 "ns_per_op": 900.0 * ratio, "p50_ns": 890.0 * ratio,
                 "p95_ns": 1000.0 * ratio, "p99_ns": 1400.0 * ratio,
                 "events_per_op": if arm == "event" { 1.0 } else { 0.0 }, "drops": 0,
@@ -96,10 +120,19 @@ fn overhead(cost: f64) -> Value {
     json!({
         "schema": 1,
         "host": Host::read().unwrap(),
+        "provenance": {
+            "commit": "0123456789", "dirty": false, "date": "2026-01-02T03:04:05Z",
+            "toolchain": "rustc 1.95.0", "version": "0.1.0", "command": ["probecost", "overhead"],
+        },
         "settings": {
             "seconds": 10.0, "block_ms": 10.0, "seed": 1, "cpu": 0, "consumer_cpu": 1,
             "ring_bytes": 1 << 20, "wakeup": "never", "drain_ms": 1.0, "rules": 0,
             "file": "/etc/hosts", "clock_ns": 20.0,
+            "places": [
+                {"workload": "open_close", "path": "/etc/hosts", "file_system": "overlay"},
+                {"workload": "full_read", "path": "/tmp/read", "file_system": "tmpfs"},
+                {"workload": "stat_walk", "path": "/tmp/walk", "file_system": "tmpfs"},
+            ],
         },
         "agent": {
             "open": {"rung": "tp_btf/sys_enter", "tried": []},
@@ -193,6 +226,15 @@ fn a_machine_too_unsteady_for_a_budget_exits_with_3() {
     let place = Place::new();
     let mut measured = overhead(1.02);
     measured["controls"]["a_a"]["workloads"]["open_close"] = around(1.0, 0.08);
+    for (process, said) in measured["rows"][0]["observations"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .enumerate()
+    {
+        let aside = f64::from((process as i32 - 4).signum());
+        said["pair"]["ratio"] = json!(1.0 + 0.08 * aside);
+    }
     write(&place, "overhead.json", &measured);
     let ran = place.judge(&WRITE).exits(3);
     assert!(
@@ -404,11 +446,9 @@ fn a_measurement_without_an_agent_or_of_another_machine_makes_no_artifacts() {
     }
 }
 
-#[test]
-fn a_soak_adds_rows() {
-    let place = Place::new();
-    write(&place, "overhead.json", &overhead(1.02));
-    let mut soak = json!({
+/// A soak on this machine that lost nothing.
+fn soak() -> Value {
+    json!({
         "host": Host::read().unwrap(),
         "checks": [
             {"measure": "drops_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
@@ -428,7 +468,14 @@ fn a_soak_adds_rows() {
             "load_before": null, "frequency_mhz": null,
         },
         "samples": [],
-    });
+    })
+}
+
+#[test]
+fn a_soak_adds_rows() {
+    let place = Place::new();
+    write(&place, "overhead.json", &overhead(1.02));
+    let mut soak = soak();
     write(&place, "soak.json", &soak);
     let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
     let ran = place.judge(&with_soak).exits(0);
@@ -439,8 +486,177 @@ fn a_soak_adds_rows() {
     write(&place, "soak.json", &soak);
     place.judge(&with_soak).exits(3);
 
+    soak["totals"]["lost"] = json!(120_000);
+    soak["totals"]["received"] = json!(5_880_000);
     soak["checks"][0]["measured"] = around(2.0, 0.0);
     soak["checks"][0]["verdict"] = json!("fail");
     write(&place, "soak.json", &soak);
     place.judge(&with_soak).exits(1);
+}
+
+/// Every number of a document with its path, as a pointer and as `slo` writes it.
+fn numbers(at: &str, path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Number(_) => found.push((at.into(), path.into())),
+        Value::Array(all) => {
+            for (i, one) in all.iter().enumerate() {
+                numbers(&format!("{at}/{i}"), &format!("{path}[{i}]"), one, found);
+            }
+        }
+        Value::Object(all) => {
+            for (key, one) in all {
+                let path = match path {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                numbers(&format!("{at}/{key}"), &path, one, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Another number, by one or by a billionth.
+fn next(number: &Value) -> Value {
+    match number.as_i64() {
+        Some(whole) => json!(whole + 1),
+        None => json!(number.as_f64().unwrap() * (1.0 + 1e-9) + 1e-12),
+    }
+}
+
+/// Writes a file's digest anew, as somebody would who wants a change not to be seen.
+fn redo_digest(directory: &Path, name: &str) {
+    let digest = hexadecimal(&Sha256::digest(fs::read(directory.join(name)).unwrap()));
+    let list = directory.join("SHA256SUMS");
+    let lines: String = fs::read_to_string(&list)
+        .unwrap()
+        .lines()
+        .map(|line| match line.ends_with(&format!("  {name}")) {
+            true => format!("{digest}  {name}\n"),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(list, lines).unwrap();
+}
+
+fn why(directory: &Path) -> String {
+    let judged = slo(&SloArgs {
+        artifacts: directory.to_owned(),
+        overhead: None,
+        soak: None,
+    });
+    judged
+        .err()
+        .map_or_else(String::new, |obstacle| obstacle.why)
+}
+
+/// Whoever changes one number of one file, by a billionth, is found out; and also where
+/// the digests were made anew, since the numbers of the artifacts come out of the
+/// measurement beside them, and its digest stands in them.
+#[test]
+fn each_number_of_each_file_is_held() {
+    let place = Place::new();
+    write(&place, "overhead.json", &overhead(1.02));
+    write(&place, "soak.json", &soak());
+    let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
+    place.judge(&with_soak).exits(0);
+    let directory = place.path("a");
+    let sums = Command::new("sha256sum")
+        .args(["--check", "--quiet", "SHA256SUMS"])
+        .current_dir(&directory)
+        .status();
+    assert!(sums.unwrap().success());
+    assert_eq!(why(&directory), "");
+
+    let digests = fs::read(directory.join("SHA256SUMS")).unwrap();
+    let mut changed = 0;
+    for name in FILES.into_iter().chain(["soak.json"]) {
+        let path = directory.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let Ok(whole) = serde_json::from_str::<Value>(&text) else {
+            continue;
+        };
+        let mut all = Vec::new();
+        numbers("", "", &whole, &mut all);
+        // All of them where that is quick; what was measured is held as a whole.
+        let measured = ["overhead.json", "soak.json"].contains(&name);
+        let step = if cfg!(debug_assertions) && measured {
+            9
+        } else {
+            1
+        };
+        for (pointer, field) in all.into_iter().step_by(step) {
+            let mut other = whole.clone();
+            let number = other.pointer_mut(&pointer).unwrap();
+            *number = next(number);
+            let other = serde_json::to_string_pretty(&other).unwrap() + "\n";
+            fs::write(&path, other).unwrap();
+            let said = why(&directory);
+            let listed = format!("{name}: is not what SHA256SUMS says it is");
+            assert!(said.contains(&listed), "{name} {field}: {said}");
+
+            redo_digest(&directory, name);
+            let said = why(&directory);
+            // What was measured is held by its digest in the suite, what follows by name.
+            let held = match name {
+                "overhead.json" | "soak.json" => format!("sources.{name}"),
+                _ => format!("{name}: {field}"),
+            };
+            assert!(said.contains(&held), "{name} {field}: {said}");
+            fs::write(directory.join("SHA256SUMS"), &digests).unwrap();
+            changed += 1;
+        }
+        fs::write(&path, text).unwrap();
+    }
+    assert!(changed > 200, "{changed}");
+    assert_eq!(why(&directory), "");
+}
+
+/// What is measured is in turn made of what each process said, and what each look saw.
+#[test]
+fn figures_that_their_observations_do_not_give_are_named() {
+    let cases: [(&str, Change, &str); 6] = [
+        (
+            "overhead.json",
+            |m| m["rows"][2]["vs_off"]["p95_ratio"]["est"] = json!(1.0201),
+            "rows[2].vs_off.p95_ratio",
+        ),
+        (
+            "overhead.json",
+            |m| m["rows"][5]["vs_off"]["ratio"]["hi"] = json!(1.0241),
+            "rows[5].vs_off.ratio",
+        ),
+        (
+            "overhead.json",
+            |m| m["rows"][8]["ns_per_op"] = json!(900.0),
+            "rows[8].ns_per_op",
+        ),
+        (
+            "overhead.json",
+            |m| m["controls"]["a_a"]["workloads"]["stat_walk"]["lo"] = json!(0.999),
+            "controls.a_a.workloads.stat_walk",
+        ),
+        ("soak.json", |s| s["totals"]["lost"] = json!(1), "totals"),
+        (
+            "soak.json",
+            |s| s["checks"][0]["measured"] = around(0.05, 0.0),
+            "checks[0].measured",
+        ),
+    ];
+    for (name, change, field) in cases {
+        let place = Place::new();
+        let (mut overhead, mut soak) = (overhead(1.02), soak());
+        change(if name == "soak.json" {
+            &mut soak
+        } else {
+            &mut overhead
+        });
+        write(&place, "overhead.json", &overhead);
+        write(&place, "soak.json", &soak);
+        let ran = place
+            .judge(&[&WRITE[..], &["--soak", "soak.json"]].concat())
+            .exits(2);
+        let held = format!("{name}: {field}");
+        assert!(ran.err.contains(&held), "{held}: {}", ran.err);
+    }
 }

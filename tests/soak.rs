@@ -54,6 +54,26 @@ fn a_starved_consumer_turns_it_red() {
     assert!(totals["lost"].as_u64() > Some(0), "{totals}");
 }
 
+/// The agent's own hooks, and the user half behind them.
+#[test]
+fn a_storm_of_opens_and_connects_is_seen_whole() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--storm", "--duration", "2s", "--rate", "20000"];
+    let output = soak(out.path(), &arguments);
+    let Some(report) = report(out.path(), &output) else {
+        return;
+    };
+    assert_ne!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(report["settings"]["load"], "storm");
+    let totals = &report["totals"];
+    let count = |field: &str| totals[field].as_u64().unwrap();
+    assert!(count("events") > 10_000, "{totals}");
+    assert_eq!(count("events"), count("received") + count("lost"));
+    for measure in ["drops_pct", "memory_mb", "cpu_pct", "unavailable_pct"] {
+        verdict(&report, measure);
+    }
+}
+
 /// Too short to say that nothing is lost: neither red nor green.
 #[test]
 fn too_few_events_decide_nothing() {

@@ -23,7 +23,7 @@ pub use failure::Failure;
 pub use interleave::{Hooked, Latencies, Measured, Plan, Round, interleave, unhooked};
 pub use kernel_time::kernel_time;
 pub use latency::Latency;
-pub use paired::{Pair, compare};
+pub use paired::compare;
 pub use parts::parts;
 pub use proportionality::proportionality;
 

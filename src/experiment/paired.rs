@@ -1,19 +1,8 @@
 //! What one arm costs against another, from their paired blocks.
 
 use super::Block;
-use crate::schema::overhead::PairedComparison;
+use crate::schema::overhead::{Pair, PairedComparison};
 use crate::stats::{CONFIDENCE, median, median_interval};
-
-/// One arm against another in one round, or in one process.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
-    /// The difference of the mean times, in nanoseconds.
-    pub delta_ns: f64,
-    /// Their ratio.
-    pub ratio: f64,
-    /// The ratio of the 95th percentiles.
-    pub p95_ratio: f64,
-}
 
 impl Pair {
     /// Of the blocks of one round. Each side is the mean of its blocks, which

@@ -183,6 +183,8 @@ pub struct AgentBudgets {
     pub growth_mb_per_hour: f64,
     /// The consumer's share of one CPU, in percent.
     pub cpu_pct: f64,
+    /// The share of the time in which events were lost or none came, in percent.
+    pub unavailable_pct: f64,
 }
 
 /// What learnt seccomp profiles have to reach, in percent.
@@ -288,6 +290,7 @@ impl Gate {
                 self.agent.growth_mb_per_hour,
             ),
             ("agent.cpu_pct".into(), self.agent.cpu_pct),
+            ("agent.unavailable_pct".into(), self.agent.unavailable_pct),
             ("report.results".into(), self.report.results as f64),
             ("report.ahead".into(), self.report.ahead as f64),
             ("pressure.less_pct".into(), self.pressure.less_pct),

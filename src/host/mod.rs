@@ -35,7 +35,7 @@ pub use capability::{Capability, capabilities};
 pub use cpus::allowed_cpus;
 pub use files::Unreadable;
 pub use kernel::btf;
-pub use mounts::{cgroup2_mount, tracefs_mount};
+pub use mounts::{cgroup2_mount, file_system, tracefs_mount};
 pub use obstacle::{Obstacle, State};
 pub use provenance::provenance;
 pub use rights::Right;

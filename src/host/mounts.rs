@@ -1,8 +1,9 @@
 //! Where the kernel's file systems are mounted: not everywhere where one expects.
 
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::files::Files;
 use super::obstacle::Obstacle;
@@ -15,6 +16,36 @@ pub fn cgroup2_mount() -> Result<PathBuf, Obstacle> {
 /// Where tracefs is mounted.
 pub fn tracefs_mount() -> Result<PathBuf, Obstacle> {
     TRACEFS.find(&Files::of_this_machine())
+}
+
+/// The type of the file system that `path` lies on.
+pub fn file_system(path: &Path) -> Result<String, Obstacle> {
+    let obstacle = |cause: String| {
+        let why = format!("{}: {cause}", path.display());
+        Obstacle::new(why, "name a file that is there, on a machine with /proc")
+    };
+    let real = fs::canonicalize(path).map_err(|error| obstacle(error.to_string()))?;
+    let mountinfo = Files::of_this_machine()
+        .text("proc/self/mountinfo")
+        .map_err(|error| obstacle(error.to_string()))?;
+    kind_at(&mountinfo, &real)
+        .map(str::to_owned)
+        .ok_or_else(|| obstacle("lies below no mount that /proc/self/mountinfo lists".into()))
+}
+
+/// The type of the mount that is deepest above `path`; of several there, the last.
+fn kind_at<'a>(mountinfo: &'a str, path: &Path) -> Option<&'a str> {
+    mountinfo
+        .lines()
+        .filter_map(|line| {
+            let (mount, rest) = line.split_once(" - ")?;
+            let point = unescape(mount.split(' ').nth(4)?);
+            let depth = point.components().count();
+            path.starts_with(point)
+                .then_some((depth, rest.split(' ').next()?))
+        })
+        .max_by_key(|(depth, _)| *depth)
+        .map(|(_, kind)| kind)
 }
 
 /// A file system of the kernel's own.
@@ -141,6 +172,19 @@ mod tests {
         assert_eq!(found(HYBRID), Some("/sys/fs/cgroup/unified".into()));
         assert_eq!(found(PURE), Some("/sys/fs/cgroup".into()));
         assert_eq!(mount_point(HYBRID, "tracefs"), None);
+    }
+
+    #[test]
+    fn the_deepest_and_latest_mount_counts() {
+        let mounts = "1 0 8:1 / / rw - ext4 /dev/a rw\n\
+                      2 1 0:2 / /etc rw - tmpfs tmpfs rw\n\
+                      3 1 0:3 / /etc rw shared:4 - overlay overlay rw\n\
+                      4 1 0:4 / /etc\\040cetera rw - xfs /dev/b rw\n";
+        let kind = |path: &str| kind_at(mounts, Path::new(path));
+        assert_eq!(kind("/etc/hosts"), Some("overlay"));
+        assert_eq!(kind("/etc cetera/x"), Some("xfs"));
+        assert_eq!(kind("/home/x"), Some("ext4"));
+        assert_eq!(kind_at("", Path::new("/home/x")), None);
     }
 
     #[test]

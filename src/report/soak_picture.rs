@@ -29,6 +29,7 @@ mod tests {
             rate: 5e5,
             events: 1,
             lost,
+            received: Some(1),
             resident: 30_000_000,
             maps: 0,
             cpu_share: 0.0,

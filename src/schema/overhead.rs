@@ -75,8 +75,22 @@ pub struct OverheadSettings {
     pub rules: usize,
     /// The file of `open_close`.
     pub file: PathBuf,
+    /// Where workloads work on files; none in documents made before it was kept.
+    #[serde(default)]
+    pub places: Vec<WorkloadPlace>,
     /// What one reading of the clock costs; it is taken off every time.
     pub clock_ns: Option<f64>,
+}
+
+/// Where a workload works on files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkloadPlace {
+    /// The workload.
+    pub workload: String,
+    /// The file, or the directory of its files.
+    pub path: PathBuf,
+    /// The type of the file system there.
+    pub file_system: String,
 }
 
 /// The agent as it ran.
@@ -139,6 +153,10 @@ pub struct OverheadRow {
     pub vs_hook: Option<PairedComparison>,
     /// What the kernel counted of the agent's programs, in a pass of its own.
     pub kernel: Option<KernelTime>,
+    /// What each process said, of which the figures above are medians: `off` against
+    /// `off`, or this arm against `off`; none in documents made before it was kept.
+    #[serde(default)]
+    pub observations: Vec<Observation>,
     /// The budget that decides: of the p95 ratio where there is one, else of the ratio.
     pub budget: Option<f64>,
     /// Every budget of this row.
@@ -147,6 +165,26 @@ pub struct OverheadRow {
     pub verdict: Outcome,
     /// Why, in one sentence; empty for a plain pass.
     pub reason: String,
+}
+
+/// One process's word on a row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Observation {
+    /// The time of an operation, in nanoseconds.
+    pub ns_per_op: f64,
+    /// Against `off`, measured in turn.
+    pub pair: Pair,
+}
+
+/// One arm against another in one round, or in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pair {
+    /// The difference of the mean times, in nanoseconds.
+    pub delta_ns: f64,
+    /// Their ratio.
+    pub ratio: f64,
+    /// The ratio of the 95th percentiles.
+    pub p95_ratio: f64,
 }
 
 /// What shows that the rows can be believed.

@@ -35,9 +35,23 @@ pub struct SoakReport {
     pub samples: Vec<SoakSample>,
 }
 
+/// What makes the events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SoakKind {
+    /// The agent's own records, from a program on a call that costs next to nothing.
+    #[default]
+    Records,
+    /// Opens and connects under the agent's audit hooks.
+    Storm,
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SoakSettings {
+    /// What makes the events; records in documents made before there were others.
+    #[serde(default)]
+    pub load: SoakKind,
     /// Seconds.
     pub seconds: f64,
     /// Events a second.
@@ -87,6 +101,9 @@ pub struct SoakSample {
     pub events: u64,
     /// Events lost.
     pub lost: u64,
+    /// Events received; none in documents made before it was kept.
+    #[serde(default)]
+    pub received: Option<u64>,
     /// Resident memory of the process, in bytes.
     pub resident: u64,
     /// Kernel memory of its maps, in bytes.

@@ -1,12 +1,14 @@
 //! The files of a strict run, in the one list that writer and validator use.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::Obstacle;
-use crate::schema::{Check, Host};
+use crate::schema::{Check, Host, Provenance};
+use crate::schema::{overhead, soak};
 use crate::stats::Interval;
 
 /// The version of every artifact in JSON.
@@ -39,7 +41,7 @@ pub enum Artifact {
     OsRelease,
     /// The processor.
     CpuInfo,
-    /// The file system of the file that is opened.
+    /// The file systems of the files that are opened, read and walked.
     FsType,
 }
 
@@ -80,6 +82,10 @@ impl Artifact {
         }
     }
 }
+
+/// The measurements that lie beside the artifacts: of the overhead, and of the soak if one
+/// belongs to the run.
+pub const MEASUREMENTS: [&str; 2] = [overhead::FILE, soak::FILE];
 
 /// What `artifact` holds in `place`.
 pub fn text(place: &Path, artifact: Artifact) -> Result<String, Obstacle> {
@@ -123,6 +129,8 @@ pub struct ArmProfile {
     pub workload: String,
     /// Its condition.
     pub label: Label,
+    /// What measured it.
+    pub provenance: Option<Provenance>,
     /// The machine.
     pub host: Host,
     /// How the agent was hooked; none without it.
@@ -147,6 +155,8 @@ pub struct ArmProfile {
 pub struct Compare {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// What measured it.
+    pub provenance: Option<Provenance>,
     /// The machine.
     pub host: Host,
     /// The comparison.
@@ -159,6 +169,10 @@ pub struct Compare {
 pub struct Suite {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// What measured it.
+    pub provenance: Option<Provenance>,
+    /// The SHA-256 digest of each measurement that this was made from, by its file.
+    pub sources: BTreeMap<String, String>,
     /// The machine.
     pub host: Host,
     /// The file that was opened.

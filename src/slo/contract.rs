@@ -6,9 +6,10 @@ use std::path::Path;
 use super::artifact::{
     self, ArmProfile, Artifact, Compare, Label, SCHEMA, Suite, WORKLOADS, WorkloadRow,
 };
-use super::place;
+use super::{manifest, place};
 use crate::file;
 use crate::host::Obstacle;
+use crate::schema::{overhead, soak};
 use crate::stats::Interval;
 
 /// The artifacts of a run that agree with themselves and with each other.
@@ -23,8 +24,12 @@ pub struct StrictEvidence {
     pub fs_type: String,
 }
 
-/// Whether exactly the files of the list are in `place`.
-pub fn complete(place: &Path) -> Result<(), Obstacle> {
+/// The files in `place`: exactly those of the list, the measurements that they were made
+/// from, and the digests of all.
+///
+/// # Errors
+/// One is missing, or belongs to no strict run.
+pub fn complete(place: &Path) -> Result<Vec<String>, Obstacle> {
     let again = format!(
         "probecost slo --overhead FILE --artifacts {}",
         place.display()
@@ -38,9 +43,12 @@ pub fn complete(place: &Path) -> Result<(), Obstacle> {
         found.push(name.to_string_lossy().into_owned());
     }
     found.sort();
-    let known = |name: &String| Artifact::ALL.iter().any(|a| a.name() == name);
-    let missing = Artifact::ALL.iter().map(|artifact| artifact.name());
-    let missing = missing.filter(|name| !found.iter().any(|f| f == name));
+    let needed = Artifact::ALL.map(Artifact::name);
+    let needed = needed.into_iter().chain([overhead::FILE, manifest::FILE]);
+    let known = |name: &String| needed.clone().any(|n| n == name) || name == soak::FILE;
+    let missing = needed
+        .clone()
+        .filter(|name| !found.iter().any(|f| f == name));
     let flaws: Vec<String> = missing
         .map(|name| format!("{} is missing", place.join(name).display()))
         .chain(
@@ -51,7 +59,7 @@ pub fn complete(place: &Path) -> Result<(), Obstacle> {
         )
         .collect();
     match flaws.is_empty() {
-        true => Ok(()),
+        true => Ok(found),
         false => Err(Obstacle::new(flaws.join("\n"), again)),
     }
 }

@@ -1,11 +1,14 @@
 //! A measurement as the overhead instrument left it, made into artifacts.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use super::artifact::{
-    AgentUsage, ArmProfile, Artifact, Compare, Label, SCHEMA, Suite, WORKLOADS, WorkloadRow,
+    AgentUsage, ArmProfile, Artifact, Compare, Label, MEASUREMENTS, SCHEMA, Suite, WORKLOADS,
+    WorkloadRow,
 };
-use super::place;
+use super::{manifest, place};
 use crate::file;
 use crate::host::Obstacle;
 use crate::schema::overhead::{OverheadReport, OverheadRow};
@@ -18,40 +21,77 @@ const MEASURE_AGAIN: &str = "probecost overhead --require-agent";
 /// The workload that the artifacts call connect_loopback.
 const CONNECT: &str = "udp_connect";
 
-/// `overhead.json`, as far as the artifacts need it, and the soak.
+/// `overhead.json` and, if one belongs to the run, `soak.json`.
 pub struct StrictMeasured {
     path: String,
-    overhead: OverheadReport,
-    soak: Option<SoakReport>,
+    /// What the agent costs.
+    pub overhead: OverheadReport,
+    /// What it does under a load held for long.
+    pub soak: Option<SoakReport>,
+    /// The files, by the names that they have beside the artifacts.
+    pub files: BTreeMap<&'static str, Vec<u8>>,
 }
 
 impl StrictMeasured {
     /// Reads `overhead.json`, and `soak.json` if there is one.
     pub fn read(overhead: &Path, soak: Option<&Path>) -> Result<Self, Obstacle> {
+        let mut files = BTreeMap::new();
+        let paths = [Some(overhead), soak];
+        for (name, path) in MEASUREMENTS.into_iter().zip(paths) {
+            if let Some(path) = path {
+                let bytes = fs::read(path).map_err(|error| {
+                    Obstacle::new(format!("{}: {error}", path.display()), MEASURE_AGAIN)
+                })?;
+                files.insert(name, bytes);
+            }
+        }
         Ok(Self {
             path: overhead.display().to_string(),
             overhead: file::read_json(overhead, MEASURE_AGAIN)?,
             soak: soak
                 .map(|soak| file::read_json(soak, "probecost soak"))
                 .transpose()?,
+            files,
         })
     }
 
-    /// Every artifact but the reports, with its text.
+    /// What lies beside the artifacts in `place`.
+    pub fn beside(place: &Path) -> Result<Self, Obstacle> {
+        let [overhead, soak] = MEASUREMENTS.map(|name| place.join(name));
+        Self::read(&overhead, soak.exists().then_some(&*soak))
+    }
+
+    /// Every artifact but the reports, with its text; those that say what this machine is
+    /// are read off it.
     pub fn artifacts(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
-        let host = &self.overhead.host;
         self.taken_here()?;
+        let mut all = self.derived()?;
+        all.push((Artifact::KernelInfo, place::kernel(&self.overhead.host)?));
+        all.push((Artifact::OsRelease, place::os_release()?));
+        Ok(all)
+    }
+
+    /// The artifacts that follow from the measurement alone.
+    pub fn derived(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
+        let OverheadReport {
+            host, provenance, ..
+        } = &self.overhead;
         let rows = WORKLOADS
             .iter()
             .map(|(workload, _)| self.row(workload))
             .collect::<Result<Vec<WorkloadRow>, Obstacle>>()?;
         let compare = Compare {
             schema: SCHEMA,
+            provenance: provenance.clone(),
             host: host.clone(),
             open_close: rows[0].clone(),
         };
         let profile = |workload, label| self.profile(workload, label).map(|p| json(&p));
         let suite = self.suite(rows)?;
+        let places = &self.overhead.settings.places;
+        if places.is_empty() {
+            return Err(self.flaw("settings.places", "is missing".into()));
+        }
         Ok(vec![
             (Artifact::OpenCompare, json(&compare)),
             (
@@ -71,13 +111,8 @@ impl StrictMeasured {
                 profile("connect_loopback", Label::WithAgent)?,
             ),
             (Artifact::WorkloadSuite, json(&suite)),
-            (Artifact::KernelInfo, place::kernel(host)?),
-            (Artifact::OsRelease, place::os_release()?),
             (Artifact::CpuInfo, place::cpu(host)),
-            (
-                Artifact::FsType,
-                place::file_system(Path::new(&suite.file))?,
-            ),
+            (Artifact::FsType, place::file_systems(places)),
         ])
     }
 
@@ -100,6 +135,7 @@ impl StrictMeasured {
 
     fn suite(&self, rows: Vec<WorkloadRow>) -> Result<Suite, Obstacle> {
         let OverheadReport {
+            provenance,
             host,
             settings,
             agent,
@@ -113,8 +149,11 @@ impl StrictMeasured {
             .ok_or_else(|| missing("agent.footprint"))?;
         let soaked = self.soak.as_ref().map(|soak| &soak.warnings);
         let soaked = soaked.into_iter().flatten();
+        let digest = |(name, bytes): (&&str, &Vec<u8>)| (name.to_string(), manifest::digest(bytes));
         Ok(Suite {
             schema: SCHEMA,
+            provenance: provenance.clone(),
+            sources: self.files.iter().map(digest).collect(),
             host: host.clone(),
             file: settings.file.display().to_string(),
             cpu: settings.cpu,
@@ -161,6 +200,7 @@ impl StrictMeasured {
             schema: SCHEMA,
             workload: workload.into(),
             label,
+            provenance: self.overhead.provenance.clone(),
             host: self.overhead.host.clone(),
             rung,
             iterations: arm.ops,
@@ -177,6 +217,14 @@ impl StrictMeasured {
             self.arm(workload, OverheadArm::Off)?,
             self.arm(workload, OverheadArm::Event)?,
         );
+        for row in [off, event] {
+            if row.observations.is_empty() {
+                return Err(self.flaw(
+                    "rows",
+                    format!("{workload}/{} has no observations", row.arm),
+                ));
+            }
+        }
         let versus = event.vs_off.as_ref().ok_or_else(|| {
             let why = format!("{workload}/event was not compared: {}", event.reason);
             self.flaw("rows", why)

@@ -1,17 +1,22 @@
 //! The strict run: its artifacts, and the one table that says whether it kept its budgets.
 //!
-//! overhead.json → artifacts → contract → judge → report.
+//! overhead.json → artifacts → contract → judge → report; and back again: what lies there is
+//! held to its digests, and to what the measurement beside it comes to.
 
 mod artifact;
 mod contract;
 mod judging;
+mod manifest;
 mod measured;
 mod place;
+mod recomputed;
 mod report;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use artifact::Artifact;
 
 use crate::file;
 use crate::gate::Gate;
@@ -19,7 +24,6 @@ use crate::host::Obstacle;
 use crate::schema::Exit;
 
 use contract::StrictEvidence;
-use judging::SloTable;
 use measured::StrictMeasured;
 
 const SLO_EXIT_CODES: &str = "\
@@ -54,39 +58,51 @@ pub fn slo(args: &SloArgs) -> Result<(String, Exit), Obstacle> {
         Gate::here().map_err(|e| Obstacle::new(e.to_string(), "mend baselines/gate.toml"))?;
     let place = &args.artifacts;
     if let Some(overhead) = &args.overhead {
-        let measured = StrictMeasured::read(overhead, args.soak.as_deref())?;
-        for (artifact, text) in measured.artifacts()? {
-            file::replace(&place.join(artifact.name()), text.as_bytes())?;
-        }
-        let evidence = StrictEvidence::read(place)?;
-        let table = judging::judge(&evidence, &gate);
-        for (artifact, text) in report::reports(&evidence, &table) {
-            file::replace(&place.join(artifact.name()), text.as_bytes())?;
-        }
+        write(overhead, args.soak.as_deref(), place, &gate)?;
     }
-    contract::complete(place)?;
-    let evidence = StrictEvidence::read(place)?;
+    let names = contract::complete(place)?;
+    let mut flaws = manifest::flaws(place, &names);
+    flaws.extend(recomputed::flaws(place, &gate.agent));
+    let evidence = match StrictEvidence::read(place) {
+        Ok(evidence) => evidence,
+        Err(obstacle) => return Err(refused(flaws, Some(obstacle))),
+    };
     let table = judging::judge(&evidence, &gate);
-    same_reports(place, &evidence, &table)?;
-    Ok((report::terminal(&evidence, &table), table.exit()))
+    for (artifact, text) in report::reports(&evidence, &table) {
+        let wanted = "the artifacts and budgets";
+        flaws.extend(recomputed::differences(place, artifact, &text, wanted));
+    }
+    match flaws.is_empty() {
+        true => Ok((report::terminal(&evidence, &table), table.exit())),
+        false => Err(refused(flaws, None)),
+    }
 }
 
-/// Whether the reports say what the artifacts come to.
-fn same_reports(place: &Path, evidence: &StrictEvidence, table: &SloTable) -> Result<(), Obstacle> {
-    for (artifact, text) in report::reports(evidence, table) {
-        let path = place.join(artifact.name());
-        if artifact::text(place, artifact)? != text {
-            return Err(Obstacle::new(
-                format!(
-                    "{}: does not say what the artifacts and budgets come to",
-                    path.display()
-                ),
-                format!(
-                    "probecost slo --overhead FILE --artifacts {}",
-                    place.display()
-                ),
-            ));
-        }
+/// Writes every file of a strict run: what was measured, the artifacts that follow from it,
+/// the reports, and at last the digests of them all.
+fn write(overhead: &Path, soak: Option<&Path>, place: &Path, gate: &Gate) -> Result<(), Obstacle> {
+    let measured = StrictMeasured::read(overhead, soak)?;
+    let artifacts = measured.artifacts()?;
+    for (name, bytes) in &measured.files {
+        file::replace(&place.join(name), bytes)?;
     }
-    Ok(())
+    for (artifact, text) in artifacts {
+        file::replace(&place.join(artifact.name()), text.as_bytes())?;
+    }
+    let evidence = StrictEvidence::read(place)?;
+    let table = judging::judge(&evidence, gate);
+    for (artifact, text) in report::reports(&evidence, &table) {
+        file::replace(&place.join(artifact.name()), text.as_bytes())?;
+    }
+    let files = Artifact::ALL.map(|artifact| artifact.name().to_owned());
+    let measurements = measured.files.keys().map(ToString::to_string);
+    let mut names: Vec<String> = files.into_iter().chain(measurements).collect();
+    names.sort();
+    manifest::write(place, &names)
+}
+
+/// All that is wrong, a line each.
+fn refused(mut flaws: Vec<String>, unread: Option<Obstacle>) -> Obstacle {
+    flaws.extend(unread.map(|obstacle| obstacle.why));
+    Obstacle::new(flaws.join("\n"), "measure again: tools/strict-run")
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::artifact::{Artifact, SCHEMA};
 use super::contract::StrictEvidence;
 use super::judging::{SloRow, SloTable};
-use crate::schema::Outcome;
+use crate::schema::{Outcome, Provenance};
 use crate::stats::Interval;
 
 /// The three reports with their texts.
@@ -47,6 +47,7 @@ fn summary(evidence: &StrictEvidence, table: &SloTable) -> String {
     #[derive(Serialize)]
     struct Summary<'a> {
         schema: u32,
+        provenance: &'a Option<Provenance>,
         exit: u8,
         host: String,
         kernel: &'a str,
@@ -55,6 +56,7 @@ fn summary(evidence: &StrictEvidence, table: &SloTable) -> String {
     }
     let summary = Summary {
         schema: SCHEMA,
+        provenance: &evidence.suite.provenance,
         exit: table.exit().into(),
         host: evidence.suite.host.class(),
         kernel: &evidence.suite.host.kernel,
@@ -78,7 +80,16 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
         "# Performance evidence\n\n{}\n\n## The machine\n\n",
         outcome(evidence, table)
     );
+    let made = suite.provenance.as_ref();
+    let made = |fact: fn(&Provenance) -> String| made.map_or_else(unknown, fact);
     for (name, fact) in [
+        ("measured", made(|p| p.date.clone())),
+        ("commit", made(commit)),
+        (
+            "toolchain",
+            made(|p| format!("{}, version {}", p.toolchain, p.version)),
+        ),
+        ("command", made(|p| p.command.join(" "))),
         ("host class", host.class()),
         (
             "processor",
@@ -94,10 +105,7 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
             "governor",
             host.governor.clone().unwrap_or_else(|| "none".into()),
         ),
-        (
-            "opened file",
-            format!("{} on {}", suite.file, fs_type.trim()),
-        ),
+        ("files", fs_type.trim().replace('\n', ", ")),
         ("CPU of the workload", suite.cpu.to_string()),
         (
             "CPU of the agent's consumer",
@@ -173,6 +181,15 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
         let _ = write!(text, "\n- {line}");
     }
     text + "\n"
+}
+
+/// The commit that the program was built from, or that it cannot be known.
+fn commit(provenance: &Provenance) -> String {
+    match (&provenance.commit, provenance.dirty) {
+        (Some(commit), Some(false)) => commit.clone(),
+        (Some(commit), _) => format!("{commit}, changed since"),
+        (None, _) => "unknown".into(),
+    }
 }
 
 /// The name in os-release.

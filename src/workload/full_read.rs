@@ -64,6 +64,10 @@ impl Workload for FullRead {
         self.bytes
     }
 
+    fn place(&self) -> Option<&Path> {
+        Some(self.path())
+    }
+
     fn calls(&self) -> Calls {
         Calls {
             opens: 1,

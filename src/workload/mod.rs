@@ -49,6 +49,11 @@ pub trait Workload {
     /// What an agent that hooks opens and connects sees of one operation.
     fn calls(&self) -> Calls;
 
+    /// The file or the directory that it works on; none where it needs no file.
+    fn place(&self) -> Option<&Path> {
+        None
+    }
+
     /// Does the operation once and compares what it gives.
     fn check(&mut self) -> Result<(), Obstacle> {
         let expected = self.expected();

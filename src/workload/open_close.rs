@@ -1,6 +1,6 @@
 //! Open a file, read one byte, close it.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -50,6 +50,10 @@ impl Workload for OpenClose {
 
     fn expected(&self) -> u64 {
         1
+    }
+
+    fn place(&self) -> Option<&Path> {
+        Some(Path::new(OsStr::from_bytes(self.path.to_bytes())))
     }
 
     fn calls(&self) -> Calls {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
@@ -20,7 +21,7 @@ pub struct StatWalk {
     root: CString,
     entries: Vec<MaybeUninit<u8>>,
     names: Vec<MaybeUninit<u8>>,
-    _tree: TempDir,
+    tree: TempDir,
 }
 
 impl StatWalk {
@@ -39,7 +40,7 @@ impl StatWalk {
             root: CString::new(tree.path().as_os_str().as_bytes()).map_err(no_fixture)?,
             entries: vec![MaybeUninit::uninit(); 4096],
             names: vec![MaybeUninit::uninit(); 4096],
-            _tree: tree,
+            tree,
         })
     }
 }
@@ -62,6 +63,10 @@ impl Workload for StatWalk {
 
     fn expected(&self) -> u64 {
         DIRECTORIES * FILES_EACH
+    }
+
+    fn place(&self) -> Option<&Path> {
+        Some(self.tree.path())
     }
 
     fn calls(&self) -> Calls {

@@ -14,7 +14,7 @@ use process::WorkerProcesses;
 pub use process::run_task;
 
 use super::assignment::{Assignment, pin_workload};
-use super::{Failure, Measured, Pair, Plan, calibrate, kernel_time, parts, proportionality};
+use super::{Failure, Measured, Plan, calibrate, kernel_time, parts, proportionality};
 use super::{compare, unhooked};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,7 +23,7 @@ use crate::file;
 use crate::host::{self, Obstacle, Right, Watch};
 use crate::schema::overhead::{
     AgentReport, Controls, FILE, Footprint, OffAgainstOff, OverheadReport, OverheadRow,
-    OverheadSettings, PairedComparison, Proportionality, SCHEMA, Unhooked,
+    OverheadSettings, Pair, PairedComparison, Proportionality, SCHEMA, Unhooked, WorkloadPlace,
 };
 use crate::schema::{Host, OverheadArm};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
@@ -102,10 +102,17 @@ pub fn overhead(
     keep: impl Fn(&OverheadReport) -> Result<(), Obstacle>,
 ) -> Result<OverheadReport, Obstacle> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
-    let mut workloads = Vec::new();
+    let (mut workloads, mut places) = (Vec::new(), Vec::new());
     for &name in &request.workloads {
         let mut workload = name.set_up(&request.assignment.file)?;
         workload.check()?;
+        if let Some(path) = workload.place() {
+            places.push(WorkloadPlace {
+                workload: name.to_string(),
+                file_system: host::file_system(path)?,
+                path: path.to_owned(),
+            });
+        }
         workloads.push((name, workload));
     }
     pin_workload(request.assignment.cpu)?;
@@ -122,7 +129,7 @@ pub fn overhead(
         schema: SCHEMA,
         provenance: Some(host::provenance()),
         host,
-        settings: settings(request),
+        settings: settings(request, places),
         agent: match &agent {
             Ok(Some(agent)) => AgentReport {
                 footprint: request
@@ -271,6 +278,7 @@ fn measure(
         progress(done.min(processes.len() as f64 / fewest as f64));
     }
     let mut rows = rows::rows(name, calls, &processes, budget(name));
+    let a_a = rows.first().and_then(OverheadRow::compared);
     // The kernel counts only for those who may see all programs.
     if let (None, Ok(Some(agent)), Ok(_)) = (&blind, agent, Right::SysAdmin.check()) {
         for row in rows.iter_mut().filter(|row| row.arm != OverheadArm::Off) {
@@ -293,7 +301,7 @@ fn measure(
     let clocks: Vec<f64> = processes.iter().map(|process| process.clock_ns).collect();
     Ok(One {
         rows,
-        a_a: rows::off_against_off(&processes),
+        a_a,
         consumer_cpu_share: median(&shares),
         clock_ns: median(&clocks).unwrap_or(0.0),
     })
@@ -354,7 +362,7 @@ fn controls(
     Ok(())
 }
 
-fn settings(request: &OverheadRequest) -> OverheadSettings {
+fn settings(request: &OverheadRequest, places: Vec<WorkloadPlace>) -> OverheadSettings {
     let assignment = &request.assignment;
     let options = assignment.agent.clone().unwrap_or_default();
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
@@ -373,6 +381,7 @@ fn settings(request: &OverheadRequest) -> OverheadSettings {
         drain_ms: milliseconds(options.drain_every),
         rules: assignment.rules,
         file: assignment.file.clone(),
+        places,
         clock_ns: None,
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::OverheadBudget;
 use crate::agent::{Agent, Counters, Hook};
-use crate::experiment::{Block, Latencies, Latency, Measured, Pair, Round, compare};
+use crate::experiment::{Block, Hooked, Latencies, Latency, Measured, Round, compare};
 use crate::host::Obstacle;
 use crate::schema::overhead::{
-    AgentReport, HookReport, OffAgainstOff, OverheadRow, PairedComparison, TriedRung,
+    AgentReport, HookReport, Observation, OffAgainstOff, OverheadRow, Pair, PairedComparison,
+    TriedRung,
 };
 use crate::schema::{Outcome, OverheadArm};
 use crate::stats::{Interval, median};
@@ -46,11 +47,6 @@ impl From<&Hook> for HookReport {
     }
 }
 
-/// `off` against `off`: of each round the outer or inner blocks against the others.
-pub fn off_against_off(processes: &[Measured]) -> Option<PairedComparison> {
-    over_processes(processes, |round| Some(Pair::of(&round.again, &round.off)))
-}
-
 /// What each process has to say, and what they say together.
 fn over_processes(
     processes: &[Measured],
@@ -78,10 +74,9 @@ pub fn rows(
         name,
         OverheadArm::Off,
         processes,
-        |r| Some(off(r)),
+        |r| Some((off(r), Pair::of(&r.again, &r.off))),
         |l| &l.off,
     )];
-    let hooked = |round: &Round| round.hooked.clone();
     if !processes
         .iter()
         .flat_map(|p| &p.rounds)
@@ -90,16 +85,23 @@ pub fn rows(
         return rows;
     }
 
-    let blocks = |round: &Round| Some(hooked(round)?.hook.to_vec());
+    let against_off = |arm: fn(&Hooked) -> &[Block; 2]| {
+        move |round: &Round| {
+            let blocks = arm(round.hooked.as_ref()?);
+            Some((blocks.to_vec(), Pair::of(blocks, &off(round))))
+        }
+    };
+    let blocks = against_off(|hooked| &hooked.hook);
     let mut hook = OverheadRow::new(name, OverheadArm::Hook, processes, blocks, |l| &l.hook);
-    hook.vs_off = over_processes(processes, |r| Some(Pair::of(&hooked(r)?.hook, &off(r))));
+    hook.vs_off = hook.compared();
     rows.push(hook);
 
-    let blocks = |round: &Round| Some(hooked(round)?.event.to_vec());
+    let blocks = against_off(|hooked| &hooked.event);
     let mut event = OverheadRow::new(name, OverheadArm::Event, processes, blocks, |l| &l.event);
-    event.vs_off = over_processes(processes, |r| Some(Pair::of(&hooked(r)?.event, &off(r))));
-    event.vs_hook = over_processes(processes, |r| {
-        hooked(r).map(|h| Pair::of(&h.event, &h.hook))
+    event.vs_off = event.compared();
+    event.vs_hook = over_processes(processes, |round| {
+        let hooked = round.hooked.as_ref()?;
+        Some(Pair::of(&hooked.event, &hooked.hook))
     });
     let count =
         |of: fn(&Counters) -> u64| processes.iter().map(|p| of(&p.event_counts)).sum::<u64>();
@@ -145,6 +147,7 @@ impl OverheadRow {
             vs_off: None,
             vs_hook: None,
             kernel: None,
+            observations: Vec::new(),
             budget: None,
             budgets: Vec::new(),
             verdict: Outcome::Pass,
@@ -152,28 +155,35 @@ impl OverheadRow {
         }
     }
 
+    /// What the processes say together: this arm against `off`, or `off` against itself.
+    /// None where they are too few.
+    pub fn compared(&self) -> Option<PairedComparison> {
+        let pairs: Vec<Pair> = self.observations.iter().map(|o| o.pair).collect();
+        compare(&pairs)
+    }
+
+    /// `blocks` gives those of a round, and how they stand against `off`.
     fn new(
         name: Name,
         arm: OverheadArm,
         processes: &[Measured],
-        blocks: impl Fn(&Round) -> Option<Vec<Block>>,
+        blocks: impl Fn(&Round) -> Option<(Vec<Block>, Pair)>,
         latency: impl Fn(&Latencies) -> &Latency,
     ) -> Self {
         let mut row = Self::empty(name, arm);
-        let mut times = Vec::new();
         let mut latencies = Latency::default();
         for process in processes {
-            let blocks: Vec<Block> = process
-                .rounds
-                .iter()
-                .filter_map(&blocks)
-                .flatten()
-                .collect();
+            let (blocks, pairs): (Vec<Vec<Block>>, Vec<Pair>) =
+                process.rounds.iter().filter_map(&blocks).unzip();
+            let blocks = blocks.concat();
             let within: Vec<f64> = blocks.iter().map(|block| block.ns_per_op).collect();
-            times.extend(median(&within));
+            let said = median(&within).zip(Pair::median(&pairs));
+            row.observations
+                .extend(said.map(|(ns_per_op, pair)| Observation { ns_per_op, pair }));
             row.ops += blocks.iter().map(|block| block.ops).sum::<u64>();
             latencies.add(latency(&process.latencies));
         }
+        let times: Vec<f64> = row.observations.iter().map(|o| o.ns_per_op).collect();
         row.ns_per_op = median(&times).unwrap_or(0.0);
         row.p50_ns = latencies.quantile(0.50);
         row.p95_ns = latencies.quantile(0.95);

@@ -8,6 +8,7 @@ use clap::Args;
 use super::SoakRequest;
 use crate::agent::Options;
 use crate::host::{self, Obstacle};
+use crate::schema::soak::SoakKind;
 
 /// Holds a load of events for long, and says what was lost and what grew
 ///
@@ -17,9 +18,12 @@ pub struct SoakArgs {
     /// How long, e.g. 2m or 8h
     #[arg(long, default_value = "2m", value_parser = duration)]
     duration: Duration,
-    /// Events a second
-    #[arg(long, default_value = "510000", value_parser = rate, allow_negative_numbers = true)]
-    rate: f64,
+    /// Opens and connects under the audit hooks instead of records of a program of our own
+    #[arg(long)]
+    storm: bool,
+    /// Events a second [default: 510000; of a storm 50000]
+    #[arg(long, value_parser = rate, allow_negative_numbers = true)]
+    rate: Option<f64>,
     /// Where to leave soak.json and soak.svg
     #[arg(long, default_value = "target/soak")]
     pub out: PathBuf,
@@ -44,9 +48,14 @@ impl SoakArgs {
                 "name them: taskset --cpu-list 0,1 probecost soak",
             ));
         };
+        let (load, rate) = match self.storm {
+            false => (SoakKind::Records, 510_000.0),
+            true => (SoakKind::Storm, 50_000.0),
+        };
         Ok(SoakRequest {
+            load,
             duration: self.duration,
-            rate: self.rate,
+            rate: self.rate.unwrap_or(rate),
             options: Options {
                 ring_bytes: self.ring_bytes,
                 cpu: Some(last),

@@ -1,7 +1,7 @@
 //! What a soak comes to.
 
 use crate::gate::{self, AgentBudgets};
-use crate::schema::soak::{SoakSample, SoakTotals};
+use crate::schema::soak::{SoakKind, SoakSample, SoakSettings, SoakTotals};
 use crate::schema::{Check, Outcome, SystemLoad};
 use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
 
@@ -15,12 +15,13 @@ const TOGETHER: usize = 10;
 const HELD: f64 = 0.98;
 
 /// Every budget of a soak and what became of it.
-pub(super) fn judge(
+pub fn judge(
     totals: &SoakTotals,
-    rate: f64,
+    settings: &SoakSettings,
     samples: &[SoakSample],
     budgets: &AgentBudgets,
 ) -> Vec<Check> {
+    let unavailable = unavailable_pct(samples).map(Interval::exact);
     let warm = totals.seconds * WARM_UP;
     let samples: Vec<SoakSample> = samples.iter().filter(|s| s.at_s > warm).copied().collect();
     let mut drops = gate::check(
@@ -30,7 +31,7 @@ pub(super) fn judge(
     );
     // Losses are losses; that there were none says little of too few events, or
     // of another load than the one asked for.
-    let tried = totals.events >= budgets.least_events && totals.rate() >= HELD * rate;
+    let tried = totals.events >= budgets.least_events && totals.rate() >= HELD * settings.rate;
     if drops.verdict == Outcome::Pass && !tried {
         drops.verdict = Outcome::Inconclusive;
     }
@@ -44,12 +45,23 @@ pub(super) fn judge(
         .map(|s| (s.resident + s.maps) as f64 / MB)
         .collect();
     let memory = median_interval(&memory, CONFIDENCE);
+    let shares: Vec<f64> = samples.iter().map(|s| s.cpu_share * 100.0).collect();
+    // Of records alone it follows the rate that was asked for, and is no figure of the agent.
+    let cpu = (settings.load == SoakKind::Storm).then(|| {
+        (
+            "cpu_pct",
+            budgets.cpu_pct,
+            median_interval(&shares, CONFIDENCE),
+        )
+    });
     [
         ("memory_mb", budgets.memory_mb, memory),
         ("memory_mb_per_hour", budgets.growth_mb_per_hour, growth),
         ("descriptors", 0.0, descriptors),
+        ("unavailable_pct", budgets.unavailable_pct, unavailable),
     ]
     .into_iter()
+    .chain(cpu)
     .map(|(measure, limit, measured)| match measured {
         Some(measured) => gate::check(measure, limit, measured),
         None => Check {
@@ -81,6 +93,14 @@ pub(super) fn warnings(totals: &SoakTotals, system_load: &SystemLoad) -> Vec<Str
     warnings
 }
 
+/// The share of the looks in which an event was lost, or in which some were made and none
+/// was received.
+fn unavailable_pct(samples: &[SoakSample]) -> Option<f64> {
+    let stalled = |sample: &SoakSample| sample.events > 0 && sample.received == Some(0);
+    let bad = samples.iter().filter(|s| s.lost > 0 || stalled(s)).count();
+    (!samples.is_empty()).then(|| 100.0 * bad as f64 / samples.len() as f64)
+}
+
 /// Hours and resident megabytes, averaged over stretches.
 fn memory_over_hours(samples: &[SoakSample]) -> Vec<(f64, f64)> {
     samples
@@ -104,7 +124,20 @@ mod tests {
         cpu_pct: 5.0,
         growth_mb_per_hour: 1.0,
         least_events: 1_000_000,
+        unavailable_pct: 0.1,
     };
+
+    fn settings(load: SoakKind) -> SoakSettings {
+        SoakSettings {
+            load,
+            seconds: 120.0,
+            rate: 5e5,
+            ring_bytes: 1 << 20,
+            cpu: 0,
+            consumer_cpu: Some(1),
+            canary: false,
+        }
+    }
 
     /// A minute in which each second came out as `change` makes it.
     fn samples(change: impl Fn(usize, &mut SoakSample)) -> Vec<SoakSample> {
@@ -115,6 +148,7 @@ mod tests {
                     rate: 5e5,
                     events: 500_000,
                     lost: 0,
+                    received: Some(500_000),
                     // A page comes and goes.
                     resident: 30_000_000 + 4096 * (second as u64 * 7919 % 3),
                     maps: 9_000_000,
@@ -142,15 +176,20 @@ mod tests {
     }
 
     fn verdict(measure: &str, totals: &SoakTotals, samples: &[SoakSample]) -> Outcome {
-        let all = judge(totals, 5e5, samples, &BUDGETS);
+        let all = judge(totals, &settings(SoakKind::Storm), samples, &BUDGETS);
         let one = all.iter().find(|judged| judged.measure == measure);
         one.expect("each measure is judged").verdict
     }
 
     #[test]
     fn a_quiet_run_passes_everything() {
-        for judged in judge(&totals(60_000_000, 0), 5e5, &samples(|_, _| ()), &BUDGETS) {
-            assert_eq!(judged.verdict, Outcome::Pass, "{judged:?}");
+        let run = totals(60_000_000, 0);
+        for (load, checks) in [(SoakKind::Records, 5), (SoakKind::Storm, 6)] {
+            let all = judge(&run, &settings(load), &samples(|_, _| ()), &BUDGETS);
+            assert_eq!(all.len(), checks);
+            for judged in all {
+                assert_eq!(judged.verdict, Outcome::Pass, "{judged:?}");
+            }
         }
     }
 
@@ -163,13 +202,21 @@ mod tests {
             Outcome::Fail
         );
         type Change = fn(usize, &mut SoakSample);
-        let cases: [(&str, Change); 3] = [
+        let cases: [(&str, Change); 6] = [
             ("memory_mb", |_, s| s.resident += 80_000_000),
             // A page a second is 15 MB an hour.
             ("memory_mb_per_hour", |second, s| {
                 s.resident += 4096 * second as u64
             }),
             ("descriptors", |second, s| s.descriptors += second as u64),
+            ("cpu_pct", |_, s| s.cpu_share = 0.06),
+            // Once in two minutes: in one look, none of its events came.
+            ("unavailable_pct", |second, s| {
+                s.received = Some(if second == 60 { 0 } else { s.events });
+            }),
+            ("unavailable_pct", |second, s| {
+                s.lost = u64::from(second == 5)
+            }),
         ];
         for (measure, change) in cases {
             assert_eq!(
@@ -194,7 +241,7 @@ mod tests {
         assert_eq!(verdict("drops_pct", &few, &quiet), Outcome::Inconclusive);
         let slow = totals(50_000_000, 0);
         assert_eq!(verdict("drops_pct", &slow, &quiet), Outcome::Inconclusive);
-        let none = judge(&few, 5e5, &[], &BUDGETS);
+        let none = judge(&few, &settings(SoakKind::Storm), &[], &BUDGETS);
         assert!(
             none.iter()
                 .all(|judged| judged.verdict == Outcome::Inconclusive)

@@ -3,6 +3,7 @@
 
 mod args;
 mod judging;
+mod load;
 mod sample;
 
 use std::time::{Duration, Instant};
@@ -12,21 +13,24 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Failure;
 use super::assignment::pin_workload;
-use crate::agent::{Agent, Options};
+use crate::agent::Options;
 use crate::file;
 use crate::gate::{AgentBudgets, Gate};
 use crate::host::{self, Obstacle, Watch};
-use crate::instrument::{Aged, Ages, RecordLoad};
-use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
+use crate::instrument::Ages;
 use crate::schema::Host;
-use crate::schema::soak::{SCHEMA, SoakReport, SoakSettings, SoakTotals};
+use crate::schema::soak::{SCHEMA, SoakKind, SoakReport, SoakSettings, SoakTotals};
 
 pub use args::SoakArgs;
+pub use judging::judge;
+use load::{Records, SoakLoad, Storm};
 use sample::Sampler;
 
 /// What load to hold, and for how long.
 #[derive(Debug, Clone)]
 pub struct SoakRequest {
+    /// What makes the events.
+    pub load: SoakKind,
     /// How long.
     pub duration: Duration,
     /// Events a second.
@@ -39,11 +43,11 @@ pub struct SoakRequest {
     pub starve: bool,
 }
 
-/// Events of one call: few enough that the calls come evenly.
-const PER_CALL: u32 = 4;
 /// The pause between two bursts of calls.
 const PAUSE: Duration = Duration::from_micros(200);
-/// Looks at the process in the whole run.
+/// One look at the process a second, however long it lasts; more often where it lasts
+/// minutes, so that there are enough of them.
+const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 240;
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// Calls that are overdue by more are given up: made all at once, they would be
@@ -77,31 +81,50 @@ pub fn run(arguments: &SoakArgs) -> Result<SoakReport, Failure> {
 pub fn soak(
     request: &SoakRequest,
     budgets: &AgentBudgets,
+    progress: impl FnMut(f64),
+) -> Result<SoakReport, Failure> {
+    let ages = Ages::default();
+    match request.load {
+        SoakKind::Records => {
+            let load = Records::start(&request.options, &ages)?;
+            hold(load, &ages, request, budgets, progress)
+        }
+        SoakKind::Storm => {
+            let load = Storm::start(&request.options, &ages)?;
+            hold(load, &ages, request, budgets, progress)
+        }
+    }
+}
+
+fn hold<L: SoakLoad>(
+    mut load: L,
+    ages: &Ages,
+    request: &SoakRequest,
+    budgets: &AgentBudgets,
     mut progress: impl FnMut(f64),
 ) -> Result<SoakReport, Failure> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
-    let ages = Ages::default();
-    let mut load = start(request, &ages)?;
-    load.set_per_call(PER_CALL)?;
     pin_workload(request.cpu)?;
 
     let watch = Watch::start();
     let asleep_before = asleep();
     load.pause_consumer(request.starve);
-    let every = (request.duration / LOOKS).max(SHORTEST_LOOK);
-    let mut sampler = Sampler::start(&load, &ages, LOOKS as usize)?;
+    let every = (request.duration / LOOKS).clamp(SHORTEST_LOOK, LOOK);
+    let looks = request.duration.div_duration_f64(every).ceil();
+    let mut sampler = Sampler::start(&load, ages, looks as usize)?;
+    let before = load.stats()?;
     let mut held_up = Duration::ZERO;
     let begin = Instant::now();
-    let mut pace = Pace::new(begin, request.rate / f64::from(PER_CALL));
+    let mut pace = Pace::new(begin, request.rate / f64::from(L::PER_CALL));
     let mut calls = 0u64;
     while begin.elapsed() < request.duration {
         held_up += pace.forgive(Instant::now(), OVERDUE);
         for _ in 0..pace.due(Instant::now()) {
-            load.call();
+            load.call()?;
             calls += 1;
         }
         if sampler.since_last() >= every {
-            sampler.look(&load, &ages)?;
+            sampler.look(&load, ages)?;
             progress(begin.elapsed().div_duration_f64(request.duration));
         }
         std::thread::sleep(PAUSE);
@@ -110,29 +133,32 @@ pub fn soak(
     load.pause_consumer(false);
     let stats = load.drain()?;
 
-    let events = calls * u64::from(PER_CALL);
+    let made = calls * u64::from(L::PER_CALL);
+    let counted = stats.total() - before.total();
+    let events = counted.seen - counted.filtered;
     let totals = SoakTotals {
         seconds,
         events,
-        lost: stats.open.failed,
-        received: stats.received,
+        lost: counted.failed,
+        received: stats.received - before.received,
         held_up_s: held_up.as_secs_f64(),
         asleep_s: (asleep() - asleep_before).max(0.0),
     };
-    if totals.lost + totals.received != events {
+    if totals.lost + totals.received != events || events < made || (L::ALONE && events > made) {
         return Err(Failure::Harness(format!(
-            "of {events} events {} were received and {} counted as lost",
+            "of {made} events made {events} were seen, {} received and {} counted as lost",
             totals.received, totals.lost
         )));
     }
     let system_load = watch.stop();
     let samples = sampler.finish();
+    let settings = settings(request);
     Ok(SoakReport {
         schema: SCHEMA,
         provenance: Some(host::provenance()),
         host,
-        settings: settings(request),
-        checks: judging::judge(&totals, request.rate, &samples, budgets),
+        checks: judging::judge(&totals, &settings, &samples, budgets),
+        settings,
         warnings: judging::warnings(&totals, &system_load),
         totals,
         system_load,
@@ -140,17 +166,9 @@ pub fn soak(
     })
 }
 
-/// The load, its records going through the whole pipeline.
-fn start(request: &SoakRequest, ages: &Ages) -> Result<RecordLoad, Obstacle> {
-    let pid = Agent::start(Options::default())?.pid();
-    let registry = Registry::new(Policy::from_iter([Pattern::Below((*b"/load").into())]));
-    let output = Writer::new(Binary, std::io::sink(), 1 << 16);
-    let pipeline = Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output);
-    RecordLoad::start(pid, &request.options, Aged::new(pipeline, ages))
-}
-
 fn settings(request: &SoakRequest) -> SoakSettings {
     SoakSettings {
+        load: request.load,
         seconds: request.duration.as_secs_f64(),
         rate: request.rate,
         ring_bytes: request.options.ring_bytes,

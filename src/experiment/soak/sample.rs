@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use super::load::SoakLoad;
 use crate::agent::Stats;
 use crate::experiment::usage::footprint_of_this_process;
 use crate::host::Obstacle;
-use crate::instrument::{Ages, RecordLoad};
+use crate::instrument::Ages;
 use crate::monitor::Monitor;
 use crate::schema::soak::SoakSample;
 
@@ -15,6 +16,7 @@ const BLANK: SoakSample = SoakSample {
     rate: 0.0,
     events: 0,
     lost: 0,
+    received: None,
     resident: 0,
     maps: 0,
     cpu_share: 0.0,
@@ -41,7 +43,7 @@ struct Totals {
 
 impl Sampler {
     /// Begins now, with room for so many samples.
-    pub(super) fn start(load: &RecordLoad, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
+    pub(super) fn start(load: &impl SoakLoad, ages: &Ages, room: usize) -> Result<Self, Obstacle> {
         // Written once, so that filling it later is no growth of the process.
         let mut samples = vec![BLANK; room + 1];
         samples.clear();
@@ -61,18 +63,20 @@ impl Sampler {
     }
 
     /// Looks.
-    pub(super) fn look(&mut self, load: &RecordLoad, ages: &Ages) -> Result<(), Obstacle> {
+    pub(super) fn look(&mut self, load: &impl SoakLoad, ages: &Ages) -> Result<(), Obstacle> {
         let now = Totals::read(load)?;
         let seconds = (now.at - self.last.at).as_secs_f64();
-        let counts = now.stats.open - self.last.stats.open;
+        let counts = now.stats.total() - self.last.stats.total();
+        let events = counts.seen - counts.filtered;
         let process = self.monitor.look().ok_or_else(|| unread("it has ended"))?;
         let footprint = footprint_of_this_process().map_err(unread)?;
         let [p50, p99] = ages.take([0.5, 0.99]);
         self.samples.push(SoakSample {
             at_s: (now.at - self.begin).as_secs_f64(),
-            rate: counts.seen as f64 / seconds,
-            events: counts.seen,
+            rate: events as f64 / seconds,
+            events,
             lost: counts.failed,
+            received: Some(now.stats.received - self.last.stats.received),
             resident: footprint.resident,
             maps: footprint.maps,
             cpu_share: (now.cpu - self.last.cpu).as_secs_f64() / seconds,
@@ -91,7 +95,7 @@ impl Sampler {
 }
 
 impl Totals {
-    fn read(load: &RecordLoad) -> Result<Self, Obstacle> {
+    fn read(load: &impl SoakLoad) -> Result<Self, Obstacle> {
         Ok(Self {
             cpu: load.consumer_cpu_time()?,
             stats: load.stats()?,

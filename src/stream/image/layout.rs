@@ -10,6 +10,8 @@ use oci_spec::image::{
 };
 use sha2::{Digest as _, Sha256};
 
+use crate::file::hexadecimal;
+
 /// The name of a layer's type where it is a tree in a file system of its own.
 pub(super) const EROFS: &str = "application/vnd.erofs.layer.v1";
 
@@ -237,10 +239,6 @@ fn descriptor(kind: MediaType, bytes: u64, digest: &str) -> io::Result<Descripto
 
 fn json(document: &impl serde::Serialize) -> io::Result<Vec<u8>> {
     serde_json::to_vec_pretty(document).map_err(io::Error::other)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,169 @@
+//! The artifacts once more from the measurements beside them, and those from what they are
+//! made of: a figure that was typed is none that comes out.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::artifact::{self, Artifact};
+use super::measured::StrictMeasured;
+use crate::experiment::soak;
+use crate::gate::AgentBudgets;
+use crate::schema::overhead::{OffAgainstOff, OverheadReport};
+use crate::schema::soak::SoakReport;
+use crate::stats::{Interval, median};
+
+/// How far two ways to one figure may differ by rounding, as a share of it.
+const ROUNDING: f64 = 1e-9;
+
+/// What does not come out, a line each, with file and field.
+pub fn flaws(place: &Path, budgets: &AgentBudgets) -> Vec<String> {
+    let measured = match StrictMeasured::beside(place) {
+        Ok(measured) => measured,
+        Err(obstacle) => return vec![obstacle.why],
+    };
+    let mut flaws = Vec::new();
+    match measured.derived() {
+        Ok(derived) => {
+            for (artifact, text) in derived {
+                flaws.extend(differences(place, artifact, &text, "the measurement"));
+            }
+        }
+        Err(obstacle) => flaws.push(obstacle.why),
+    }
+    flaws.extend(in_overhead(&measured.overhead));
+    flaws.extend(measured.soak.iter().flat_map(|soak| in_soak(soak, budgets)));
+    flaws
+}
+
+/// Where an artifact says something else than `wanted`, which comes from `source`.
+pub fn differences(place: &Path, artifact: Artifact, wanted: &str, source: &str) -> Vec<String> {
+    let file = place.join(artifact.name()).display().to_string();
+    let found = match artifact::text(place, artifact) {
+        Ok(text) => text,
+        Err(obstacle) => return vec![obstacle.why],
+    };
+    if found == wanted {
+        return Vec::new();
+    }
+    let mut fields = Vec::new();
+    if let (Ok(found), Ok(wanted)) = (serde_json::from_str(&found), serde_json::from_str(wanted)) {
+        compare("", &found, &wanted, &mut fields);
+    }
+    if fields.is_empty() {
+        fields.push("text".into());
+    }
+    let line = |field| format!("{file}: {field}: does not say what {source} comes to");
+    fields.into_iter().map(line).collect()
+}
+
+/// The paths of all values that differ.
+fn compare(at: &str, found: &Value, wanted: &Value, fields: &mut Vec<String>) {
+    match (found, wanted) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let keys = ours
+                .keys()
+                .chain(theirs.keys().filter(|k| !ours.contains_key(*k)));
+            for key in keys {
+                let path = match at {
+                    "" => key.clone(),
+                    at => format!("{at}.{key}"),
+                };
+                let side = |side: &serde_json::Map<String, Value>| {
+                    side.get(key).cloned().unwrap_or_default()
+                };
+                compare(&path, &side(ours), &side(theirs), fields);
+            }
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            for (number, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                compare(&format!("{at}[{number}]"), ours, theirs, fields);
+            }
+        }
+        (ours, theirs) if ours != theirs => fields.push(at.to_owned()),
+        _ => {}
+    }
+}
+
+/// Figures of rows that their own observations do not give.
+fn in_overhead(report: &OverheadReport) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let mut off_against_off = std::collections::BTreeMap::new();
+    for (number, row) in report.rows.iter().enumerate() {
+        let times: Vec<f64> = row.observations.iter().map(|o| o.ns_per_op).collect();
+        let Some((compared, time)) = row.compared().zip(median(&times)) else {
+            continue;
+        };
+        let mut check = |field: &str, said: Interval, wanted: Interval| {
+            if !same(said, wanted) {
+                flaws.push(format!(
+                    "overhead.json: rows[{number}].{field}: is {said:?}, and its observations \
+                     come to {wanted:?}"
+                ));
+            }
+        };
+        check(
+            "ns_per_op",
+            Interval::exact(row.ns_per_op),
+            Interval::exact(time),
+        );
+        match &row.vs_off {
+            Some(said) => {
+                check("vs_off.delta_ns", said.delta_ns, compared.delta_ns);
+                check("vs_off.ratio", said.ratio, compared.ratio);
+                check("vs_off.p95_ratio", said.p95_ratio, compared.p95_ratio);
+            }
+            None => drop(off_against_off.insert(row.workload.clone(), compared.ratio)),
+        }
+    }
+    let said = report.controls.a_a.as_ref();
+    let wanted = OffAgainstOff::of(off_against_off);
+    for (workload, wanted) in wanted.iter().flat_map(|wanted| &wanted.workloads) {
+        let said = said.and_then(|said| said.workloads.get(workload));
+        if !said.is_some_and(|said| same(*said, *wanted)) {
+            flaws.push(format!(
+                "overhead.json: controls.a_a.workloads.{workload}: is {said:?}, and the \
+                 observations come to {wanted:?}"
+            ));
+        }
+    }
+    if let Some((said, wanted)) = said.zip(wanted)
+        && !same(said.ratio, wanted.ratio)
+    {
+        flaws.push(format!(
+            "overhead.json: controls.a_a.ratio: is {:?}, and the workloads' come to {:?}",
+            said.ratio, wanted.ratio
+        ));
+    }
+    flaws
+}
+
+/// Checks of a soak that its totals and looks do not give.
+fn in_soak(report: &SoakReport, budgets: &AgentBudgets) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let totals = &report.totals;
+    if totals.lost + totals.received != totals.events {
+        flaws.push(format!(
+            "soak.json: totals: {} events are not {} lost and {} received",
+            totals.events, totals.lost, totals.received
+        ));
+    }
+    let wanted = soak::judge(totals, &report.settings, &report.samples, budgets);
+    for (number, check) in report.checks.iter().enumerate() {
+        let wanted = wanted.iter().find(|wanted| wanted.measure == check.measure);
+        if !wanted.is_some_and(|wanted| same(check.measured, wanted.measured)) {
+            flaws.push(format!(
+                "soak.json: checks[{number}].measured: is {:?}, and the run's looks come to {:?}",
+                check.measured,
+                wanted.map(|wanted| wanted.measured)
+            ));
+        }
+    }
+    flaws
+}
+
+fn same(one: Interval, other: Interval) -> bool {
+    [(one.est, other.est), (one.lo, other.lo), (one.hi, other.hi)]
+        .into_iter()
+        .all(|(one, other)| (one - other).abs() <= ROUNDING * one.abs().max(other.abs()))
+}
