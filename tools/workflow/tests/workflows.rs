@@ -33,7 +33,7 @@ fn every_workflow_is_understood_and_has_no_flaw() {
         assert_eq!(found, [""; 0], "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 6, "{seen}");
+    assert!(seen >= 7, "{seen}");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn each_flaw_is_found() {
         ),
         (
             "perf.yml",
-            "    timeout-minutes: 120\n",
+            "    timeout-minutes: 180\n",
             "",
             "timeout-minutes",
         ),
@@ -215,6 +215,10 @@ fn a_baseline_is_appended_to_or_replaced_as_was_asked() {
     );
     for (how, expected) in [
         (
+            "release",
+            "compare|refresh|--run|target/runs|--tag|v1.2.0|--why|it's so|",
+        ),
+        (
             "append",
             "compare|refresh|--run|target/runs|--append|--why|it's so|",
         ),
@@ -223,7 +227,7 @@ fn a_baseline_is_appended_to_or_replaced_as_was_asked() {
             "compare|refresh|--run|target/runs|--why|it's so|",
         ),
     ] {
-        let inputs = [("how", how), ("why", "it's so")];
+        let inputs = [("how", how), ("why", "it's so"), ("tag", "v1.2.0")];
         let all = scripts("baselines.yml", "measure", "workflow_dispatch", &inputs);
         let refresh = all.iter().find(|s| s.script.contains("refresh")).unwrap();
         let output = Command::new("bash")
