@@ -9,6 +9,7 @@
 //! * [`verdict`]: what was found.
 //! * `probes`: what the machine itself takes, and whether it is as it was.
 //! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
+//! * [`share`]: how often something came true.
 //! * [`failure`], [`destination`]: what went wrong, and where an answer goes.
 
 mod baseline;
@@ -28,6 +29,7 @@ mod repository;
 mod rows;
 pub mod run;
 pub mod selftest;
+pub mod share;
 mod thresholds;
 pub mod verdict;
 

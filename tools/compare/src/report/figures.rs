@@ -112,7 +112,18 @@ pub fn percent(value: f64) -> String {
     format!("{:+.1} %", if tenths == 0.0 { 0.0 } else { tenths })
 }
 
-/// The cells that every table of rows has: before, now, change, interval, noise floor.
+/// What the columns of [`cells`] are called, behind the benchmark's name.
+pub fn columns(verdict: &Verdict) -> [&'static str; 5] {
+    // What a baseline's own runs hide has no meaning where each round is a pair.
+    let last = match verdict.duet {
+        Some(_) => "slower in",
+        None => "noise floor",
+    };
+    ["before", "now", "change", "99 % interval", last]
+}
+
+/// The cells that every table of rows has: before, now, change, interval, and the noise floor
+/// or in how many of its rounds head was slower.
 pub fn cells(row: &VerdictRow) -> [String; 5] {
     let some = |value: Option<f64>| value.map_or("–".to_owned(), |v| quantity(v, row.unit));
     [
@@ -121,8 +132,11 @@ pub fn cells(row: &VerdictRow) -> [String; 5] {
         row.change_pct.map_or(String::new(), percent),
         row.ci_pct
             .map_or(String::new(), |[lo, hi]| format!("{lo:+.1} … {hi:+.1}")),
-        row.noise_floor_pct
-            .map_or(String::new(), |floor| format!("{floor:.1} %")),
+        match (&row.paired, row.noise_floor_pct) {
+            (Some(paired), _) => format!("{} of {}", paired.slower, row.runs.current),
+            (None, Some(floor)) => format!("{floor:.1} %"),
+            (None, None) => String::new(),
+        },
     ]
 }
 

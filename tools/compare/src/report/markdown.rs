@@ -25,13 +25,14 @@ pub fn render(verdict: &Verdict) -> String {
         text += &format!(" · on `{}`", host.class());
     }
     text += "\n";
+    let columns = figures::columns(verdict);
     let (open, folded): (Vec<&VerdictRow>, Vec<&VerdictRow>) = verdict
         .rows
         .iter()
         .partition(|r| !matches!(r.status, Status::Unchanged | Status::Filtered));
     if !open.is_empty() {
         text += "\n";
-        text += &table(&open, LIMIT / 2);
+        text += &table(columns, &open, LIMIT / 2);
     }
     text += &budgets(&verdict.budgets, LIMIT / 4);
     for note in figures::shift(verdict).iter().chain(&verdict.notes) {
@@ -43,7 +44,7 @@ pub fn render(verdict: &Verdict) -> String {
             "\n<details><summary>{} unchanged or filtered</summary>\n\n",
             folded.len()
         );
-        text += &table(&folded, room);
+        text += &table(columns, &folded, room);
         text += "\n</details>\n";
     }
     text
@@ -85,9 +86,11 @@ fn budget_table(budgets: &[&BudgetRow], room: usize) -> String {
     fill(head, lines, room)
 }
 
-fn table(rows: &[&VerdictRow], room: usize) -> String {
-    let head = "| benchmark | before | now | change | 99 % interval | noise floor | verdict | why |\n\
-         |:--|--:|--:|--:|--:|--:|:--|:--|\n";
+fn table(columns: [&str; 5], rows: &[&VerdictRow], room: usize) -> String {
+    let head = format!(
+        "| benchmark | {} | verdict | why |\n|:--|--:|--:|--:|--:|--:|:--|:--|\n",
+        columns.join(" | ")
+    );
     let lines = rows.iter().map(|row| {
         let verdict = match row.status {
             Status::Unchanged | Status::Filtered => figures::status(row),
@@ -97,7 +100,7 @@ fn table(rows: &[&VerdictRow], room: usize) -> String {
         let reason = escape(&row.reason);
         format!("| {} | {cells} | {verdict} | {reason} |\n", escape(&row.id))
     });
-    fill(head, lines, room)
+    fill(&head, lines, room)
 }
 
 /// The lines below their head, as many as there is room for, and how many there was none

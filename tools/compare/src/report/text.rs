@@ -29,7 +29,11 @@ pub fn render(verdict: &Verdict, colour: bool) -> String {
         .iter()
         .partition(|r| !r.reason.is_empty() && r.status != Status::Filtered);
     let shown = said.iter().chain(plain.iter().take(PLAIN_ROWS)).copied();
-    let _ = writeln!(text, "\n{}", rows_table(shown, colour));
+    let _ = writeln!(
+        text,
+        "\n{}",
+        rows_table(figures::columns(verdict), shown, colour)
+    );
     if plain.len() > PLAIN_ROWS {
         let more = plain.len() - PLAIN_ROWS;
         let _ = writeln!(
@@ -105,16 +109,12 @@ fn budgets(budgets: &[BudgetRow], colour: bool) -> String {
     text
 }
 
-fn rows_table<'a>(rows: impl Iterator<Item = &'a VerdictRow>, colour: bool) -> String {
-    let head = [
-        "benchmark",
-        "before",
-        "now",
-        "change",
-        "99 % interval",
-        "noise floor",
-        "verdict",
-    ];
+fn rows_table<'a>(
+    columns: [&str; 5],
+    rows: impl Iterator<Item = &'a VerdictRow>,
+    colour: bool,
+) -> String {
+    let head = [&["benchmark"], &columns[..], &["verdict"]].concat();
     let body = rows.map(|row| {
         let mut cells: Vec<Cell> = vec![Cell::new(&row.id)];
         cells.extend(figures::cells(row).map(Cell::new));

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::schema::{GatePolicy, Status, Verdict, VerdictRow};
-use probecost::stats::{Interval, median};
+use probecost::stats::median;
 use regex::Regex;
 use serde::Serialize;
 
-use super::{SelftestFormat, rate};
+use super::SelftestFormat;
 use crate::duet::{Interrupt, Question, Selection, Stage, Variation, What};
 use crate::failure::Failure;
+use crate::share::Share;
 
 /// What is planted, in percent.
 const PERCENT: u32 = 5;
@@ -78,15 +79,6 @@ struct Layout {
     /// Benchmarks that would be called slower or faster, were the layouts not shared.
     called: usize,
     benchmarks: usize,
-}
-
-/// How often something came true.
-#[derive(Debug, Serialize)]
-struct Share {
-    came: usize,
-    of: usize,
-    /// 0..=1, with its 95 % interval.
-    rate: Interval,
 }
 
 /// The suites so far.
@@ -279,26 +271,6 @@ fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
     })
 }
 
-impl Share {
-    fn of(outcomes: impl Iterator<Item = bool>) -> Self {
-        let (mut came, mut of) = (0, 0);
-        for outcome in outcomes {
-            came += usize::from(outcome);
-            of += 1;
-        }
-        let est = if of == 0 {
-            0.0
-        } else {
-            came as f64 / of as f64
-        };
-        Self {
-            came,
-            of,
-            rate: rate::clopper_pearson(est, of as f64),
-        }
-    }
-}
-
 /// Markdown, which a terminal shows as well.
 fn text(report: &Report) -> String {
     let mut text = format!(
@@ -325,12 +297,12 @@ fn text(report: &Report) -> String {
         if share.of == 0 {
             continue;
         }
-        let percent = share.rate.map(|rate| 100.0 * rate);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {name} | {} of {} | {:.0} % ({:.0} to {:.0}) |",
-            share.came, share.of, percent.est, percent.lo, percent.hi
+            "| {name} | {} | {} |",
+            share.counts(),
+            share.percent()
         );
     }
     if let Some(layout) = &report.layout {

@@ -1,0 +1,169 @@
+//! The kinds of trial: what is compared, how often, and what should come of it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use compare::failure::Failure;
+use probecost::schema::{Status, Verdict};
+
+use crate::project::{Change, Files, Recipe};
+
+/// What is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A change that no benchmark should feel, with link-time optimisation and without.
+    Harmless,
+    /// +5 % of work in one of 30 benchmarks, beside such a change.
+    Planted,
+    /// 100 benchmarks behind four seconds of set-up.
+    SetUp,
+    /// 60 benchmarks of a microsecond.
+    Quick,
+    /// 60 benchmarks whose times are set in code.
+    Insisting,
+    /// Each version of Criterion.
+    Criterions,
+}
+
+/// One comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    pub kind: Kind,
+    pub number: usize,
+}
+
+/// The Criterions that there are.
+pub const CRITERIONS: [&str; 6] = ["0.3", "0.4", "0.5", "0.6", "0.7", "0.8"];
+
+/// Trials of each change: half of them with link-time optimisation.
+const EACH: usize = 10;
+
+impl Kind {
+    pub const ALL: [Self; 6] = [
+        Self::Harmless,
+        Self::Planted,
+        Self::SetUp,
+        Self::Quick,
+        Self::Insisting,
+        Self::Criterions,
+    ];
+
+    pub fn trials(self) -> Vec<Trial> {
+        let trials = match self {
+            Self::Harmless => EACH * Change::ALL.len(),
+            Self::Planted => 20,
+            Self::SetUp | Self::Quick | Self::Insisting => 1,
+            Self::Criterions => CRITERIONS.len(),
+        };
+        let trial = |number| Trial { kind: self, number };
+        (0..trials).map(trial).collect()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Harmless => "harmless",
+            Self::Planted => "planted",
+            Self::SetUp => "set-up",
+            Self::Quick => "quick",
+            Self::Insisting => "insisting",
+            Self::Criterions => "criterions",
+        }
+    }
+}
+
+impl Trial {
+    /// `planted-07`
+    pub fn name(self) -> String {
+        format!("{}-{:02}", self.kind.name(), self.number)
+    }
+
+    /// What is changed, by turns.
+    pub fn change(self) -> Change {
+        Change::ALL[self.number % Change::ALL.len()]
+    }
+
+    pub fn recipe(self) -> Recipe {
+        let small = Recipe::SMALL;
+        match self.kind {
+            Kind::Harmless => Recipe {
+                lto: self.number >= EACH * Change::ALL.len() / 2,
+                ..small
+            },
+            Kind::Planted => Recipe {
+                benchmarks: 30,
+                lto: self.number / Change::ALL.len() % 2 == 1,
+                ..small
+            },
+            Kind::SetUp => Recipe {
+                benchmarks: 100,
+                set_up: 4,
+                ..small
+            },
+            Kind::Quick => Recipe {
+                benchmarks: 60,
+                passes: 1,
+                bytes: 512,
+                ..small
+            },
+            Kind::Insisting => Recipe {
+                benchmarks: 60,
+                insists: true,
+                ..small
+            },
+            Kind::Criterions => Recipe {
+                criterion: CRITERIONS[self.number],
+                ..small
+            },
+        }
+    }
+
+    /// The benchmark that is made slower, where one is.
+    fn slower(self) -> Option<usize> {
+        (self.kind == Kind::Planted).then_some(11 * self.number % 30)
+    }
+
+    /// Makes both commits, and holds the second against the first.
+    ///
+    /// # Errors
+    /// The project cannot be made, or `duet` says nothing.
+    pub fn run(self, place: &Path) -> Result<Verdict, Failure> {
+        let recipe = self.recipe();
+        let lto = if recipe.lto { "-lto" } else { "" };
+        // One for each that is built in another way: what it depends on is compiled once.
+        let project = place.join(format!("criterion-{}{lto}", recipe.criterion));
+        let mut files = Files::new(&recipe);
+        files.commit(&project)?;
+        if let Some(benchmark) = self.slower() {
+            files.plant(benchmark);
+        }
+        files.change(self.change(), self.number);
+        files.commit(&project)?;
+        let output = Command::new(env!("CARGO_BIN_EXE_cargo-compare"))
+            .args(["duet", "--base", "HEAD~1", "--format", "json"])
+            .args(["--seed", &(1 + self.number).to_string()])
+            .current_dir(&project)
+            // The outer cargo's wishes are not meant for this project.
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|e| Failure::at(&project, e))?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|e| Failure::at(&project, format!("{}: {e}", output.status)))
+    }
+
+    /// Whether it came as it should.
+    pub fn right(self, verdict: &Verdict) -> bool {
+        let called: Vec<String> = (verdict.rows.iter())
+            .filter(|row| matches!(row.status, Status::Regressed | Status::Improved))
+            .map(|row| format!("{}{:?}", row.id, row.status))
+            .collect();
+        let planted = self.slower().map(|benchmark| {
+            let id = crate::project::id(benchmark);
+            format!("{id}{:?}", Status::Regressed)
+        });
+        let whole = verdict.rows.len() == self.recipe().benchmarks
+            && verdict.rows.iter().all(|row| row.change_pct.is_some());
+        whole && called == planted.into_iter().collect::<Vec<_>>()
+    }
+}
