@@ -23,6 +23,12 @@ pub struct SystemLoad {
 }
 
 impl SystemLoad {
+    /// What others and the hypervisor took, in percent of all processors' time; `None` where
+    /// this machine does not say.
+    pub fn taken_pct(&self) -> Option<f64> {
+        Some(self.others_pct? + self.steal_pct.unwrap_or(0.0))
+    }
+
     /// Why a measurement under this load is in doubt, a reason each; empty where it is not.
     pub fn disturbances(&self) -> Vec<String> {
         [

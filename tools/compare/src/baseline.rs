@@ -32,7 +32,7 @@ pub struct Baseline {
 }
 
 /// Runs that were made together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// When the baseline took them in.
     pub date: Timestamp,
@@ -44,6 +44,10 @@ pub struct Session {
     pub dirty: bool,
     /// What `rustc --version` said.
     pub toolchain: Option<String>,
+    /// What others took of the machine meanwhile, in percent: the median over the runs,
+    /// where they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_pct: Option<f64>,
     /// Why the baseline was made or changed.
     pub why: String,
 }
@@ -277,6 +281,7 @@ mod tests {
             commit: Some("abc".into()),
             dirty: false,
             toolchain: None,
+            taken_pct: Some(0.5),
             why: "a \"reason\"".into(),
         };
         Baseline {

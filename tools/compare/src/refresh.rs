@@ -16,11 +16,12 @@ use crate::baselines;
 use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run};
-use crate::probes::{self, Machine};
+use crate::probes::{self, Machine, taken_pct};
 use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
 use crate::thresholds::Thresholds;
+use crate::verdict::thousandths;
 
 /// Fewer runs show no spread worth the name.
 const FEWEST_RUNS: usize = 5;
@@ -165,6 +166,7 @@ fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Fai
         commit,
         dirty: changed.is_some(),
         toolchain: records.first().and_then(|r| r.toolchain.clone()),
+        taken_pct: taken_pct(runs).map(thousandths),
         why: args.why.clone().unwrap_or_else(|| "not stated".into()),
     })
 }

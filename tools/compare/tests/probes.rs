@@ -133,6 +133,52 @@ fn a_probe_explains_only_what_spends_its_time_where_it_does_and_moves_as_it_does
     assert_eq!(ran.row("hash")["status"], "regressed");
 }
 
+/// Says of all runs in a directory that others took this much of the machine.
+fn taken(place: &Place, name: &str, percent: f64) {
+    for entry in fs::read_dir(place.path(name)).unwrap() {
+        let path = entry.unwrap().path().join("host.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        record["surroundings"]["others_pct"] = json!(percent);
+        fs::write(path, record.to_string()).unwrap();
+    }
+}
+
+/// The probes look for quiet moments, a benchmark's median bears all of them.
+#[test]
+fn on_a_machine_that_others_use_more_nothing_is_called_slower() {
+    let check = |before: f64, now: f64, factor: f64| {
+        let place = Place::new();
+        runs(&place, "old", 10, &suite(), &[]);
+        taken(&place, "old", before);
+        place
+            .compare(&["refresh", "--run", "old", "--out", "b.json"])
+            .exits(0);
+        runs(&place, "now", 5, &slower(&[("sort", factor)]), &[]);
+        taken(&place, "now", now);
+        place.compare(
+            &[
+                &["check", "--baseline", "b.json", "--run", "now"],
+                &JSON[..],
+            ]
+            .concat(),
+        )
+    };
+    let ran = check(1.0, 45.0, 1.16).exits(3);
+    let row = ran.row("sort");
+    assert_eq!(row["status"], "incomparable");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("others took 45 % of the machine, 1 % when the baseline was made"),
+        "{reason}"
+    );
+    assert_eq!(ran.row("hash")["status"], "unchanged");
+    // As busy as ever, or what became faster all the same: judged as always.
+    check(45.0, 50.0, 1.16).exits(1);
+    let ran = check(1.0, 45.0, 0.8).exits(0);
+    assert_eq!(ran.row("sort")["status"], "improved");
+}
+
 #[test]
 fn a_side_without_probes_says_that_it_cannot_know() {
     let place = Place::new();

@@ -5,6 +5,7 @@
 //! What was tried is kept in target/trials, a verdict each, and not tried again; the table
 //! is of all that there is. `--at-most 0` shows it.
 
+mod peers;
 mod project;
 mod trial;
 
@@ -69,7 +70,11 @@ fn run(args: &Args) -> Result<String, Failure> {
             done.push((trial, verdict));
         }
     }
-    Ok(table(&done))
+    let mut text = table(&done);
+    if kinds.contains(&Kind::Peers) {
+        text += &peers::table(&place.join("peers"), args.at_most != Some(0))?;
+    }
+    Ok(text)
 }
 
 fn kept(place: &Path, trial: Trial) -> PathBuf {

@@ -23,6 +23,8 @@ pub enum Kind {
     Insisting,
     /// Each version of Criterion.
     Criterions,
+    /// What other tools make of another version.
+    Peers,
 }
 
 /// One comparison.
@@ -39,13 +41,14 @@ pub const CRITERIONS: [&str; 6] = ["0.3", "0.4", "0.5", "0.6", "0.7", "0.8"];
 const EACH: usize = 10;
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Harmless,
         Self::Planted,
         Self::SetUp,
         Self::Quick,
         Self::Insisting,
         Self::Criterions,
+        Self::Peers,
     ];
 
     pub fn trials(self) -> Vec<Trial> {
@@ -54,6 +57,8 @@ impl Kind {
             Self::Planted => 20,
             Self::SetUp | Self::Quick | Self::Insisting => 1,
             Self::Criterions => CRITERIONS.len(),
+            // Not a comparison, but several: see `peers`.
+            Self::Peers => 0,
         };
         let trial = |number| Trial { kind: self, number };
         (0..trials).map(trial).collect()
@@ -67,6 +72,7 @@ impl Kind {
             Self::Quick => "quick",
             Self::Insisting => "insisting",
             Self::Criterions => "criterions",
+            Self::Peers => "peers",
         }
     }
 }
@@ -110,6 +116,11 @@ impl Trial {
                 insists: true,
                 ..small
             },
+            Kind::Peers => Recipe {
+                benchmarks: 12,
+                lto: true,
+                ..small
+            },
             Kind::Criterions => Recipe {
                 criterion: CRITERIONS[self.number],
                 ..small
@@ -138,18 +149,7 @@ impl Trial {
         }
         files.change(self.change(), self.number);
         files.commit(&project)?;
-        let output = Command::new(env!("CARGO_BIN_EXE_cargo-compare"))
-            .args(["duet", "--base", "HEAD~1", "--format", "json"])
-            .args(["--seed", &(1 + self.number).to_string()])
-            .current_dir(&project)
-            // The outer cargo's wishes are not meant for this project.
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("RUSTFLAGS")
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|e| Failure::at(&project, e))?;
-        serde_json::from_slice(&output.stdout)
-            .map_err(|e| Failure::at(&project, format!("{}: {e}", output.status)))
+        duet(&project, &["--seed", &(1 + self.number).to_string()])
     }
 
     /// Whether it came as it should.
@@ -166,4 +166,23 @@ impl Trial {
             && verdict.rows.iter().all(|row| row.change_pct.is_some());
         whole && called == planted.into_iter().collect::<Vec<_>>()
     }
+}
+
+/// What `duet` says of a project's last commit.
+///
+/// # Errors
+/// It says nothing.
+pub fn duet(project: &Path, more: &[&str]) -> Result<Verdict, Failure> {
+    let output = Command::new(env!("CARGO_BIN_EXE_cargo-compare"))
+        .args(["duet", "--base", "HEAD~1", "--format", "json"])
+        .args(more)
+        .current_dir(project)
+        // The outer cargo's wishes are not meant for this project.
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("RUSTFLAGS")
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| Failure::at(project, e))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|e| Failure::at(project, format!("{}: {e}", output.status)))
 }

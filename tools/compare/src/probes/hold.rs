@@ -17,6 +17,10 @@ use crate::verdict::{percent, thousandths};
 /// benchmark that does nothing else, and one of user space stays below 5 %.
 const KERNEL_PCT: f64 = 20.0;
 
+/// So much more of the machine, in percent, that others take, can make a benchmark as much
+/// slower; the probes are over in moments and look for the quiet ones among them.
+const BUSIER_PCT: f64 = 10.0;
+
 /// The machine of the current runs.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -24,6 +28,8 @@ pub struct Machine {
     pub probes: Vec<ProbeRow>,
     /// The share of its time that a benchmark spends in the kernel, in percent, by id.
     system_pct: BTreeMap<String, f64>,
+    /// Where others took much more of it than when the baseline was made: how that is said.
+    busier: Option<String>,
 }
 
 impl Machine {
@@ -52,12 +58,14 @@ impl Machine {
         Self {
             probes: rows,
             system_pct: system_pct(runs),
+            busier: busier(baseline, runs),
         }
     }
 
     /// Why a benchmark that moved by `change_pct` cannot be told from its machine, where
     /// that is so: a probe that resembles it moved the same way. It resembles the probes
-    /// that spend their time where it does; where that is not known, all of them.
+    /// that spend their time where it does; where that is not known, all of them. Or it became
+    /// slower where others take more of the machine than they did.
     pub fn explains(&self, id: &str, change_pct: f64) -> Option<String> {
         let system_pct = self.system_pct.get(id).copied();
         let kind = system_pct.map(|share| match share >= KERNEL_PCT {
@@ -71,7 +79,8 @@ impl Machine {
         });
         let figures: Vec<String> = like.map(figures).collect();
         if figures.is_empty() {
-            return None;
+            let busier = self.busier.as_ref().filter(|_| change_pct > 0.0)?;
+            return Some(format!("{change_pct:+.1} %, and {busier}"));
         }
         let why = match system_pct {
             Some(share) if share >= KERNEL_PCT => {
@@ -100,6 +109,12 @@ impl Machine {
                 "The machine is not as it was: {} of {all} frozen probes moved: {}.",
                 moved.len(),
                 moved.join(", ")
+            ));
+        }
+        if let Some(busier) = &self.busier {
+            return Some(format!(
+                "What became slower cannot be told from its surroundings: {busier}. \
+                 Run it again when they are quiet."
             ));
         }
         let without = |who: &str, how: &str| {
@@ -157,6 +172,26 @@ fn held(
         moved: false,
     };
     Some((row, change.map_or(1.0, |c| c.p_value())))
+}
+
+/// Whether others took much more of the machine than when the baseline was made.
+fn busier(baseline: &Baseline, runs: &[Run]) -> Option<String> {
+    let then: Vec<f64> = (baseline.sessions.iter())
+        .filter_map(|session| session.taken_pct)
+        .collect();
+    let (now, then) = (taken_pct(runs)?, median(&then)?);
+    (now > then + BUSIER_PCT).then(|| {
+        format!("others took {now:.0} % of the machine, {then:.0} % when the baseline was made")
+    })
+}
+
+/// What others took of the machine, in percent: the median over the runs that say.
+pub fn taken_pct(runs: &[Run]) -> Option<f64> {
+    let records = runs.iter().filter_map(|run| run.record.as_ref());
+    let taken: Vec<f64> = (records)
+        .filter_map(|record| record.surroundings.taken_pct())
+        .collect();
+    median(&taken)
 }
 
 /// The share of its time that each benchmark spends in the kernel, the median over the runs.

@@ -13,7 +13,7 @@ use probecost::schema::ProbeKind;
 use probecost::stats::quantile;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-pub use hold::Machine;
+pub use hold::{Machine, taken_pct};
 use work::Work;
 
 /// A probe.

@@ -120,6 +120,50 @@ impl std::str::FromStr for Planted {
     }
 }
 
+/// What another tool calls of two builds.
+#[derive(Debug)]
+pub struct OtherVerdict {
+    /// The tool, and its setting.
+    pub tool: &'static str,
+    /// The benchmarks that it calls slower.
+    pub slower: Vec<String>,
+    /// The benchmarks that it calls faster.
+    pub faster: Vec<String>,
+}
+
+/// What other tools make of the runs of two builds.
+///
+/// # Errors
+/// The runs cannot be read.
+pub fn others(base: &Path, head: &Path) -> Result<Vec<OtherVerdict>, Failure> {
+    let base = input::load_all(&[base.to_owned()])?;
+    let head = input::load_all(&[head.to_owned()])?;
+    let ids: BTreeSet<&String> = base.iter().flat_map(|run| run.readings.keys()).collect();
+    let times = |runs: &[Run], id: &str| -> Vec<Time> {
+        let time = |run: &Run| match run.readings.get(id) {
+            Some(Reading::Time(time)) => Some(*time),
+            _ => None,
+        };
+        runs.iter().filter_map(time).collect()
+    };
+    let sides = SideRuns {
+        baseline: base.len(),
+        current: head.len(),
+    };
+    let called = |tool: &other_tools::OtherTool, old: &[Run], new: &[Run]| {
+        let slower = |id: &&&String| (tool.alarm)(&times(old, id), &times(new, id));
+        ids.iter().filter(slower).map(|id| (*id).clone()).collect()
+    };
+    let verdicts = other_tools::all(sides).into_iter();
+    Ok(verdicts
+        .map(|tool| OtherVerdict {
+            tool: tool.name,
+            slower: called(&tool, &base, &head),
+            faster: called(&tool, &head, &base),
+        })
+        .collect())
+}
+
 /// Resamples suites from the runs and counts what each rule says of them.
 ///
 /// # Errors
