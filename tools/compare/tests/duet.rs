@@ -108,7 +108,7 @@ fn a_slower_head_is_named_and_nothing_else() {
         "failed: slower than base: 1 regressed, 2 unchanged",
         "head new against base old, ",
         "a/two: slower in 16 of 16 rounds of its own",
-        "99 % interval  slower in",
+        "99 % interval   slower in   verdict",
         "2 of 3 were cleared by a screen of 6 rounds",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
