@@ -102,7 +102,7 @@ impl Files {
     pub fn change(&mut self, change: Change, k: usize) {
         match change {
             Change::Version => {
-                let version = format!("version = \"0.{}.{k}\"", 1 + 7 * k);
+                let version = format!("version = \"0.{}.{k}\"", 2 + 7 * k);
                 self.replace("Cargo.toml", "version = \"0.1.0\"", &version);
             }
             Change::Function => {
@@ -119,7 +119,7 @@ impl Files {
             // By turns of what is measured, and of what that calls.
             Change::Name => {
                 let name = LOOPS[k % 4];
-                match k % 2 {
+                match k / 4 % 2 {
                     0 => self.replace(
                         "src/loops.rs",
                         &format!("{name}_0"),

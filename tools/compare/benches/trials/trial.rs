@@ -88,16 +88,21 @@ impl Trial {
         Change::ALL[self.number % Change::ALL.len()]
     }
 
+    /// Which one it is of those with its change.
+    fn turn(self) -> usize {
+        self.number / Change::ALL.len()
+    }
+
     pub fn recipe(self) -> Recipe {
         let small = Recipe::SMALL;
         match self.kind {
             Kind::Harmless => Recipe {
-                lto: self.number >= EACH * Change::ALL.len() / 2,
+                lto: self.turn() >= EACH / 2,
                 ..small
             },
             Kind::Planted => Recipe {
                 benchmarks: 30,
-                lto: self.number / Change::ALL.len() % 2 == 1,
+                lto: self.turn() % 2 == 1,
                 ..small
             },
             Kind::SetUp => Recipe {
@@ -147,7 +152,7 @@ impl Trial {
         if let Some(benchmark) = self.slower() {
             files.plant(benchmark);
         }
-        files.change(self.change(), self.number);
+        files.change(self.change(), self.turn());
         files.commit(&project)?;
         duet(&project, &["--seed", &(1 + self.number).to_string()])
     }
