@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -65,7 +66,9 @@ fn keeping(options: Options) -> Option<(Agent, Records)> {
         let record = Record::decode(bytes).expect("the programs write what the reader reads");
         inner.lock().unwrap().push(Kept {
             target: match record.target {
-                Target::Path(path) => String::from_utf8_lossy(path).into_owned(),
+                Target::Path(path) | Target::Program(path) => {
+                    String::from_utf8_lossy(path).into_owned()
+                }
                 Target::Address(address) => address.to_string(),
             },
             pid: record.pid(),
@@ -577,17 +580,9 @@ fn a_cgroup_is_a_scope() {
         eprintln!("skipped: no cgroup v2");
         return;
     };
-    let group = Group(root.join(format!("probecost-test-{}", std::process::id())));
-    if let Err(error) = fs::create_dir(&group.0) {
-        let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
-        assert!(
-            refused || !agent::is_required(),
-            "{}: {error}",
-            group.0.display()
-        );
-        eprintln!("skipped: {}: {error}", group.0.display());
+    let Some(group) = Group::make(&root, "test") else {
         return;
-    }
+    };
     let options = Options {
         scope: Scope::Cgroup(group.0.clone()),
         ..Options::default()
@@ -598,19 +593,7 @@ fn a_cgroup_is_a_scope() {
     agent.attach().unwrap();
     agent.set_emitting(true).unwrap();
     open(Path::new("/etc/hosts"));
-    let script = format!(
-        "echo $$ > {}/cgroup.procs; exec cat /etc/hosts",
-        group.0.display()
-    );
-    let output = std::process::Command::new("sh")
-        .args(["-c", &script])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    group.run("exec cat /etc/hosts");
     let stats = agent.drain().unwrap();
     assert!(stats.open.foreign > 0, "this process' own open");
     let records = records.lock().unwrap();
@@ -620,6 +603,76 @@ fn a_cgroup_is_a_scope() {
         .collect();
     assert_eq!(hosts.len(), 1, "{records:?}");
     assert_eq!(hosts[0].comm, "cat");
+}
+
+/// A program that is run is an event with its path, in a script's case once; cgroups that
+/// are not on the list are not heard, whatever else is on it.
+#[test]
+fn a_list_of_cgroups_is_a_scope_and_programs_that_run_are_seen() {
+    let _alone = alone();
+    let Ok(root) = host::cgroup2_mount() else {
+        eprintln!("skipped: no cgroup v2");
+        return;
+    };
+    let groups = ["listed", "deaf"].map(|name| Group::make(&root, name));
+    let [Some(listed), Some(deaf)] = groups else {
+        return;
+    };
+    // Gone before the one above it.
+    let below = Group(listed.0.join("below"));
+    fs::create_dir(&below.0).unwrap();
+    let options = Options {
+        scope: Scope::Cgroups(vec![listed.0.clone(), listed.0.join("below")]),
+        ..Options::default()
+    };
+    let Some((mut agent, records)) = keeping(options) else {
+        return;
+    };
+    assert!(
+        agent.hooks().exec.rung.is_some(),
+        "{:?}",
+        agent.hooks().exec
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    fs::write(&script, "#!/bin/sh\n:\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let resolved = fs::canonicalize(&script).unwrap();
+    agent.attach().unwrap();
+    agent.set_emitting(true).unwrap();
+    for group in [&listed, &deaf, &below] {
+        group.run(&format!("exec {}", resolved.display()));
+    }
+    let stats = agent.drain().unwrap();
+    assert_eq!((stats.exec.seen, stats.exec.submitted), (2, 2), "{stats:?}");
+    assert!(stats.exec.balanced() && stats.exec.foreign > 0, "{stats:?}");
+    let records = records.lock().unwrap();
+    let groups: Vec<u64> = records
+        .iter()
+        .filter(|record| Path::new(&record.target) == resolved)
+        .map(|record| record.cgroup)
+        .collect();
+    for group in [&listed, &below] {
+        let id = fs::metadata(&group.0).unwrap().ino();
+        assert!(groups.contains(&id), "{records:?}");
+    }
+    let deaf = fs::metadata(&deaf.0).unwrap().ino();
+    assert!(records.iter().all(|record| record.cgroup != deaf));
+}
+
+#[test]
+fn an_empty_list_of_cgroups_is_refused() {
+    let _alone = alone();
+    if start(Options::default()).is_none() {
+        return;
+    }
+    let Err(error) = Agent::start(Options {
+        scope: Scope::Cgroups(Vec::new()),
+        ..Options::default()
+    }) else {
+        panic!("it was taken");
+    };
+    assert!(error.why.contains("allows nothing"), "{error}");
 }
 
 /// The same where this process sees a part of the hierarchy as the whole, as in a
@@ -667,6 +720,35 @@ fn a_cgroup_is_a_scope_in_a_namespace_of_cgroups() {
 }
 
 struct Group(PathBuf);
+
+impl Group {
+    /// A cgroup of its own, or none with the reason printed.
+    fn make(root: &Path, name: &str) -> Option<Self> {
+        let group = Self(root.join(format!("probecost-{name}-{}", std::process::id())));
+        if let Err(error) = fs::create_dir(&group.0) {
+            let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+            assert!(
+                refused || !agent::is_required(),
+                "{}: {error}",
+                group.0.display()
+            );
+            eprintln!("skipped: {}: {error}", group.0.display());
+            return None;
+        }
+        Some(group)
+    }
+
+    /// Runs the script of a shell in it.
+    fn run(&self, script: &str) {
+        let script = format!("echo $$ > {}/cgroup.procs; {script}", self.0.display());
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {

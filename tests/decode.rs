@@ -59,7 +59,7 @@ fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
 /// Reads everything that a record offers.
 fn read_all(record: &Record) -> usize {
     let target = match record.target {
-        Target::Path(path) => path.len(),
+        Target::Path(path) | Target::Program(path) => path.len(),
         Target::Address(address) => usize::from(address.port()),
     };
     target

@@ -1,12 +1,17 @@
 //! `probecost impact`, through its executable, with real agents.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use probecost::arm::Arm;
+use probecost::experiment::impact::{ArmLog, ProgramBlock, ProgramMeasured, rows};
 use probecost::schema::Outcome;
-use probecost::schema::impact::{ArmReport, Impact, Proof};
+use probecost::schema::impact::{ArmReport, Impact, ImpactMeasure, ImpactRow, Proof};
 
 /// Agents of one test would be strangers' agents to another.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -209,6 +214,192 @@ fn every_program_runs_under_our_agent() {
     }
 }
 
+/// What its agent counts by process, path and cgroup is kept, and an allow-list that holds
+/// the program's cgroup misses nothing of it.
+#[test]
+fn detailed_statistics_and_an_allow_list_of_our_own_agent() {
+    let _alone = alone();
+    if !probecost::agent::is_required() || !nix::unistd::geteuid().is_root() {
+        println!("skipped: no agent, or no cgroup of its own, is to be expected here");
+        return;
+    }
+    let (output, impact) = impact(&with_job(&[
+        "--arms",
+        "event",
+        "--sweep",
+        "allow,detail",
+        "--allow",
+        "3",
+        "--detail",
+    ]));
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    for name in ["event", "allow=1", "allow=100", "detail=off", "detail=on"] {
+        let arm = arm(&impact, name);
+        assert!(arm.proven && arm.bpf_programs >= 3, "{arm:?}");
+        let row = |word| {
+            let of = |row: &&ImpactRow| row.arm == name && row.measure.word() == word;
+            impact
+                .rows
+                .iter()
+                .find(of)
+                .unwrap_or_else(|| panic!("{name}: no {word}"))
+        };
+        assert_eq!(row("captured_pct").with, Some(100.0), "{name}");
+        let [memory, maps] = ["memory_mb", "maps_mb"].map(|word| row(word).with.unwrap());
+        assert!(1.0 < maps && maps < memory, "{name}: {maps} of {memory} MB");
+        assert!(row("switches").with.unwrap() > 0.0, "{name}");
+        let printed = arm.printed.as_deref();
+        assert_eq!(printed.is_some(), name != "detail=off", "{arm:?}");
+        let top: serde_json::Value = serde_json::from_str(printed.unwrap_or("{}")).unwrap();
+        for (kind, wanted) in [
+            ("processes", "cat ("),
+            ("paths", "/cat"),
+            ("cgroups", "program"),
+        ] {
+            let has = |row: &serde_json::Value| {
+                let name = row["name"].as_str().unwrap_or_default();
+                name.contains(wanted) && row["events"].as_u64() > Some(0)
+            };
+            let rows = top[kind].as_array().cloned().unwrap_or_default();
+            assert_eq!(rows.iter().any(has), printed.is_some(), "{kind}: {top}");
+        }
+    }
+}
+
+/// nginx as a service of one's own: its command and URL. It ends by itself after so long.
+fn own_service(directory: &Path, seconds: u32) -> [String; 2] {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let path = directory.display();
+    std::fs::write(directory.join("index.html"), "hello").unwrap();
+    std::fs::write(
+        directory.join("nginx.conf"),
+        format!(
+            "daemon off;\npid {path}/pid;\nerror_log {path}/error.log;\n{user}events {{}}\n\
+             http {{ access_log off; keepalive_requests 1000000; client_body_temp_path {path}/b;\n\
+             proxy_temp_path {path}/p; fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u;\n\
+             scgi_temp_path {path}/s; server {{ listen 127.0.0.1:{port}; root {path}; }} }}\n",
+            user = if nix::unistd::geteuid().is_root() {
+                "user root;\n"
+            } else {
+                ""
+            },
+        ),
+    )
+    .unwrap();
+    [
+        format!("timeout {seconds} nginx -c {path}/nginx.conf -e {path}/error.log"),
+        format!("http://127.0.0.1:{port}/index.html"),
+    ]
+}
+
+#[test]
+fn a_service_of_ones_own_is_started_asked_and_ended() {
+    let _alone = alone();
+    if !can_run("nginx") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let [service, url] = own_service(directory.path(), 1000);
+    let (output, impact) = impact(&["--service", &service, "--url", &url]);
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let event = arm(&impact, "event");
+    assert!(event.proven && event.blocks >= 2, "{event:?}");
+    assert_eq!(event.program, "timeout");
+    let row = |word| {
+        impact
+            .rows
+            .iter()
+            .find(|row| row.measure.word() == word)
+            .unwrap()
+    };
+    assert!(row("throughput").with.unwrap() > 0.0);
+    assert_eq!(row("errors").verdict, Outcome::Pass, "{:?}", row("errors"));
+    assert_eq!(processes(&directory.path().display().to_string()), 0);
+}
+
+#[test]
+fn a_service_that_cannot_be_measured_says_why() {
+    let _alone = alone();
+    if !can_run("nginx") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let [dies, url] = own_service(directory.path(), 4);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("http://{}/", taken.local_addr().unwrap());
+    for (service, url, cause) in [
+        (&*dies, &url, "ended"),
+        ("sleep 1000", &taken, "somebody listens"),
+        ("sh -c 'echo no luck; exit 4'", &url, "no luck"),
+        ("/no/such/server", &url, "/no/such/server is not installed"),
+    ] {
+        let arguments = ["--rounds", "200", "--service", service, "--url", url];
+        let out = tempfile::tempdir().unwrap();
+        let output = command(out.path(), &arguments).output().unwrap();
+        let impact: Impact = serde_json::from_slice(&output.stdout).unwrap();
+        let broken = impact
+            .rows
+            .iter()
+            .find(|row| row.verdict == Outcome::Broken)
+            .unwrap();
+        let reason = broken.reason.as_ref().unwrap();
+        assert!(reason.contains(cause), "{service}: {reason}");
+        assert_eq!(output.status.code(), Some(2), "{service}");
+    }
+}
+
+/// A failure of a kind that the program did not have without the agent is found among as
+/// many of another kind, and too few of them are not.
+#[test]
+fn errors_are_judged_by_kind() {
+    let log = |arm: &Arm, failed: &[(&'static str, u64)]| {
+        let mut log = ArmLog::new(arm);
+        log.blocks = (0..2)
+            .map(|_| ProgramBlock {
+                tries: 1000,
+                failed: failed.iter().copied().collect(),
+                ..ProgramBlock::default()
+            })
+            .collect();
+        log
+    };
+    let limits = probecost::gate::Gate::here().unwrap().impact;
+    for (off, with, verdict, cause) in [
+        (&[][..], &[][..], Outcome::Pass, ""),
+        (&[("status", 90)], &[("status", 90)], Outcome::Pass, ""),
+        (
+            &[("status", 90)],
+            &[("status", 80), ("timeout", 10)],
+            Outcome::Fail,
+            "timeout: 20 of 2000 against 0 of 2000",
+        ),
+        (&[], &[("reset", 1)], Outcome::Inconclusive, "reset: 2 of"),
+        (&[], &[("reset", 30)], Outcome::Fail, "reset: 60 of"),
+    ] {
+        let measured = ProgramMeasured {
+            program: "made up".into(),
+            arms: vec![log(&Arm::Off, off), log(&Arm::Stats, with)],
+            length: Duration::from_secs(1),
+            note: None,
+        };
+        let rows = rows(&measured, 2, &limits);
+        let row = rows
+            .iter()
+            .find(|row| row.measure == ImpactMeasure::Errors)
+            .unwrap();
+        let reason = row.reason.clone().unwrap_or_default();
+        assert_eq!(row.verdict, verdict, "{row:?}");
+        assert!(reason.starts_with(cause), "{reason}");
+        assert_eq!(
+            row.errors.contains_key("timeout"),
+            cause.starts_with("timeout")
+        );
+    }
+}
+
 #[test]
 fn a_null_agent_is_not_proven_and_passes_nothing() {
     let _alone = alone();
@@ -227,6 +418,11 @@ fn a_null_agent_is_not_proven_and_passes_nothing() {
 #[test]
 fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
     let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let never = directory.path().join("never.toml");
+    let text = "name = \"never\"\ncommand = \"sleep 1000000\"\n\
+                [ready]\nline = \"started\"\nwithin_s = 1\n";
+    std::fs::write(&never, text).unwrap();
     let (output, impact) = impact(&with_job(&[
         "--agent",
         "missing=/no/such/agent",
@@ -236,6 +432,10 @@ fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
         "stays=sleep 1000000",
         "--agent",
         "deaf=sh -c 'trap \"\" INT TERM; while :; do sleep 0.01; done'",
+        "--agent",
+        "loud=sh -c 'yes gigabytes & sleep 1000000'",
+        "--agent-file",
+        never.to_str().unwrap(),
     ]));
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
     let reason = |name| arm(&impact, name).reason.clone().unwrap();
@@ -251,7 +451,85 @@ fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
     );
     assert_eq!(arm(&impact, "stays").blocks, 2);
     assert_eq!(arm(&impact, "deaf").blocks, 2);
+    let never = reason("never");
+    assert!(never.contains("is not ready after 1 s"), "{never}");
+    // It never calms down, or is measured; its words are kept in part.
+    let loud = arm(&impact, "loud");
+    let kept = loud.printed.as_ref().map_or(0, String::len);
+    assert!(kept < 1 << 20, "{kept} bytes kept");
+    assert!(
+        loud.blocks == 2 || reason("loud").contains("not ready"),
+        "{loud:?}"
+    );
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+/// One pins a program, which outlives it; one may not load any.
+#[test]
+fn an_agent_that_leaves_a_program_or_lacks_rights_ends_its_own_arm() {
+    let _alone = alone();
+    if !can_run("bpftool") || !can_run("opensnoop") || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let pin = format!("/sys/fs/bpf/probecost-test-{}", std::process::id());
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/bpf/spin.bpf.o");
+    let pins = format!("pins=sh -c 'bpftool prog load {object} {pin} && exec sleep 1000000'");
+    let weak = "weak=setpriv --reuid=65534 --regid=65534 --clear-groups opensnoop";
+    let (output, impact) = impact(&with_job(&["--agent", &pins, "--agent", weak]));
+    // Gone with the namespace of mounts, where that had a file system for pins of its own.
+    let _ = std::fs::remove_file(&pin);
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let reason = |name| arm(&impact, name).reason.clone().unwrap_or_default();
+    assert!(
+        reason("pins").contains("left 1 eBPF programs"),
+        "{}",
+        reason("pins")
+    );
+    assert!(
+        reason("weak").contains("ended by itself"),
+        "{}",
+        reason("weak")
+    );
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+/// Fixtures, and then the results, find no room.
+#[test]
+fn a_full_disk_is_named() {
+    let _alone = alone();
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root mounts a small disk");
+        return;
+    }
+    let small = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (temporary, out, arguments) in [
+        (
+            &small,
+            &elsewhere,
+            &["--program", "grep", "--megabytes", "10"][..],
+        ),
+        (&elsewhere, &small, &["--", "true"]),
+    ] {
+        let place = small.path().to_owned();
+        let mount_small = move || -> std::io::Result<()> {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+            let tmpfs = Some("tmpfs");
+            mount(tmpfs, &place, tmpfs, MsFlags::empty(), Some("size=4k"))?;
+            Ok(())
+        };
+        let mut full = command(out.path(), &["--rounds", "1", "--agent", "a=sleep 1000000"]);
+        full.args(arguments).env("TMPDIR", temporary.path());
+        // SAFETY: three system calls and no lock but the allocator's, which the C library
+        // holds across a fork.
+        let output = unsafe { full.pre_exec(mount_small) }.output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("No space left"), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+    }
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
 
 use aya::{Btf, Ebpf};
+use rustix::fs::{MemfdFlags, memfd_create};
 use serde::Serialize;
 
 use super::ladder::{self, Operation, Rung};
@@ -21,7 +24,7 @@ pub struct Tried {
 }
 
 /// What climbing the ladder of one operation came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Hook {
     /// The rung taken; none where all failed.
     pub rung: Option<Rung>,
@@ -47,6 +50,8 @@ pub struct Hooks {
     pub open: Hook,
     /// How connects are hooked.
     pub connect: Hook,
+    /// How programs that run are; not at all where only this process is audited.
+    pub exec: Hook,
 }
 
 impl Hooks {
@@ -55,12 +60,13 @@ impl Hooks {
         match operation {
             Operation::Open => &self.open,
             Operation::Connect => &self.connect,
+            Operation::Exec => &self.exec,
         }
     }
 }
 
-/// Tries the rungs of one operation from the best down, and gives this process'
-/// id as the first that holds shows it.
+/// Tries the rungs of one operation from the best down, and gives the id of the
+/// process that did it as the first that holds shows it.
 pub(super) fn climb(
     ebpf: &mut Ebpf,
     ring: &mut Ring,
@@ -99,8 +105,8 @@ pub(super) fn climb(
 }
 
 /// Does the operation once, in a way that cannot be mistaken for another's, and
-/// looks for exactly one record of it in the ring. Gives this process' id as
-/// the kernel knows it, which inside a PID namespace is not the one that
+/// looks for exactly one record of it in the ring. Gives the process that did it
+/// as the kernel knows it, which inside a PID namespace is not the number that
 /// `getpid` gives.
 fn prove(operation: Operation, ring: &mut Ring) -> Result<u32, String> {
     ring.read(u64::MAX, |_| ());
@@ -133,6 +139,8 @@ pub(super) fn perform(operation: Operation) -> std::io::Result<()> {
 enum Mark {
     FileName(std::ffi::OsString),
     Port(u16),
+    /// A program by its own name, and by that under which it was called.
+    Program(String, String),
 }
 
 impl Mark {
@@ -155,6 +163,15 @@ impl Mark {
                 UdpSocket::bind("127.0.0.1:0")?.connect(server.local_addr()?)?;
                 Self::Port(server.local_addr()?.port())
             }
+            Operation::Exec => {
+                // A program in memory, since no directory is sure to let programs run.
+                let name = format!("probecost-proof-{:x}", fastrand::u64(..));
+                let program = memfd_create(&name, MemfdFlags::CLOEXEC)?;
+                rustix::io::write(&program, b"#!/bin/true\n")?;
+                let called = format!("/proc/{}/fd/{}", std::process::id(), program.as_raw_fd());
+                Command::new(&called).stdin(Stdio::null()).status()?;
+                Self::Program(name, called)
+            }
         })
     }
 
@@ -162,6 +179,9 @@ impl Mark {
         match (self, record.target) {
             (Self::FileName(name), Target::Path(path)) => path.ends_with(name.as_bytes()),
             (Self::Port(port), Target::Address(address)) => address.port() == *port,
+            (Self::Program(name, called), Target::Program(path)) => {
+                path == called.as_bytes() || memchr::memmem::find(path, name.as_bytes()).is_some()
+            }
             _ => false,
         }
     }

@@ -35,6 +35,8 @@ pub struct Stats {
     pub open: Counters,
     /// Connects.
     pub connect: Counters,
+    /// Programs run.
+    pub exec: Counters,
     /// Records that the consumer has taken from the ring.
     pub received: u64,
 }
@@ -45,12 +47,13 @@ impl Stats {
         match operation {
             Operation::Open => self.open,
             Operation::Connect => self.connect,
+            Operation::Exec => self.exec,
         }
     }
 
-    /// The counts of both hooks.
+    /// The counts of all hooks.
     pub fn total(&self) -> Counters {
-        self.open + self.connect
+        self.open + self.connect + self.exec
     }
 }
 

@@ -18,7 +18,7 @@ use super::ladder::{self, Link, Rung};
 use super::maps::map_failed;
 use super::object;
 use super::ring::Ring;
-use super::scope::cgroup;
+use super::scope::Hierarchy;
 use super::settings::Options;
 use crate::host::{self, Obstacle};
 
@@ -212,7 +212,7 @@ impl HttpHook {
     /// # Errors
     /// It is no cgroup.
     pub fn watch_cgroup(&mut self, path: &Path) -> Result<(), Obstacle> {
-        (self.settings.cgroup, self.settings.cgroup_level) = cgroup(path)?;
+        (self.settings.cgroup, self.settings.cgroup_level) = Hierarchy::explore()?.place(path)?;
         self.write()
     }
 

@@ -31,6 +31,16 @@ pub enum Rung {
     /// The cgroup (v2) hooks for IPv4 and IPv6 connects.
     #[serde(rename = "cgroup/connect4+connect6")]
     CgroupConnect,
+    /// The LSM hook that every program passes before it runs, with the resolved file:
+    /// it sees attempts, and the name of whoever makes them.
+    #[serde(rename = "lsm/bprm_check_security")]
+    LsmBprmCheckSecurity,
+    /// The typed tracepoint of programs that run from now on.
+    #[serde(rename = "tp_btf/sched_process_exec")]
+    TpBtfSchedProcessExec,
+    /// Its raw tracepoint.
+    #[serde(rename = "raw_tp/sched_process_exec")]
+    RawTpSchedProcessExec,
 }
 
 impl Rung {
@@ -41,6 +51,11 @@ impl Rung {
         Self::TracepointOpenat,
     ];
     const CONNECT: [Self; 2] = [Self::LsmSocketConnect, Self::CgroupConnect];
+    const EXEC: [Self; 3] = [
+        Self::LsmBprmCheckSecurity,
+        Self::TpBtfSchedProcessExec,
+        Self::RawTpSchedProcessExec,
+    ];
 
     /// The name under which the kernel's own documents know it.
     pub fn name(self) -> &'static str {
@@ -51,6 +66,9 @@ impl Rung {
             Self::TracepointOpenat => "tracepoint/syscalls/sys_enter_openat",
             Self::LsmSocketConnect => "lsm/socket_connect",
             Self::CgroupConnect => "cgroup/connect4+connect6",
+            Self::LsmBprmCheckSecurity => "lsm/bprm_check_security",
+            Self::TpBtfSchedProcessExec => "tp_btf/sched_process_exec",
+            Self::RawTpSchedProcessExec => "raw_tp/sched_process_exec",
         }
     }
 
@@ -73,7 +91,15 @@ impl Rung {
             Self::TracepointOpenat => &["open_tracepoint"],
             Self::LsmSocketConnect => &["connect_lsm"],
             Self::CgroupConnect => &["connect_cgroup4", "connect_cgroup6"],
+            Self::LsmBprmCheckSecurity => &["exec_lsm"],
+            Self::TpBtfSchedProcessExec => &["exec_tp_btf"],
+            Self::RawTpSchedProcessExec => &["exec_raw_tp"],
         }
+    }
+
+    /// What it hooks in the kernel: the name behind the slash.
+    fn place(self) -> &'static str {
+        self.name().rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -81,7 +107,7 @@ impl std::str::FromStr for Rung {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = || Self::OPEN.into_iter().chain(Self::CONNECT);
+        let all = || Operation::ALL.into_iter().flat_map(|o| o.rungs()).copied();
         all().find(|rung| rung.name() == text).ok_or_else(|| {
             let names: Vec<_> = all().map(Self::name).collect();
             format!("no rung is called so; there are {}", names.join(", "))
@@ -96,17 +122,20 @@ pub enum Operation {
     Open,
     /// Connecting a socket.
     Connect,
+    /// Running a program.
+    Exec,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Open, Self::Connect];
+    pub const ALL: [Self; 3] = [Self::Open, Self::Connect, Self::Exec];
 
     /// The ways to hook it, best first.
     pub fn rungs(self) -> &'static [Rung] {
         match self {
             Self::Open => &Rung::OPEN,
             Self::Connect => &Rung::CONNECT,
+            Self::Exec => &Rung::EXEC,
         }
     }
 }
@@ -131,9 +160,8 @@ pub(crate) fn load(ebpf: &mut Ebpf, rung: Rung, btf: Option<&Btf>) -> Result<(),
 pub(crate) fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> Result<(), String> {
     let typed = || btf.ok_or("the kernel publishes no BTF (/sys/kernel/btf/vmlinux)".to_string());
     let done = match program {
-        Program::Lsm(p) if rung == Rung::LsmFileOpen => p.load("file_open", typed()?),
-        Program::Lsm(p) => p.load("socket_connect", typed()?),
-        Program::BtfTracePoint(p) => p.load("sys_enter", typed()?),
+        Program::Lsm(p) => p.load(rung.place(), typed()?),
+        Program::BtfTracePoint(p) => p.load(rung.place(), typed()?),
         Program::RawTracePoint(p) => p.load(),
         Program::TracePoint(p) => p.load(),
         Program::CgroupSockAddr(p) => p.load(),
@@ -166,7 +194,7 @@ pub(crate) fn attach_one(program: &mut Program, rung: Rung) -> Result<Link, Stri
             Box::new(p.take_link(id).map_err(brief)?)
         }
         Program::RawTracePoint(p) => {
-            let id = p.attach("sys_enter").map_err(brief)?;
+            let id = p.attach(rung.place()).map_err(brief)?;
             Box::new(p.take_link(id).map_err(brief)?)
         }
         Program::TracePoint(p) => {

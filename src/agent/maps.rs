@@ -4,6 +4,7 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
 
 use super::counters::{Counters, Raw, Stats};
+use super::ladder::Operation;
 use super::object;
 use super::record::FileId;
 use super::rule::PathKey;
@@ -16,6 +17,7 @@ pub(crate) struct Maps {
     counters: PerCpuArray<MapData, Raw>,
     pub(super) path_rules: HashMap<MapData, u64, PathKey>,
     pub(super) inode_rules: HashMap<MapData, FileId, u32>,
+    pub(super) cgroups: HashMap<MapData, u64, u32>,
 }
 
 impl Maps {
@@ -26,6 +28,7 @@ impl Maps {
             counters: take("COUNTERS")?.try_into().map_err(map_failed)?,
             path_rules: take("PATH_RULES")?.try_into().map_err(map_failed)?,
             inode_rules: take("INODE_RULES")?.try_into().map_err(map_failed)?,
+            cgroups: take("CGROUPS")?.try_into().map_err(map_failed)?,
         })
     }
 
@@ -42,7 +45,7 @@ impl Maps {
     }
 
     pub(super) fn clear_counters(&mut self) -> Result<(), Obstacle> {
-        for kind in 0..2 {
+        for kind in 0..Operation::ALL.len() as u32 {
             let cpus = self.counters.get(&kind, 0).map_err(map_failed)?.len();
             let zeros = PerCpuValues::try_from(vec![Raw::ZERO; cpus])
                 .map_err(|error| Obstacle::new(error.to_string(), "report this"))?;
@@ -56,6 +59,7 @@ impl Maps {
         Ok(Stats {
             open: self.counters(0)?,
             connect: self.counters(1)?,
+            exec: self.counters(2)?,
             received,
         })
     }

@@ -41,6 +41,7 @@ use ladder::Link;
 use maps::{Maps, map_failed};
 use ring::Ring;
 use rule::PathKey;
+use scope::Hierarchy;
 use settings::Settings;
 
 pub use climb::{Hook, Hooks, Tried};
@@ -91,7 +92,16 @@ impl Agent {
         let mut climb = |operation| climb(&mut ebpf, &mut ring, btf.as_ref(), operation, first);
         let (open, open_pid) = climb(Operation::Open);
         let (connect, connect_pid) = climb(Operation::Connect);
-        let hooks = Hooks { open, connect };
+        // What this process runs is another process, or its end.
+        let exec = match options.scope {
+            Scope::ThisProcess => Hook::default(),
+            Scope::Cgroup(_) | Scope::Cgroups(_) | Scope::Everyone => climb(Operation::Exec).0,
+        };
+        let hooks = Hooks {
+            open,
+            connect,
+            exec,
+        };
         let Some(pid) = open_pid.or(connect_pid) else {
             return Err(Obstacle::new(
                 format!(
@@ -106,9 +116,23 @@ impl Agent {
         match &options.scope {
             Scope::ThisProcess => settings.tgid = pid,
             Scope::Cgroup(path) => {
-                let (id, level) = scope::cgroup(path)?;
+                let (id, level) = Hierarchy::explore()?.place(path)?;
                 settings.cgroup = id;
                 settings.cgroup_level = level;
+            }
+            Scope::Cgroups(paths) if paths.is_empty() => {
+                return Err(Obstacle::new(
+                    "an allow-list without a cgroup allows nothing",
+                    "name one, or audit Scope::Everyone",
+                ));
+            }
+            Scope::Cgroups(paths) => {
+                let hierarchy = Hierarchy::explore()?;
+                for path in paths {
+                    let (id, level) = hierarchy.place(path)?;
+                    maps.cgroups.insert(id, 1, 0).map_err(map_failed)?;
+                    settings.cgroup_levels |= 1_u64 << level;
+                }
             }
             Scope::Everyone => {}
         }
@@ -148,13 +172,10 @@ impl Agent {
         if !self.links.is_empty() {
             return Ok(());
         }
-        for rung in [self.hooks.open.rung, self.hooks.connect.rung]
+        let rungs = self.rungs();
+        rungs
             .into_iter()
-            .flatten()
-        {
-            self.attach_rung(rung)?;
-        }
-        Ok(())
+            .try_for_each(|rung| self.attach_rung(rung))
     }
 
     /// Hooks one operation only, if it found a rung and nothing is hooked yet.
@@ -163,6 +184,12 @@ impl Agent {
             Some(rung) if self.links.is_empty() => self.attach_rung(rung),
             _ => Ok(()),
         }
+    }
+
+    /// Those in use.
+    fn rungs(&self) -> Vec<Rung> {
+        let of = |operation| self.hooks.of(operation).rung;
+        Operation::ALL.into_iter().filter_map(of).collect()
     }
 
     fn attach_rung(&mut self, rung: Rung) -> Result<(), Obstacle> {
@@ -295,9 +322,9 @@ impl Agent {
 
     /// What the kernel counted for each program in use.
     pub fn run_times(&self) -> Result<Vec<RunTime>, Obstacle> {
-        let rungs = [self.hooks.open.rung, self.hooks.connect.rung];
-        let names = rungs.into_iter().flatten().flat_map(Rung::programs);
-        names
+        let rungs = self.rungs().into_iter();
+        rungs
+            .flat_map(Rung::programs)
             .map(|name| {
                 let program = self.ebpf.program(name).ok_or_else(|| object::lacks(name))?;
                 let info = program

@@ -11,6 +11,7 @@ pub const VERSION: u8 = 1;
 
 const OPEN: u8 = 0;
 const CONNECT: u8 = 1;
+const EXEC: u8 = 2;
 const UNREADABLE: u16 = 1;
 const CUT: u16 = 2;
 pub(crate) const FLAG_HAS_FILE: u16 = 4;
@@ -45,6 +46,8 @@ pub enum Target<'a> {
     Path(&'a [u8]),
     /// The address given to a connect.
     Address(SocketAddr),
+    /// The path of a program that runs, as that of an open.
+    Program(&'a [u8]),
 }
 
 /// A file, whatever its names (`struct rule_inode`).
@@ -77,7 +80,7 @@ pub struct Record<'a> {
     header: &'a Header,
     /// What the call was aimed at.
     pub target: Target<'a>,
-    /// The file that was opened, where the hook sees it (the LSM rung does).
+    /// The file that was opened, where the hook sees it (LSM rungs do).
     pub file: Option<&'a FileId>,
     bytes: &'a [u8],
 }
@@ -116,6 +119,10 @@ impl<'a> Record<'a> {
             OPEN => {
                 let path = until_nul(payload);
                 (Target::Path(path), path)
+            }
+            EXEC => {
+                let path = until_nul(payload);
+                (Target::Program(path), path)
             }
             CONNECT => {
                 let address = address(payload).ok_or(Malformed::Address)?;

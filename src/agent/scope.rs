@@ -15,8 +15,8 @@ use super::object;
 use super::settings::Settings;
 use crate::host::{self, Obstacle};
 
-/// Deeper than containers within containers make a hierarchy.
-const DEEPEST: u32 = 128;
+/// Deeper than containers within containers make a hierarchy (`LEVELS` in bpf/agent.h).
+const DEEPEST: u32 = 64;
 
 /// A cgroup (v2).
 struct Cgroup {
@@ -66,31 +66,56 @@ impl Cgroup {
     }
 }
 
-/// The id of the cgroup at `path` and its level in the whole hierarchy.
-pub(super) fn cgroup(path: &Path) -> Result<(u64, u32), Obstacle> {
-    let (wanted, own) = (Cgroup::at(path)?, Cgroup::own()?);
-    let btf = ladder::kernel_types();
-    let mut ebpf = object::load(btf.as_ref(), rustix::param::page_size() as u32)?;
-    let mut maps = Maps::take(&mut ebpf)?;
-    let mut tried = Vec::new();
-    for operation in Operation::ALL {
-        for &rung in operation.rungs() {
-            let level = ladder::load(&mut ebpf, rung, btf.as_ref())
-                .and_then(|()| ladder::attach(&mut ebpf, rung))
-                .and_then(|_links| level(&own, &mut maps, operation));
-            match level {
-                Ok(level) => return Ok((wanted.id, wanted.depth + level - own.depth)),
-                Err(error) => tried.push(format!("{}: {error}", rung.name())),
+/// The hierarchy of cgroups, of which this process may see a part only.
+pub(super) struct Hierarchy {
+    /// Levels above the root that this process sees.
+    above: u32,
+}
+
+impl Hierarchy {
+    /// Tries out how much of it lies above the root.
+    pub(super) fn explore() -> Result<Self, Obstacle> {
+        let own = Cgroup::own()?;
+        let btf = ladder::kernel_types();
+        let mut ebpf = object::load(btf.as_ref(), rustix::param::page_size() as u32)?;
+        let mut maps = Maps::take(&mut ebpf)?;
+        let mut tried = Vec::new();
+        for operation in Operation::ALL {
+            for &rung in operation.rungs() {
+                let level = ladder::load(&mut ebpf, rung, btf.as_ref())
+                    .and_then(|()| ladder::attach(&mut ebpf, rung))
+                    .and_then(|_links| level(&own, &mut maps, operation));
+                match level {
+                    Ok(level) => {
+                        return Ok(Self {
+                            above: level - own.depth,
+                        });
+                    }
+                    Err(error) => tried.push(format!("{}: {error}", rung.name())),
+                }
             }
         }
+        Err(Obstacle::new(
+            format!(
+                "the level of this process's cgroup cannot be found: {}",
+                tried.join("; ")
+            ),
+            "see what this machine lacks with: cargo run -- host",
+        ))
     }
-    Err(Obstacle::new(
-        format!(
-            "the level of this process's cgroup cannot be found: {}",
-            tried.join("; ")
-        ),
-        "see what this machine lacks with: cargo run -- host",
-    ))
+
+    /// The id of the cgroup at `path` and its level in the whole hierarchy.
+    pub(super) fn place(&self, path: &Path) -> Result<(u64, u32), Obstacle> {
+        let cgroup = Cgroup::at(path)?;
+        let level = cgroup.depth + self.above;
+        if level >= DEEPEST {
+            return Err(Obstacle::new(
+                format!("{} lies {level} levels deep", path.display()),
+                format!("audit a cgroup at a level below {DEEPEST}"),
+            ));
+        }
+        Ok((cgroup.id, level))
+    }
 }
 
 /// The level of this process's own cgroup: that at which the hooks see an operation of it.

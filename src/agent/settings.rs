@@ -16,6 +16,8 @@ pub enum Scope {
     ThisProcess,
     /// Every process in this cgroup (v2) and the cgroups below it.
     Cgroup(PathBuf),
+    /// The same of several: the programs look each up in a list.
+    Cgroups(Vec<PathBuf>),
     /// Every process, but the agent's own thread.
     Everyone,
 }
@@ -90,6 +92,7 @@ pub(crate) struct Settings {
     pub tgid: u32,
     pub excluded_tid: u32,
     pub cgroup: u64,
+    pub cgroup_levels: u64,
     pub cgroup_level: u32,
     pub path_rules: u32,
     pub inode_rules: u32,
@@ -110,6 +113,7 @@ impl Settings {
             tgid: 0,
             excluded_tid: 0,
             cgroup: 0,
+            cgroup_levels: 0,
             cgroup_level: 0,
             path_rules: 0,
             inode_rules: 0,

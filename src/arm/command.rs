@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{ChildStdin, Command};
 use std::time::{Duration, Instant};
 
+use super::own::DETAIL;
 use super::proof::{map_memory, resident};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
@@ -206,7 +207,8 @@ impl CommandAgent {
     pub fn taken(&self) -> Taken {
         let pids = self.pids();
         Taken {
-            memory: resident(&pids) + map_memory(&pids),
+            resident: resident(&pids),
+            maps: map_memory(&pids),
             cpu: self.place.cpu_seconds(),
         }
     }
@@ -253,8 +255,21 @@ impl CommandAgent {
         self.spec.is_ours()
     }
 
+    /// The detailed statistics of our own agent: none where it keeps none, or has ended.
+    fn detail(&mut self) -> String {
+        let asked = self.ask(DETAIL).is_ok();
+        let text = self.child.output.text();
+        let line = text
+            .lines()
+            .next_back()
+            .filter(|line| asked && *line != "null");
+        line.unwrap_or_default().to_owned()
+    }
+
     /// Ends it, and waits until what it attached is gone. Fails where that stays.
     pub fn stop(mut self) -> Result<Ended, Obstacle> {
+        // What ours prints are answers; its detailed statistics are worth keeping.
+        let detail = self.is_ours().then(|| self.detail());
         if let Some(words) = self.spec.stop.clone() {
             self.command(&words)?;
             self.child.wait(ANSWER);
@@ -272,7 +287,10 @@ impl CommandAgent {
         self.gone(Evidence::is_empty)?;
         self.child.output.settle(Duration::from_millis(50));
         Ok(Ended {
-            printed: self.child.output.text(),
+            printed: match detail {
+                Some(detail) => detail,
+                None => self.child.output.text(),
+            },
             note,
         })
     }

@@ -41,8 +41,17 @@ impl Arm {
 /// What an agent takes while it is on.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Taken {
-    /// Resident memory of its processes and kernel memory of its maps, in bytes.
-    pub memory: u64,
+    /// Resident memory of its processes, in bytes.
+    pub resident: u64,
+    /// Kernel memory of its maps, in bytes.
+    pub maps: u64,
     /// CPU time of its processes so far, in seconds, where they are counted.
     pub cpu: Option<f64>,
+}
+
+impl Taken {
+    /// All its memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.resident + self.maps
+    }
 }

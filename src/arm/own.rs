@@ -2,7 +2,8 @@
 //! other agent's is.
 
 use std::io::{BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,9 +11,10 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Ready, Spec, Switch};
-use crate::agent::record::FileId;
+use crate::agent::record::{FileId, Record};
 use crate::agent::{self, Counters, Options, Scope, Wakeup};
-use crate::host::Obstacle;
+use crate::host::{self, Obstacle};
+use crate::pipeline::{Cgroups, Detail, DetailReport, Hashing};
 
 /// What our agent does to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub struct Knobs {
     pub path_rules: usize,
     /// Inode rules that match nothing.
     pub inode_rules: usize,
+    /// An allow-list of cgroups: those in it beside the program's.
+    pub allow: Option<Vec<PathBuf>>,
+    /// Whether it counts events by process, path and cgroup.
+    pub detail: bool,
 }
 
 impl Default for Knobs {
@@ -51,6 +57,8 @@ impl Default for Knobs {
             },
             path_rules: 0,
             inode_rules: 0,
+            allow: None,
+            detail: false,
         }
     }
 }
@@ -76,17 +84,17 @@ impl OwnMode {
     ) -> Result<Spec, Obstacle> {
         let mut knobs = knobs.clone();
         let cgroup = match self {
-            Self::Elsewhere => elsewhere.map(Some).ok_or_else(|| {
-                Obstacle::new(
-                    "no cgroup can be made for the arm elsewhere",
-                    "run as root, where a cgroup v2 tree is mounted",
-                )
-            })?,
+            Self::Elsewhere => Some(elsewhere.ok_or_else(|| no_cgroup("the arm elsewhere"))?),
             _ => program,
         };
-        if let Some(cgroup) = cgroup {
-            knobs.options.scope = Scope::Cgroup(cgroup.to_owned());
-        }
+        knobs.options.scope = match (cgroup, knobs.allow.take()) {
+            (None, None) => Scope::Everyone,
+            (Some(cgroup), None) => Scope::Cgroup(cgroup.to_owned()),
+            (Some(cgroup), Some(others)) => {
+                Scope::Cgroups([vec![cgroup.to_owned()], others].concat())
+            }
+            (None, Some(_)) => return Err(no_cgroup("an allow-list")),
+        };
         let executable = std::env::current_exe()
             .map_err(|error| Obstacle::new(format!("this executable: {error}"), "mount /proc"))?;
         let settings = serde_json::to_string(&knobs).expect("settings are plain data");
@@ -109,6 +117,13 @@ impl OwnMode {
             }),
         })
     }
+}
+
+fn no_cgroup(what: &str) -> Obstacle {
+    Obstacle::new(
+        format!("no cgroup can be made for {what}"),
+        "run as root, where a cgroup v2 tree is mounted",
+    )
 }
 
 impl std::str::FromStr for OwnMode {
@@ -135,15 +150,20 @@ pub enum Knob {
     Rules,
     /// The program's cgroup against all processes.
     Scope,
+    /// The size of an allow-list of cgroups.
+    Allow,
+    /// Events counted by process, path and cgroup, or not.
+    Detail,
 }
 
 /// Rules in a sweep: as many as a policy may hold with room to spare.
 const RULES: usize = 1000;
 
 impl Knob {
-    /// Its settings, laid over `knobs`: a name and a mode for each.
-    fn settings(self, knobs: &Knobs) -> Vec<(&'static str, OwnMode, Knobs)> {
-        let with = |change: fn(&mut Knobs)| {
+    /// Its settings, laid over `knobs`: a name and a mode for each. `others` are cgroups of
+    /// nobody.
+    fn settings(self, knobs: &Knobs, others: &[PathBuf]) -> Vec<(&'static str, OwnMode, Knobs)> {
+        let with = |change: &dyn Fn(&mut Knobs)| {
             let mut changed = knobs.clone();
             change(&mut changed);
             changed
@@ -153,53 +173,79 @@ impl Knob {
                 (
                     "ring=64K",
                     OwnMode::Event,
-                    with(|k| k.options.ring_bytes = 64 << 10),
+                    with(&|k| k.options.ring_bytes = 64 << 10),
                 ),
                 (
                     "ring=8M",
                     OwnMode::Event,
-                    with(|k| k.options.ring_bytes = 8 << 20),
+                    with(&|k| k.options.ring_bytes = 8 << 20),
                 ),
             ],
             Self::Wakeup => vec![
                 (
                     "wakeup=never",
                     OwnMode::Event,
-                    with(|k| k.options.wakeup = Wakeup::Never),
+                    with(&|k| k.options.wakeup = Wakeup::Never),
                 ),
                 (
                     "wakeup=default",
                     OwnMode::Event,
-                    with(|k| k.options.wakeup = Wakeup::Default),
+                    with(&|k| k.options.wakeup = Wakeup::Default),
                 ),
             ],
             Self::Sample => vec![
-                ("sample=1", OwnMode::Event, with(|k| k.options.sample = 1)),
-                ("sample=10", OwnMode::Event, with(|k| k.options.sample = 10)),
+                ("sample=1", OwnMode::Event, with(&|k| k.options.sample = 1)),
+                (
+                    "sample=10",
+                    OwnMode::Event,
+                    with(&|k| k.options.sample = 10),
+                ),
                 (
                     "sample=100",
                     OwnMode::Event,
-                    with(|k| k.options.sample = 100),
+                    with(&|k| k.options.sample = 100),
                 ),
             ],
             // Nothing matches, so that looking for a match is all they do.
             Self::Rules => vec![
-                ("rules=path", OwnMode::Hook, with(|k| k.path_rules = RULES)),
+                ("rules=path", OwnMode::Hook, with(&|k| k.path_rules = RULES)),
                 (
                     "rules=inode",
                     OwnMode::Hook,
-                    with(|k| k.inode_rules = RULES),
+                    with(&|k| k.inode_rules = RULES),
                 ),
             ],
             Self::Scope => vec![
                 ("scope=cgroup", OwnMode::Event, knobs.clone()),
                 ("scope=all", OwnMode::Event, knobs.clone()),
             ],
+            Self::Allow => vec![
+                (
+                    "allow=1",
+                    OwnMode::Event,
+                    with(&|k| k.allow = Some(Vec::new())),
+                ),
+                (
+                    "allow=100",
+                    OwnMode::Event,
+                    with(&|k| k.allow = Some(others.to_vec())),
+                ),
+            ],
+            Self::Detail => vec![
+                ("detail=off", OwnMode::Event, with(&|k| k.detail = false)),
+                ("detail=on", OwnMode::Event, with(&|k| k.detail = true)),
+            ],
         }
     }
 
-    /// An arm for each of its settings; `program` is the program's cgroup.
-    pub fn specs(self, knobs: &Knobs, program: Option<&Path>) -> Result<Vec<Spec>, Obstacle> {
+    /// An arm for each of its settings; `program` is the program's cgroup, `others` are
+    /// those of nobody.
+    pub fn specs(
+        self,
+        knobs: &Knobs,
+        program: Option<&Path>,
+        others: &[PathBuf],
+    ) -> Result<Vec<Spec>, Obstacle> {
         let spec = |(name, mode, knobs): (&str, OwnMode, Knobs)| {
             let cgroup = program.filter(|_| name != "scope=all");
             let spec = mode.spec(&knobs, cgroup, None)?;
@@ -208,7 +254,7 @@ impl Knob {
                 ..spec
             })
         };
-        self.settings(knobs).into_iter().map(spec).collect()
+        self.settings(knobs, others).into_iter().map(spec).collect()
     }
 }
 
@@ -222,7 +268,9 @@ impl std::str::FromStr for Knob {
             "sample" => Ok(Self::Sample),
             "rules" => Ok(Self::Rules),
             "scope" => Ok(Self::Scope),
-            _ => Err("a knob is ring, wakeup, sample, rules or scope".into()),
+            "allow" => Ok(Self::Allow),
+            "detail" => Ok(Self::Detail),
+            _ => Err("a knob is ring, wakeup, sample, rules, scope, allow or detail".into()),
         }
     }
 }
@@ -239,7 +287,15 @@ pub struct Answer {
 /// Is our agent, in this process, until the end of standard input: a line is `off` or the
 /// name of a mode, anything else a question, and each is answered with what was counted so far.
 pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
-    let mut agent = agent::Agent::start(knobs.options.clone())?;
+    let detail = knobs.detail.then(SharedDetail::default);
+    let counted = detail.clone();
+    let mut agent = agent::Agent::start_with(knobs.options.clone(), move |bytes: &[u8]| {
+        // Decoding is what an agent at least does with a record.
+        let record = std::hint::black_box(Record::decode(bytes));
+        if let (Ok(record), Some(detail)) = (record, &counted) {
+            detail.lock().add(&record);
+        }
+    })?;
     for number in 0..knobs.path_rules {
         agent.add_rule(&agent::Rule::Path(format!("/no/such/file/{number}").into()))?;
     }
@@ -268,6 +324,11 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     };
     answer(&agent)?;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        if line == DETAIL {
+            let report = detail.as_ref().map(SharedDetail::report);
+            let _ = writeln!(std::io::stdout(), "{}", serde_json::json!(report));
+            continue;
+        }
         match (line.as_str(), line.parse::<OwnMode>()) {
             ("off", _) => {
                 agent.detach();
@@ -288,6 +349,33 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
         answer(&agent)?;
     }
     Ok(())
+}
+
+/// Asks for the detailed statistics: a line of JSON, `null` where none are kept.
+pub(super) const DETAIL: &str = "detail";
+
+/// How many of each kind are told.
+const TOP: usize = 10;
+
+/// What the consumer's thread counts, and this one reports.
+#[derive(Clone)]
+struct SharedDetail(Arc<Mutex<Detail>>);
+
+impl Default for SharedDetail {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Detail::new(&Hashing::random()))))
+    }
+}
+
+impl SharedDetail {
+    fn lock(&self) -> MutexGuard<'_, Detail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self) -> DetailReport {
+        let root = host::cgroup2_mount().ok();
+        self.lock().report(TOP, &mut Cgroups::new(root))
+    }
 }
 
 /// Gives memory back that was needed at the start alone: reading the kernel's types leaves
@@ -316,14 +404,17 @@ mod tests {
     #[test]
     fn every_setting_of_every_knob_is_an_arm_of_its_own_name() {
         let mut names = Vec::new();
-        for knob in ["ring", "wakeup", "sample", "rules", "scope"] {
+        let cgroup = Some(Path::new("/sys/fs/cgroup/program"));
+        for knob in [
+            "ring", "wakeup", "sample", "rules", "scope", "allow", "detail",
+        ] {
             let knob: Knob = knob.parse().unwrap();
-            for spec in knob.specs(&Knobs::default(), None).unwrap() {
+            for spec in knob.specs(&Knobs::default(), cgroup, &[]).unwrap() {
                 assert!(!names.contains(&spec.name), "{}", spec.name);
                 names.push(spec.name);
             }
         }
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 15);
         assert!("rng".parse::<Knob>().is_err());
     }
 }

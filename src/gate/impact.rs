@@ -51,6 +51,8 @@ impl ImpactLimits {
             | ImpactMeasure::Max
             | ImpactMeasure::AgentCpuPoints
             | ImpactMeasure::Errors
+            | ImpactMeasure::MapsMb
+            | ImpactMeasure::Switches
             | ImpactMeasure::Dropped => return None,
         })
     }

@@ -30,13 +30,13 @@ pub struct Json;
 impl Encode for Json {
     fn encode(&self, event: &Event, bytes: &mut Vec<u8>) {
         let record = event.record;
-        let (path, path_escaped, address) = match record.target {
-            Target::Path(path) => match std::str::from_utf8(path) {
-                Ok(path) => (Some(path), None, None),
-                Err(_) => (None, Some(Escaped(path)), None),
-            },
+        let (path, program, address) = match record.target {
+            Target::Path(path) => (Some(path), None, None),
+            Target::Program(path) => (None, Some(path), None),
             Target::Address(address) => (None, None, Some(address)),
         };
+        let (path, path_escaped) = text_or_bytes(path);
+        let (program, program_escaped) = text_or_bytes(program);
         let line = Line {
             time_ns: record.time_ns(),
             pid: record.pid(),
@@ -47,6 +47,8 @@ impl Encode for Json {
             cgroup: event.process.cgroup.as_deref(),
             path,
             path_escaped,
+            program,
+            program_escaped,
             address,
             cut: record.target_cut(),
             unreadable: record.target_unreadable(),
@@ -70,12 +72,26 @@ struct Line<'a> {
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_escaped: Option<Escaped<'a>>,
+    /// What was run, in the same two ways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program_escaped: Option<Escaped<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "is_false")]
     cut: bool,
     #[serde(skip_serializing_if = "is_false")]
     unreadable: bool,
+}
+
+/// Bytes that are text as such, any others to be escaped.
+fn text_or_bytes(bytes: Option<&[u8]>) -> (Option<&str>, Option<Escaped<'_>>) {
+    match bytes.map(std::str::from_utf8) {
+        Some(Ok(text)) => (Some(text), None),
+        Some(Err(_)) => (None, bytes.map(Escaped)),
+        None => (None, None),
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -168,6 +184,11 @@ mod tests {
             path: vec![2, 0, 0, 53, 127, 0, 0, 1],
             ..Sample::default()
         };
+        let exec = Sample {
+            kind: Sample::EXEC,
+            path: b"/bin/true".to_vec(),
+            ..Sample::default()
+        };
         let lines = encoded(
             Json,
             &[
@@ -175,6 +196,7 @@ mod tests {
                 path(b"/\xff\x80\\"),
                 path(b""),
                 connect,
+                exec,
             ],
         );
         let values: Vec<serde_json::Value> = lines
@@ -185,6 +207,7 @@ mod tests {
         assert_eq!(values[1]["path_escaped"], r"/\xff\x80\\");
         assert_eq!(values[2]["path"], "");
         assert_eq!(values[3]["address"], "127.0.0.1:53");
+        assert_eq!(values[4]["program"], "/bin/true");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod aggregate;
 mod batch;
 mod cgroups;
+mod detail;
 mod encode;
 mod flow;
 mod hashing;
@@ -27,6 +28,7 @@ mod workers;
 pub use aggregate::{Aggregate, AggregateRow};
 pub use batch::{Batch, Pool};
 pub use cgroups::Cgroups;
+pub use detail::{Detail, DetailReport, DetailRow};
 pub use encode::{Binary, Encode, Event, Json};
 pub use flow::Pipeline;
 pub use hashing::Hashing;

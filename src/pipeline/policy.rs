@@ -9,12 +9,12 @@ use crate::agent::record::{FileId, Record, Target};
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
-    /// Opens of exactly this path.
+    /// Opens of exactly this path, and runs of it as a program.
     Path(Box<[u8]>),
-    /// Opens of this directory and of whatever lies below it: `/etc` takes in
+    /// The same of this directory and of whatever lies below it: `/etc` takes in
     /// `/etc/hosts`, and not `/etcetera`.
     Below(Box<[u8]>),
-    /// Opens of this file under any name, where the hook sees files.
+    /// The same of this file under any name, where the hook sees files.
     File(FileId),
     /// Every connect.
     Connects,
@@ -107,7 +107,7 @@ impl Policy {
             return Decision::Trusted;
         }
         let matched = match record.target {
-            Target::Path(path) => {
+            Target::Path(path) | Target::Program(path) => {
                 record.file.is_some_and(|file| self.files.contains(file)) || self.names(path)
             }
             Target::Address(_) => self.connects,

@@ -5,7 +5,7 @@ use crate::agent::record::{FLAG_HAS_FILE, VERSION};
 /// What goes into a record. The default is an open of `/etc/hosts`.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// [`Sample::OPEN`] or [`Sample::CONNECT`].
+    /// [`Sample::OPEN`], [`Sample::CONNECT`] or [`Sample::EXEC`].
     pub kind: u8,
     /// The CPU.
     pub cpu: u16,
@@ -30,6 +30,8 @@ impl Sample {
     pub const OPEN: u8 = 0;
     /// A connect.
     pub const CONNECT: u8 = 1;
+    /// A program that runs.
+    pub const EXEC: u8 = 2;
 
     /// The record, as a program would have left it in the ring: a path padded
     /// to a multiple of eight, at least 64 bytes.
@@ -40,7 +42,7 @@ impl Sample {
             target.extend(device.to_le_bytes());
         }
         target.extend(&self.path);
-        if self.kind == Self::OPEN {
+        if self.kind != Self::CONNECT {
             target.resize((target.len() + 1).next_multiple_of(8).max(64), 0);
         }
         let flags = if self.file.is_some() {

@@ -126,12 +126,14 @@ pub(super) fn value(value: Option<f64>, measure: ImpactMeasure) -> String {
     };
     let unit = measure.unit();
     let number = match measure {
-        ImpactMeasure::Errors | ImpactMeasure::Dropped => format!("{value:.0}"),
+        ImpactMeasure::Errors | ImpactMeasure::Dropped | ImpactMeasure::Switches => {
+            format!("{value:.0}")
+        }
         ImpactMeasure::Throughput => format!("{value:.0}"),
         ImpactMeasure::CpuPoints | ImpactMeasure::AgentCpuPoints | ImpactMeasure::CapturedPct => {
             format!("{value:.1}")
         }
-        ImpactMeasure::MemoryMb => format!("{value:.1}"),
+        ImpactMeasure::MemoryMb | ImpactMeasure::MapsMb => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     };
     if unit.is_empty() {

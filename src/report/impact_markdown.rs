@@ -110,6 +110,7 @@ fn compares(measure: ImpactMeasure) -> bool {
     !matches!(
         measure,
         ImpactMeasure::MemoryMb
+            | ImpactMeasure::MapsMb
             | ImpactMeasure::AgentCpuPoints
             | ImpactMeasure::CapturedPct
             | ImpactMeasure::Dropped
@@ -127,6 +128,8 @@ fn title(measure: ImpactMeasure) -> &'static str {
         ImpactMeasure::CpuPoints => "CPU",
         ImpactMeasure::AgentCpuPoints => "CPU of the agent itself",
         ImpactMeasure::MemoryMb => "Memory usage",
+        ImpactMeasure::MapsMb => "Memory of its maps",
+        ImpactMeasure::Switches => "Context switches",
         ImpactMeasure::Errors => "Errors",
         ImpactMeasure::CapturedPct => "Events captured",
         ImpactMeasure::Dropped => "Ring buffer drops",

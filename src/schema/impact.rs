@@ -1,5 +1,6 @@
 //! `impact.json`: what agents cost real programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -132,6 +133,10 @@ pub enum ImpactMeasure {
     AgentCpuPoints,
     /// Memory of the agent: resident, and of its maps.
     MemoryMb,
+    /// What of it its maps take in the kernel.
+    MapsMb,
+    /// Context switches of the program, wanted and not.
+    Switches,
     /// Failed requests or jobs.
     Errors,
     /// Events that arrived, of those that there were to see.
@@ -153,6 +158,8 @@ impl ImpactMeasure {
             Self::CpuPoints => "cpu_points",
             Self::AgentCpuPoints => "agent_cpu_points",
             Self::MemoryMb => "memory_mb",
+            Self::MapsMb => "maps_mb",
+            Self::Switches => "switches",
             Self::Errors => "errors",
             Self::CapturedPct => "captured_pct",
             Self::Dropped => "dropped",
@@ -166,8 +173,8 @@ impl ImpactMeasure {
             Self::Throughput => "1/s",
             Self::P50 | Self::P95 | Self::P99 | Self::Max => "ms",
             Self::CpuPoints | Self::AgentCpuPoints | Self::CapturedPct => "%",
-            Self::MemoryMb => "MB",
-            Self::Errors | Self::Dropped => "",
+            Self::MemoryMb | Self::MapsMb => "MB",
+            Self::Errors | Self::Dropped | Self::Switches => "",
         }
     }
 }
@@ -205,4 +212,7 @@ pub struct ImpactRow {
     pub verdict: Outcome,
     /// Why, where it is not plain.
     pub reason: Option<String>,
+    /// Of errors: how many of each kind, without the agent and with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, [u64; 2]>,
 }

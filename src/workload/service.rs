@@ -50,7 +50,7 @@ pub enum Asked {
 
 impl Service {
     /// nginx with one worker, which opens a page and writes a line of its log for every
-    /// request.
+    /// request; to nowhere, since what a disk does meanwhile would hide everything else.
     pub fn nginx(ward: &Ward, cpus: &[usize]) -> Result<Self, Obstacle> {
         let nginx = find("nginx", "nginx")?;
         let address = free_address()?;
@@ -63,7 +63,7 @@ impl Service {
         let config = format!(
             "daemon off;\nworker_processes 1;\npid {path}/pid;\nerror_log {path}/error.log;\n\
              {user}events {{ worker_connections 1024; }}\nhttp {{\n{temporary}  \
-             access_log {path}/access.log;\n  keepalive_requests 1000000000;\n  \
+             access_log /dev/null;\n  keepalive_requests 1000000000;\n  \
              server {{ listen {address}; root {path}/pages; }}\n}}\n",
             user = if nix::unistd::geteuid().is_root() {
                 "user nobody nogroup;\n"
@@ -205,6 +205,11 @@ impl Service {
                         .contains("ready to accept connections")
             }
         }
+    }
+
+    /// The process that we started.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
     }
 
     /// Its processes.

@@ -4,7 +4,7 @@
 #include "kernel.h"
 
 /* Record kinds, also the index of a hook's counters. */
-enum kind { KIND_OPEN = 0, KIND_CONNECT = 1, KINDS = 2 };
+enum kind { KIND_OPEN = 0, KIND_CONNECT = 1, KIND_EXEC = 2, KINDS = 3 };
 
 enum field { FIELD_TIME = 1, FIELD_COMM = 2, FIELD_CGROUP = 4, FIELD_TARGET = 8 };
 
@@ -35,6 +35,7 @@ struct settings {
 	u32 tgid;          /* 0: any process */
 	u32 excluded_tid;  /* the agent's own consumer */
 	u64 cgroup;        /* 0: any cgroup */
+	u64 cgroup_levels; /* a bit for each level at which a listed cgroup lies; 0: no list */
 	u32 cgroup_level;
 	u32 path_rules;    /* how many there are */
 	u32 inode_rules;
@@ -104,6 +105,14 @@ struct {
 	__type(value, struct rule_path);
 } SCRATCH SEC(".maps");
 
+/* The cgroups of an allow-list. */
+struct {
+	__uint(type, MAP_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u32);
+} CGROUPS SEC(".maps");
+
 INLINE struct settings *settings(void)
 {
 	u32 zero = 0;
@@ -113,6 +122,21 @@ INLINE struct settings *settings(void)
 INLINE struct counters *counters(u32 kind)
 {
 	return bpf_map_lookup_elem(&COUNTERS, &kind);
+}
+
+enum { LEVELS = 64 };
+
+/* Whether a listed cgroup holds the caller's. */
+INLINE int listed(u64 levels)
+{
+	for (int level = 0; level < LEVELS; level++) {
+		if (!(levels >> level & 1))
+			continue;
+		u64 cgroup = bpf_get_current_ancestor_cgroup_id(level);
+		if (bpf_map_lookup_elem(&CGROUPS, &cgroup))
+			return 1;
+	}
+	return 0;
 }
 
 /* Is it ours? */
@@ -125,12 +149,29 @@ INLINE int ours(const struct settings *set)
 		return 0;
 	if (set->cgroup && bpf_get_current_ancestor_cgroup_id(set->cgroup_level) != set->cgroup)
 		return 0;
+	if (set->cgroup_levels && !listed(set->cgroup_levels))
+		return 0;
 	return 1;
 }
 
 INLINE int sampled(const struct settings *set, struct counters *count)
 {
 	return set->sample < 2 || count->matched++ % set->sample == 0;
+}
+
+/* Which calls come through: all but others' and those that the policy leaves out. */
+INLINE int wanted(const struct settings *set, struct counters *count)
+{
+	if (!ours(set)) {
+		count->foreign++;
+		return 0;
+	}
+	count->seen++;
+	if (!set->match_all || !sampled(set, count)) {
+		count->filtered++;
+		return 0;
+	}
+	return 1;
 }
 
 INLINE u64 wakeup(const struct settings *set)

@@ -13,21 +13,6 @@ struct connect6_record {
 	struct sockaddr_in6 to;
 };
 
-/* Which calls come through: all but others' and those that the policy leaves out. */
-INLINE int wanted(const struct settings *set, struct counters *count)
-{
-	if (!ours(set)) {
-		count->foreign++;
-		return 0;
-	}
-	count->seen++;
-	if (!set->match_all || !sampled(set, count)) {
-		count->filtered++;
-		return 0;
-	}
-	return 1;
-}
-
 #define EMIT_CONNECT(record_type, identity, address)                                             \
 	({                                                                                       \
 		struct record_type *record = bpf_ringbuf_reserve(&RING, sizeof(*record), 0);     \

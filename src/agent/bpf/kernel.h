@@ -43,6 +43,7 @@ static long (*bpf_send_signal)(u32 signal) = (void *)109;
 static long (*bpf_probe_read_user)(void *dst, u32 size, const void *src) = (void *)112;
 static long (*bpf_probe_read_kernel)(void *dst, u32 size, const void *src) = (void *)113;
 static long (*bpf_probe_read_user_str)(void *dst, u32 size, const void *src) = (void *)114;
+static long (*bpf_probe_read_kernel_str)(void *dst, u32 size, const void *src) = (void *)115;
 static u64 (*bpf_get_current_ancestor_cgroup_id)(int level) = (void *)123;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
@@ -123,6 +124,13 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+} RELOCATED;
+
+/* A program that is about to run. */
+struct linux_binprm {
+	struct file *file;
+	const char *filename; /* as the caller wrote it */
+	const char *interp;   /* what runs it; the same but for scripts */
 } RELOCATED;
 
 /* The context of a cgroup/connect4 or connect6 program (uapi). */

@@ -1,39 +1,14 @@
 /* SPDX-License-Identifier: (MIT OR Apache-2.0) OR GPL-2.0-only */
 /* Opening a file: open, openat, openat2, creat. */
 #pragma once
-#include "agent.h"
+#include "path.h"
 
 enum { NR_open = 2, NR_creat = 85, NR_openat = 257, NR_openat2 = 437 };
-
-/* Three sizes of record: nearly all paths fit the first. */
-enum { SHORT_PATH = 64, MEDIUM_PATH = 448, LONG_PATH = 4096 };
 
 struct short_open {
 	struct header head;
 	u64 words[SHORT_PATH / 8];
 };
-struct medium_open {
-	struct header head;
-	char path[MEDIUM_PATH];
-};
-struct long_open {
-	struct header head;
-	char path[LONG_PATH];
-};
-
-/* What a hook that has the file itself emits. */
-struct medium_file {
-	struct header head;
-	struct rule_inode file;
-	char path[MEDIUM_PATH];
-};
-struct long_file {
-	struct header head;
-	struct rule_inode file;
-	char path[LONG_PATH];
-};
-
-enum outcome { DONE, TOO_LONG };
 
 /* A fixed-size copy costs a third of a string copy, and the path's end is left
  * for the reader to find. It fails where the string ends just before a page
@@ -68,32 +43,6 @@ INLINE enum outcome emit_short(struct settings *set, struct counters *count, con
 	return DONE;
 }
 
-#define EMIT_STRING(record_type, capacity, last)                                                 \
-	({                                                                                       \
-		enum outcome outcome = DONE;                                                     \
-		struct record_type *record = bpf_ringbuf_reserve(&RING, sizeof(*record), 0);     \
-		if (!record) {                                                                   \
-			count->failed++;                                                         \
-		} else {                                                                         \
-			fill(&record->head, set, count, KIND_OPEN, identity);                    \
-			PUT_FILE(record);                                                        \
-			long length = READ_PATH(record->path, capacity);                         \
-			if (!last && TOO_SHORT_FOR(length, capacity)) {                          \
-				bpf_ringbuf_discard(record, RB_NO_WAKEUP);                       \
-				outcome = TOO_LONG;                                              \
-			} else {                                                                 \
-				if (length < 0)                                                  \
-					record->head.flags |= TARGET_UNREADABLE;                 \
-				else if (last && length == capacity)                             \
-					record->head.flags |= TARGET_CUT;                        \
-				record->head.length += length < 0 ? 0 : length;                  \
-				bpf_ringbuf_submit(record, wakeup(set));                         \
-				count->submitted++;                                              \
-			}                                                                        \
-		}                                                                                \
-		outcome;                                                                         \
-	})
-
 #define READ_PATH(buffer, capacity) bpf_probe_read_user_str(buffer, capacity, path)
 #define TOO_SHORT_FOR(length, capacity) ((length) == (capacity))
 #define PUT_FILE(record)
@@ -103,9 +52,9 @@ INLINE void emit_user_path(struct settings *set, struct counters *count, const c
 {
 	if (emit_short(set, count, path, identity) == DONE)
 		return;
-	if (EMIT_STRING(medium_open, MEDIUM_PATH, 0) == DONE)
+	if (EMIT_STRING(medium_path, KIND_OPEN, MEDIUM_PATH, 0) == DONE)
 		return;
-	EMIT_STRING(long_open, LONG_PATH, 1);
+	EMIT_STRING(long_path, KIND_OPEN, LONG_PATH, 1);
 }
 
 #undef READ_PATH
@@ -274,7 +223,7 @@ int open_lsm(u64 *ctx)
 		count->filtered++;
 		return 0;
 	}
-	if (EMIT_STRING(medium_file, MEDIUM_PATH, 0) == TOO_LONG)
-		EMIT_STRING(long_file, LONG_PATH, 1);
+	if (EMIT_STRING(medium_file, KIND_OPEN, MEDIUM_PATH, 0) == TOO_LONG)
+		EMIT_STRING(long_file, KIND_OPEN, LONG_PATH, 1);
 	return 0;
 }

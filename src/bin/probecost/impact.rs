@@ -1,5 +1,6 @@
 //! What any agent costs a real program.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub struct ImpactArgs {
     /// Arms of our own: hook, event, elsewhere, stalled, stats [default: event, if no agent is named]
     #[arg(long, value_delimiter = ',')]
     arms: Vec<OwnArm>,
-    /// Knobs of our own agent, an arm for each setting: ring, wakeup, sample, rules, scope
+    /// Knobs of our own agent, an arm for each setting: ring, wakeup, sample, rules, scope, allow, detail
     #[arg(long, value_delimiter = ',', value_name = "KNOBS")]
     sweep: Vec<Knob>,
     /// The size of our own agent's ring in bytes, a power of two
@@ -45,7 +46,13 @@ pub struct ImpactArgs {
     /// Path rules in our own agent's policy that match nothing
     #[arg(long, default_value_t = 0)]
     path_rules: usize,
-    /// How long to measure in all [default: 2 for each program]
+    /// An allow-list of so many cgroups, the program's among them, in our own agent
+    #[arg(long, value_name = "CGROUPS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    allow: Option<u32>,
+    /// Let our own agent count events by process, path and cgroup, and show the top of each
+    #[arg(long)]
+    detail: bool,
+    /// How long to measure in all [default: 1 for each job, 3 for each service]
     #[arg(long, value_parser = minutes)]
     minutes: Option<Duration>,
     /// So many rounds in place of a time
@@ -106,6 +113,12 @@ enum Format {
     Markdown,
 }
 
+/// How long a share of the time is, unless said.
+const SHARE: Duration = Duration::from_secs(60);
+
+/// The size of a long allow-list, in a sweep.
+const ALLOWED: u32 = 100;
+
 /// Containers that are started in one observation.
 const CONTAINERS: usize = 10;
 
@@ -123,11 +136,10 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let _ = provide_tracefs();
     let ward = Ward::new()?;
     let programs = programs(args);
-    let length = args
-        .minutes
-        .map_or(Duration::from_secs(120), |all| all / programs.len() as u32);
-    let plan = RoundsPlan {
-        length,
+    let shares: u32 = programs.iter().map(|program| program.share()).sum();
+    let share = args.minutes.map_or(SHARE, |all| all / shares);
+    let plan = |program: Program| RoundsPlan {
+        length: share * program.share(),
         rounds: args.rounds.map(|rounds| rounds as usize),
         seed: args.seed,
     };
@@ -154,8 +166,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         arms.extend(agents.iter().cloned().map(Box::new).map(Arm::Agent));
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
         let measured = match set_up(program, args, &ward) {
-            Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan, progress),
+            Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan(program), progress),
             Ok(Subject::Service(mut service)) => {
+                let plan = plan(program);
                 running(&mut service, &arms, &ward, &plan, cpus().1, progress)
             }
             Err(obstacle) => Err(obstacle),
@@ -209,6 +222,15 @@ impl Program {
             Self::Awk => "awk",
             Self::Command => "command",
             Self::Service => "service",
+        }
+    }
+
+    /// Its share of the time: a service has two regimes, and latencies vary more than
+    /// durations.
+    fn share(self) -> u32 {
+        match self {
+            Self::Nginx | Self::Redis | Self::Postgres | Self::Service => 3,
+            Self::Build | Self::Container | Self::Grep | Self::Awk | Self::Command => 1,
         }
     }
 }
@@ -298,6 +320,13 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
     knobs.options.ring_bytes = args.ring_bytes;
     knobs.options.sample = args.sample;
     knobs.path_rules = args.path_rules;
+    knobs.detail = args.detail;
+    let allow = |cgroups: u32| nobodys(ward, cgroups - 1);
+    knobs.allow = args.allow.map(allow);
+    let others = match args.sweep.contains(&Knob::Allow) {
+        true => allow(ALLOWED),
+        false => Vec::new(),
+    };
     let own = |mode: OwnMode| -> Result<Arm, Obstacle> {
         let spec = mode.spec(&knobs, program.cgroup(), elsewhere.cgroup())?;
         Ok(Arm::Agent(Box::new(spec)))
@@ -315,10 +344,19 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
         .collect::<Result<Vec<_>, _>>()?;
     let mut swept = Vec::new();
     for knob in &args.sweep {
-        swept.extend(knob.specs(&knobs, program.cgroup())?);
+        swept.extend(knob.specs(&knobs, program.cgroup(), &others)?);
     }
     let swept = swept.into_iter().map(Box::new).map(Arm::Agent);
     Ok(arms.into_iter().chain(swept).collect())
+}
+
+/// Cgroups that nobody is in, where any can be made.
+fn nobodys(ward: &Ward, count: u32) -> Vec<PathBuf> {
+    let cgroup = |n| {
+        let place = ward.place(&format!("nobody-{n}"));
+        place.cgroup().map(Path::to_owned)
+    };
+    (0..count).map_while(cgroup).collect()
 }
 
 /// The row of a program that could not be measured.
@@ -336,6 +374,7 @@ fn missing(program: &str, obstacle: &Obstacle) -> ImpactRow {
         limit: None,
         verdict: Outcome::Broken,
         reason: Some(obstacle.to_string()),
+        errors: BTreeMap::new(),
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::fs::File;
 use std::net::UdpSocket;
+use std::process::Command;
 
-use probecost::agent::{Agent, Counters, Operation, Options, Rung};
+use probecost::agent::{Agent, Operation, Options, Rung, Scope};
 use probecost::host::Obstacle;
 use probecost::schema::Exit;
 
@@ -16,7 +17,11 @@ const TIMES: u64 = 100;
 /// Prints them; failed where a rung is `wrong`: it holds, and does not do what it
 /// promises.
 pub fn print() -> Exit {
-    let best = Agent::start(Options::default()).map(|agent| agent.hooks().clone());
+    let everyone = Options {
+        scope: Scope::Everyone,
+        ..Options::default()
+    };
+    let best = Agent::start(everyone).map(|agent| agent.hooks().clone());
     let mut wrong = false;
     for operation in Operation::ALL {
         let taken = best
@@ -56,6 +61,11 @@ impl From<Obstacle> for Flaw {
 fn proven(operation: Operation, rung: Rung) -> Result<(), Flaw> {
     let options = Options {
         rung: Some(rung),
+        // What runs is another process than the one that asks for it.
+        scope: match operation {
+            Operation::Exec => Scope::Everyone,
+            Operation::Open | Operation::Connect => Scope::ThisProcess,
+        },
         ..Options::default()
     };
     let mut agent = Agent::start(options).map_err(|obstacle| Flaw::Missing(obstacle.why))?;
@@ -70,6 +80,7 @@ fn proven(operation: Operation, rung: Rung) -> Result<(), Flaw> {
         (0..TIMES).try_for_each(|_| match operation {
             Operation::Open => File::open("/etc/hosts").map(drop),
             Operation::Connect => UdpSocket::bind("127.0.0.1:0")?.connect(target.local_addr()?),
+            Operation::Exec => Command::new("/bin/true").status().map(drop),
         })
     };
 
@@ -83,12 +94,13 @@ fn proven(operation: Operation, rung: Rung) -> Result<(), Flaw> {
     let detached = agent.stats()?;
 
     let counts = after.of(operation) - before.of(operation);
-    let one_each = Counters {
-        seen: TIMES,
-        submitted: TIMES,
-        ..counts
+    let one_each = match operation {
+        // Strangers run programs, too.
+        Operation::Exec => counts.submitted >= TIMES,
+        Operation::Open | Operation::Connect => counts.submitted == TIMES,
     };
-    if counts != one_each || !counts.balanced() || after.received - before.received != TIMES {
+    let arrived = after.received - before.received;
+    if !one_each || counts.submitted != counts.seen || arrived != counts.submitted {
         return Err(Flaw::Wrong(format!("{TIMES} operations gave {counts:?}")));
     }
     let unwanted = detached.of(operation).seen - after.of(operation).seen;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use nix::sys::resource::{UsageWho, getrusage};
 
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
@@ -28,13 +29,19 @@ impl RoundsPlan {
     /// Whether to end after so many rounds, the longest of which took `longest`, with so
     /// much time left: not before there is an interval, unless the time is over.
     pub(super) fn is_over(&self, rounds: usize, left: Duration, longest: Duration) -> bool {
-        let enough = rounds >= runs_for_median_interval(CONFIDENCE);
+        let enough = PAIRS * rounds >= runs_for_median_interval(CONFIDENCE);
         match self.rounds {
             Some(wanted) => rounds >= wanted,
             None => left < longest && (enough || left.is_zero()),
         }
     }
 }
+
+/// Pairs of blocks in a round: observations.
+const PAIRS: usize = 2;
+
+/// The kind of error that a job can make.
+const FAILED: &str = "failed";
 
 /// The longest that one run of a job may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -59,7 +66,7 @@ pub fn jobs(
         &mut ArmLog::new(&Arm::Off),
         0,
     )?;
-    if block.failed > 0 {
+    if !block.failed.is_empty() {
         return Err(failing(runner.job.name(), &child));
     }
     let mut rng = Rng::with_seed(plan.seed);
@@ -142,7 +149,7 @@ impl Runner<'_> {
         log.saw(&seen);
         std::thread::sleep(SETTLE);
         let counted = held.counted();
-        let (taken, cpu) = (held.taken(), self.cpu());
+        let (taken, cpu, switched) = (held.taken(), self.cpu(), switches());
         let begin = Instant::now();
         let released = child.release();
         let status = child.wait(PATIENCE);
@@ -156,14 +163,21 @@ impl Runner<'_> {
             round,
             seconds,
             tries: 1,
-            failed: u64::from(!(released.is_ok() && status.is_some_and(|s| s.success()))),
             ..ProgramBlock::default()
         };
+        if !(released.is_ok() && status.is_some_and(|s| s.success())) {
+            block.failed.insert(FAILED, 1);
+        }
         block.took(taken, took);
         block.cpu = used
             .zip(cpu)
             .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
         block.values.insert(ImpactMeasure::Seconds, seconds);
+        block.values.extend(
+            switched
+                .zip(switches())
+                .map(|(before, after)| (ImpactMeasure::Switches, after - before)),
+        );
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() {
@@ -196,6 +210,13 @@ impl Runner<'_> {
             .cpu_seconds()
             .or_else(|| Some(MachineTime::now()?.busy))
     }
+}
+
+/// Context switches of all processes that ended and were waited for, by us or by one of them.
+fn switches() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let switches = usage.voluntary_context_switches() + usage.involuntary_context_switches();
+    Some(switches as f64)
 }
 
 fn failing(name: &str, child: &Child) -> Obstacle {

@@ -1,6 +1,6 @@
-//! From blocks to rows: ratios and differences by round, and what they come to.
+//! From blocks to rows: ratios and differences of pairs, and what they come to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
@@ -49,18 +49,19 @@ impl Judged<'_> {
         let mut rows: Vec<ImpactRow> = self.measures().into_iter().map(|m| self.ratio(m)).collect();
         rows.extend(self.cpu());
         if self.arm.is_agent() {
-            rows.push(self.memory());
+            rows.extend(self.memory());
         }
         rows.push(self.errors());
         rows.extend(self.captured());
         rows
     }
 
-    /// The two blocks of `off` and of the arm, for each round that has all four.
-    fn pairs(&self) -> Vec<[[&ProgramBlock; 2]; 2]> {
+    /// Blocks of `off` and of the arm beside each other: two pairs a round.
+    fn pairs(&self) -> Vec<[&ProgramBlock; 2]> {
         let rounds = self.arm.blocks.iter().map(|b| b.round).max();
         (0..=rounds.unwrap_or(0))
-            .filter_map(|round| Some([self.off.both(round)?, self.arm.both(round)?]))
+            .flat_map(|round| self.off.of_round(round).zip(self.arm.of_round(round)))
+            .map(|(off, with)| [off, with])
             .collect()
     }
 
@@ -88,32 +89,31 @@ impl Judged<'_> {
             limit: None,
             verdict: Outcome::Inconclusive,
             reason: None,
+            errors: BTreeMap::new(),
         }
     }
 
     /// A row whose ratio, with over without, is judged.
     fn ratio(&self, measure: ImpactMeasure) -> ImpactRow {
         let value = |block: &ProgramBlock| {
-            let failed = block.failed > 0 && measure == ImpactMeasure::Seconds;
+            let failed = !block.failed.is_empty() && measure == ImpactMeasure::Seconds;
             block.values.get(&measure).copied().filter(|_| !failed)
         };
-        let sum = |[a, b]: [&ProgramBlock; 2]| Some(value(a)? + value(b)?);
         let pairs: Vec<(f64, f64)> = self
             .pairs()
             .into_iter()
-            .filter_map(|[off, with]| Some((sum(off)?, sum(with)?)))
+            .filter_map(|[off, with]| Some((value(off)?, value(with)?)))
             .filter(|(off, _)| *off > 0.0)
             .collect();
         let ratios: Vec<f64> = pairs.iter().map(|(off, with)| with / off).collect();
         let interval = median_interval(&ratios, CONFIDENCE);
         let limit = self.limits.of(measure);
         let change = interval.map(|ratio| change_pct(measure, ratio));
-        let half = |pairs: &[(f64, f64)], side: fn(&(f64, f64)) -> f64| {
-            median(&pairs.iter().map(side).collect::<Vec<_>>()).map(|sum| sum / 2.0)
-        };
+        let middle =
+            |side: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
         let row = ImpactRow {
-            off: half(&pairs, |pair| pair.0),
-            with: half(&pairs, |pair| pair.1),
+            off: middle(|pair| pair.0),
+            with: middle(|pair| pair.1),
             ratio: interval,
             observations: ratios.len(),
             ..self.row(measure)
@@ -124,15 +124,12 @@ impl Judged<'_> {
     /// CPU time beyond that without the agent, as a share of what all CPUs had in the time
     /// that the same work takes without it.
     fn cpu(&self) -> Vec<ImpactRow> {
-        let points = |cpu: f64, [a, b]: [&ProgramBlock; 2]| {
-            100.0 * cpu / (self.cpus as f64 * (a.seconds + b.seconds))
-        };
-        let cpu = |[a, b]: [&ProgramBlock; 2]| Some(a.cpu? + b.cpu?);
-        let agent = |[a, b]: [&ProgramBlock; 2]| Some(a.agent_cpu? + b.agent_cpu?);
+        let points =
+            |cpu: f64, block: &ProgramBlock| 100.0 * cpu / (self.cpus as f64 * block.seconds);
         let pairs = self.pairs();
         let shares: Vec<(f64, f64)> = pairs
             .iter()
-            .filter_map(|&[off, with]| Some((points(cpu(off)?, off), points(cpu(with)?, off))))
+            .filter_map(|&[off, with]| Some((points(off.cpu?, off), points(with.cpu?, off))))
             .collect();
         let side =
             |side: fn(&(f64, f64)) -> f64| median(&shares.iter().map(side).collect::<Vec<_>>());
@@ -151,7 +148,7 @@ impl Judged<'_> {
         )];
         let own: Vec<f64> = pairs
             .iter()
-            .filter_map(|&[_, with]| Some(points(agent(with)?, with)))
+            .filter_map(|&[_, with]| Some(points(with.agent_cpu?, with)))
             .collect();
         if self.arm.is_agent() && !own.is_empty() {
             let interval = median_interval(&own, CONFIDENCE);
@@ -165,51 +162,79 @@ impl Judged<'_> {
         rows
     }
 
-    /// Memory only ever has to fit: the most that was seen counts.
-    fn memory(&self) -> ImpactRow {
-        let most = self.arm.blocks.iter().map(|b| b.memory).max().unwrap_or(0) as f64 / 1e6;
-        let interval = Interval::exact(most);
-        let row = ImpactRow {
-            with: Some(most),
-            difference: Some(interval),
-            observations: self.arm.blocks.len(),
-            ..self.row(ImpactMeasure::MemoryMb)
+    /// Memory only ever has to fit: the most that was seen counts. What of it are maps is
+    /// shown beside it.
+    fn memory(&self) -> [ImpactRow; 2] {
+        let row = |measure, bytes: fn(&ProgramBlock) -> u64| {
+            let most = self.arm.blocks.iter().map(bytes).max().unwrap_or(0) as f64 / 1e6;
+            ImpactRow {
+                with: Some(most),
+                difference: Some(Interval::exact(most)),
+                observations: self.arm.blocks.len(),
+                ..self.row(measure)
+            }
         };
-        self.decided(row, Some(interval), self.limits.of(ImpactMeasure::MemoryMb))
+        let all = row(ImpactMeasure::MemoryMb, |block| block.memory);
+        let (most, limit) = (all.difference, self.limits.of(ImpactMeasure::MemoryMb));
+        [
+            self.decided(all, most, limit),
+            self.shown(row(ImpactMeasure::MapsMb, |block| block.maps)),
+        ]
     }
 
+    /// Errors of each kind, and all of them together where there are several.
     fn errors(&self) -> ImpactRow {
-        let count = |log: &ArmLog| {
-            let sum = |of: fn(&ProgramBlock) -> u64| log.blocks.iter().map(of).sum::<u64>();
-            (sum(|b| b.failed), sum(|b| b.tries))
-        };
-        let (off, with) = (count(self.off), count(self.arm));
-        let chance = fisher(off, with);
-        let (verdict, reason) = match chance {
-            _ if with.1 == 0 => (Outcome::Inconclusive, Some("nothing was tried".to_owned())),
-            _ if with.0 == 0 => (Outcome::Pass, None),
-            Some(chance) if chance < 1.0 - CONFIDENCE => (
+        let tries = |log: &ArmLog| log.blocks.iter().map(|b| b.tries).sum::<u64>();
+        let (off_tries, with_tries) = (tries(self.off), tries(self.arm));
+        let mut kinds: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+        for (side, log) in [self.off, self.arm].into_iter().enumerate() {
+            for (kind, count) in log.blocks.iter().flat_map(|b| &b.failed) {
+                kinds.entry(kind).or_default()[side] += count;
+            }
+        }
+        let sum = |side: usize| kinds.values().map(|counts| counts[side]).sum::<u64>();
+        let all = [sum(0), sum(1)];
+        let together = Some(("errors", all)).filter(|_| kinds.len() != 1);
+        let tested: Vec<_> = kinds
+            .iter()
+            .map(|(k, c)| (*k, *c))
+            .chain(together)
+            .collect();
+        // The rarest finding, every one that was looked for counted (Bonferroni).
+        let rarest = tested
+            .iter()
+            .filter_map(|&(kind, [off, with])| {
+                let chance = fisher((off, off_tries), (with, with_tries))?;
+                Some((kind, off, with, chance * tested.len() as f64))
+            })
+            .min_by(|a, b| a.3.total_cmp(&b.3));
+        let more = |[off, with]: [u64; 2]| with * off_tries > off * with_tries;
+        let (verdict, reason) = match rarest {
+            _ if with_tries == 0 => (Outcome::Inconclusive, Some("nothing was tried".to_owned())),
+            Some((kind, off, with, chance)) if chance < 1.0 - CONFIDENCE => (
                 Outcome::Fail,
                 Some(format!(
-                    "the chance of so many more by accident is {chance:.2e}"
+                    "{kind}: {with} of {with_tries} against {off} of {off_tries}; the chance of \
+                     so many more by accident is {chance:.2e}"
                 )),
             ),
-            _ if with.0 * off.1 <= off.0 * with.1 => (Outcome::Pass, None),
-            _ => (
+            Some((kind, off, with, _)) if kinds.values().copied().any(more) => (
                 Outcome::Inconclusive,
                 Some(format!(
-                    "{} of {} against {} of {}: too few to tell from accident",
-                    with.0, with.1, off.0, off.1
+                    "{kind}: {with} of {with_tries} against {off} of {off_tries}; too few to tell \
+                     from accident"
                 )),
             ),
+            _ => (Outcome::Pass, None),
         };
         let row = ImpactRow {
-            off: Some(off.0 as f64),
-            with: Some(with.0 as f64),
-            observations: with.1 as usize,
+            off: Some(all[0] as f64),
+            with: Some(all[1] as f64),
+            observations: with_tries as usize,
             limit: Some(0.0),
             verdict,
             reason,
+            errors: kinds.into_iter().map(|(k, c)| (k.to_owned(), c)).collect(),
             ..self.row(ImpactMeasure::Errors)
         };
         self.unless_in_doubt(row)
@@ -277,11 +302,11 @@ impl Judged<'_> {
     }
 
     /// How long it would take to have an interval.
-    fn too_few(&self, rounds: usize) -> String {
+    fn too_few(&self, pairs: usize) -> String {
         let fewest = runs_for_median_interval(CONFIDENCE);
-        let minutes = self.length.as_secs_f64() / 60.0 * fewest as f64 / rounds.max(1) as f64;
+        let minutes = self.length.as_secs_f64() / 60.0 * fewest as f64 / pairs.max(1) as f64;
         format!(
-            "{rounds} of the {fewest} rounds that an interval takes: give it --minutes {:.1}",
+            "{pairs} of the {fewest} pairs that an interval takes: give it --minutes {:.1}",
             (10.0 * minutes).ceil() / 10.0
         )
     }

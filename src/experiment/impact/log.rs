@@ -58,12 +58,14 @@ pub struct ProgramBlock {
     pub cpu: Option<f64>,
     /// CPU time of the agent's own processes, in seconds.
     pub agent_cpu: Option<f64>,
-    /// Memory of the agent, in bytes.
+    /// Memory of the agent, in bytes: its processes and its maps.
     pub memory: u64,
+    /// That of its maps.
+    pub maps: u64,
     /// What was tried.
     pub tries: u64,
-    /// What failed of it.
-    pub failed: u64,
+    /// What failed of it, by kind.
+    pub failed: BTreeMap<&'static str, u64>,
 }
 
 /// What our own agent counted.
@@ -126,7 +128,7 @@ impl ArmLog {
 
     /// What its agent left when it ended.
     pub fn left(&mut self, ended: Ended) {
-        if self.kind == ArmKind::Command && !ended.printed.is_empty() {
+        if !ended.printed.is_empty() {
             self.printed = Some(ended.printed);
         }
         self.note = self.note.take().or(ended.note);
@@ -202,10 +204,9 @@ impl ArmLog {
         }
     }
 
-    /// Its two blocks of a round, if both were measured.
-    pub fn both(&self, round: usize) -> Option<[&ProgramBlock; 2]> {
-        let of_round = self.blocks.iter().filter(|block| block.round == round);
-        of_round.collect::<Vec<_>>().try_into().ok()
+    /// Those of its blocks of a round that were measured.
+    pub fn of_round(&self, round: usize) -> impl Iterator<Item = &ProgramBlock> {
+        self.blocks.iter().filter(move |block| block.round == round)
     }
 
     /// Whether it is an agent, which takes memory and CPU time.
@@ -218,7 +219,8 @@ impl ProgramBlock {
     /// Adds what its agent took between two looks.
     pub fn took(&mut self, before: Taken, after: Taken) {
         // A tracer may have ended with what it traced.
-        self.memory = before.memory.max(after.memory);
+        self.memory = before.memory().max(after.memory());
+        self.maps = before.maps.max(after.maps);
         self.agent_cpu = before
             .cpu
             .zip(after.cpu)

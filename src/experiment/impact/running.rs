@@ -12,23 +12,32 @@ use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
 use crate::load::{self, Regime};
+use crate::monitor::Monitor;
 use crate::process::{Ward, interrupted};
 use crate::schema::impact::{ImpactMeasure, Proof};
+use crate::schema::load::RequestError;
 use crate::stats::median;
 use crate::workload::Service;
 
 /// How long the server is asked as fast as it answers, to learn how fast that is.
 const TRIAL: Duration = Duration::from_secs(2);
 
-/// The shortest and the longest block.
-const BLOCK: [Duration; 2] = [Duration::from_millis(400), Duration::from_secs(4)];
+/// The shortest and the longest block. A stall of the machine spoils the short block it
+/// falls into, and leaves many others.
+const BLOCK: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(4)];
+
+/// The fewest requests of a block: fifty lie above the 95th percentile.
+const REQUESTS: f64 = 1000.0;
 
 /// How many times what switching takes a block is long.
-const SWITCHES: u32 = 10;
+const SWITCHES: f64 = 10.0;
+
+/// Rounds that the time should do for, if that takes shorter blocks.
+const ROUNDS: u32 = 16;
 
 /// How late the load may come to the slowest hundredth of its requests, in nanoseconds,
 /// before a block says nothing of the server.
-const MOST_LAG: u64 = 2_000_000;
+const MOST_LAG: u64 = 1_000_000;
 
 /// Measures `service` under each of `arms` (the first is `off`): latency at half of the rate
 /// that it can answer, then throughput as fast as it answers. `cpu` is the load's.
@@ -49,6 +58,7 @@ pub fn running(
         ward,
         cpu,
         rng: Rng::with_seed(plan.seed),
+        rate: most / 2.0,
         round: 0,
         misled: 0,
     };
@@ -57,7 +67,7 @@ pub fn running(
         length: plan.length.saturating_sub(begin.elapsed()) / 2,
         ..*plan
     };
-    for (phase, regime) in [Regime::Rate(most / 2.0), Regime::Saturation]
+    for (phase, regime) in [Regime::Rate(stage.rate), Regime::Saturation]
         .into_iter()
         .enumerate()
     {
@@ -107,6 +117,8 @@ struct Stage<'a> {
     ward: &'a Ward,
     cpu: Option<usize>,
     rng: Rng,
+    /// Requests a second, in the slower regime.
+    rate: f64,
     round: usize,
     /// Blocks in which the load itself was late.
     misled: usize,
@@ -130,14 +142,17 @@ impl Stage<'_> {
         }
     }
 
-    /// How long a block is, given what switching took at the most.
-    fn block_length(logs: &[ArmLog]) -> Duration {
-        let longest = logs
-            .iter()
-            .filter_map(ArmLog::switch_ms)
-            .fold(0.0, f64::max);
-        let block = Duration::from_secs_f64(longest / 1e3) * SWITCHES;
-        block.clamp(BLOCK[0], BLOCK[1])
+    /// How long a block is: long beside what switching took, but no longer than lets
+    /// enough rounds of them all into the time; and never too short for percentiles.
+    fn block_length(logs: &[ArmLog], length: Duration, rate: f64) -> Duration {
+        let switches: Vec<f64> = logs.iter().filter_map(ArmLog::switch_ms).collect();
+        let longest = switches.iter().copied().fold(0.0, f64::max);
+        let round = (length / ROUNDS).as_secs_f64() / 2.0 - switches.iter().sum::<f64>() / 1e3;
+        let fits = round.max(0.0) / logs.len() as f64;
+        let block = fits.min(SWITCHES * longest / 1e3).max(REQUESTS / rate);
+        Duration::try_from_secs_f64(block)
+            .unwrap_or(BLOCK[1])
+            .clamp(BLOCK[0], BLOCK[1])
     }
 
     /// Rounds under one load.
@@ -165,7 +180,7 @@ impl Stage<'_> {
                 break;
             }
             let round = Instant::now();
-            let block = Self::block_length(logs);
+            let block = Self::block_length(logs, plan.length, self.rate);
             for place in mirrored(&mut self.rng, live.len()) {
                 let arm = live[place];
                 if interrupted() || logs[arm].ended.is_some() {
@@ -221,6 +236,7 @@ impl Stage<'_> {
         log.saw(&seen);
         std::thread::sleep(SETTLE);
         let counted = held.counted();
+        let mut monitor = Monitor::of(self.service.pid()).ok();
         let (taken, cpu, from) = (held.taken(), self.service.cpu_seconds(), Instant::now());
         let length = length.unwrap_or_default();
         // In slices, so that Ctrl-C is heard.
@@ -240,6 +256,12 @@ impl Stage<'_> {
             seconds: (to - from).as_secs_f64(),
             ..ProgramBlock::default()
         };
+        if let Some(sample) = monitor.as_mut().and_then(Monitor::look) {
+            let switches = sample.voluntary_switches + sample.involuntary_switches;
+            block
+                .values
+                .insert(ImpactMeasure::Switches, switches as f64);
+        }
         block.took(taken, took);
         block.cpu = used
             .zip(cpu)
@@ -253,7 +275,11 @@ impl Stage<'_> {
 /// The block with what the load saw of it.
 fn filled(mut block: ProgramBlock, seen: &load::LoadBlock, regime: Regime) -> ProgramBlock {
     block.tries = seen.tally.due();
-    block.failed = seen.tally.failed();
+    block.failed = RequestError::ALL
+        .into_iter()
+        .map(|kind| (kind.word(), seen.tally.errors(kind)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
     match regime {
         Regime::Rate(_) => {
             let quantiles = [
@@ -268,8 +294,9 @@ fn filled(mut block: ProgramBlock, seen: &load::LoadBlock, regime: Regime) -> Pr
             }
         }
         Regime::Saturation => {
-            // As fast as it answers, CPU time is no question of cost.
+            // As fast as it answers, neither is a question of cost.
             (block.cpu, block.agent_cpu) = (None, None);
+            block.values.remove(&ImpactMeasure::Switches);
             block
                 .values
                 .insert(ImpactMeasure::Throughput, seen.throughput());
