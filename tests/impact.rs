@@ -253,7 +253,7 @@ fn detailed_statistics_and_an_allow_list_of_our_own_agent() {
         let top: serde_json::Value = serde_json::from_str(printed.unwrap_or("{}")).unwrap();
         for (kind, wanted) in [
             ("processes", "cat ("),
-            ("paths", "/cat"),
+            ("paths", "libc.so"),
             ("cgroups", "program"),
         ] {
             let has = |row: &serde_json::Value| {

@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command};
 use std::time::{Duration, Instant};
 
 use super::own::DETAIL;
-use super::proof::{map_memory, resident};
+use super::proof::{map_memory, resident, wants_to_run};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
 use crate::process::{Child, WardPlace, interrupted};
@@ -104,14 +104,18 @@ impl CommandAgent {
         let (begin, cpu) = (Instant::now(), self.cpu());
         let before = self.baseline.evidence(&self.place, program);
         let window = if before.is_empty() { QUIET } else { CALM };
+        let (mut looks, mut hungry) = (0, 0);
         while begin.elapsed() < window {
             std::thread::sleep(Duration::from_millis(5));
             self.alive()?;
+            looks += 1;
+            hungry += usize::from(before.is_empty() && wants_to_run(&self.pids()));
             if before.is_empty() && !self.baseline.evidence(&self.place, program).is_empty() {
                 return Ok(false);
             }
         }
-        let is_calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64();
+        // On a busy machine, one that waits for a CPU uses none.
+        let is_calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64() && 2 * hungry < looks;
         Ok(is_calm && self.baseline.evidence(&self.place, program) == before)
     }
 

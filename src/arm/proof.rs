@@ -222,6 +222,18 @@ fn audited_by(daemons: &[u32]) -> bool {
     enabled && says("-l").is_some_and(|rules| rules.lines().any(|line| line.starts_with('-')))
 }
 
+/// Whether one of these processes runs, or waits for a CPU or a disk.
+pub(super) fn wants_to_run(pids: &[u32]) -> bool {
+    pids.iter().any(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        matches!(state, Some('R' | 'D'))
+    })
+}
+
 /// Resident memory of these processes, in bytes.
 pub(super) fn resident(pids: &[u32]) -> u64 {
     let one = |pid: &u32| {
