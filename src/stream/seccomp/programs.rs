@@ -104,7 +104,8 @@ subprocess.run([\"true\"])'",
         name: "probecost load",
         needs: &[],
         prepare: "",
-        script: "@SELF load --rate 100 --connections 2 --seconds 1 --out @DIR/load",
+        // 3: on a busy machine the rate is not reached, which is no matter here.
+        script: "@SELF load --rate 100 --connections 2 --seconds 1 --out @DIR/load || test $? = 3",
     },
 ];
 
