@@ -129,6 +129,33 @@ fn figures_beside_the_results_are_held_to_budgets_alone() {
     assert!(ran.out.starts_with("failed: over budget: "), "{}", ran.out);
 }
 
+/// As `probecost impact` leaves them: what an agent adds, with an interval of its own, and
+/// no times beside them.
+#[test]
+fn what_an_agent_costs_is_held_to_a_budget() {
+    for (lo, hi, exit, verdict) in [
+        (2.0, 7.9, 0, "pass"),
+        (7.8, 12.0, 3, "inconclusive"),
+        (8.5, 12.0, 1, "fail"),
+    ] {
+        let place = place("\"impact/build/opensnoop/seconds\" = { at_most_pct = 8 }");
+        let dir = place.path("now/figures");
+        fs::create_dir_all(&dir).unwrap();
+        let id = "impact/build/opensnoop/seconds";
+        let rows =
+            json!([{"id": id, "unit": "percent", "est": (lo + hi) / 2.0, "lo": lo, "hi": hi}]);
+        let file = json!({"schema": 1, "host": null, "rows": rows});
+        fs::write(dir.join("impact.json"), file.to_string()).unwrap();
+        let only = ["--only", "^impact/", "--format", "json"];
+        let ran = place.compare(&[&CHECK[..], &only].concat()).exits(exit);
+        let judged = &ran.json()["budgets"][0];
+        assert_eq!(
+            (&judged["id"], &judged["verdict"]),
+            (&json!(id), &json!(verdict))
+        );
+    }
+}
+
 #[test]
 fn figures_that_cannot_be_read_name_their_file() {
     let place = place("");
