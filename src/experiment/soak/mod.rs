@@ -108,11 +108,12 @@ fn hold<L: SoakLoad>(
 
     let watch = Watch::start();
     let asleep_before = asleep();
-    load.pause_consumer(request.starve);
     let every = (request.duration / LOOKS).clamp(SHORTEST_LOOK, LOOK);
     let looks = request.duration.div_duration_f64(every).ceil();
     let mut sampler = Sampler::start(&load, ages, looks as usize)?;
-    let before = load.stats()?;
+    // What was opened to get ready is none of the run, and would be received in it.
+    let before = load.drain()?;
+    load.pause_consumer(request.starve);
     let mut held_up = Duration::ZERO;
     let begin = Instant::now();
     let mut pace = Pace::new(begin, request.rate / f64::from(L::PER_CALL));
