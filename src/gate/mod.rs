@@ -22,7 +22,7 @@ pub use rule::{Limit, check, judge};
 pub use streams::{Image, PressureBudgets, Report};
 pub use tracing::TracingLimits;
 
-use crate::schema::Severity;
+use crate::schema::{Severity, fingerprint};
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 
 /// The file that this project ships. It holds the defaults: there is no other copy of them.
@@ -197,6 +197,19 @@ pub struct SeccompLimits {
     pub cost_pct: f64,
 }
 
+impl Ratios {
+    /// What of an id the arms of one workload share: they stay in one run, so that one can
+    /// be divided by the other.
+    pub fn together<'a>(&self, id: &'a str) -> &'a str {
+        match id.rsplit_once('/') {
+            Some((workload, arm)) if arm == self.over || self.of.iter().any(|of| of == arm) => {
+                workload
+            }
+            _ => id,
+        }
+    }
+}
+
 impl Severities {
     /// The name for a regression of this size, in percent.
     pub fn of(&self, change_pct: f64) -> Severity {
@@ -210,6 +223,11 @@ impl Severities {
 }
 
 impl Gate {
+    /// A digest of all the numbers.
+    pub fn digest(&self) -> String {
+        format!("{:016x}", fingerprint(format!("{self:?}").as_bytes()))
+    }
+
     /// The shipped numbers, without budgets.
     pub fn shipped() -> Self {
         Self::parse("").expect("the tests read the shipped gate.toml")

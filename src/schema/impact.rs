@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Outcome, Provenance};
+use super::{Host, MergedShard, Outcome, Provenance, ShardPart};
 use crate::stats::Interval;
 
 /// The whole document.
@@ -26,6 +26,12 @@ pub struct Impact {
     pub arms: Vec<ArmReport>,
     /// A row for each program, arm and measure.
     pub rows: Vec<ImpactRow>,
+    /// Where this is a part of a suite: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardPart>,
+    /// The parts that this was merged of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<MergedShard>,
 }
 
 /// The version that is written.

@@ -24,6 +24,7 @@ mod probes;
 mod provenance;
 mod run;
 pub mod seccomp;
+mod shard;
 pub mod soak;
 pub mod span;
 mod status;
@@ -42,6 +43,9 @@ pub use outcome::Outcome;
 pub use probes::{ProbeKind, ProbeRow, ProbeTimes};
 pub use provenance::Provenance;
 pub use run::RunRecord;
+pub use shard::{
+    MergedShard, Portion, RoundsEvidence, RowEvidence, Shard, ShardPart, TimedEvidence, fingerprint,
+};
 pub use status::{GatePolicy, Measure, Severity, Status, Unit};
 pub use system_load::SystemLoad;
 pub use verdict::{

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, ProbeTimes, Provenance, SystemLoad};
+use super::{Host, Portion, ProbeTimes, Provenance, SystemLoad};
 
 /// Where, when and of what a run was made, and what else went on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,9 @@ pub struct RunRecord {
     /// ran long enough for one.
     #[serde(default)]
     pub system_pct: BTreeMap<String, f64>,
+    /// Which benchmarks it ran, where it is a part of a suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portion: Option<Portion>,
 }
 
 impl RunRecord {

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Exit, GatePolicy, Host, Measure, Outcome, ProbeRow, Provenance, Severity, Status, Unit,
+    Exit, GatePolicy, Host, Measure, MergedShard, Outcome, ProbeRow, Provenance, Severity,
+    ShardPart, Status, Unit,
 };
 use crate::stats::Interval;
 
@@ -39,6 +40,12 @@ pub struct Verdict {
     pub probes: Vec<ProbeRow>,
     /// Every budget, what matters most first.
     pub budgets: Vec<BudgetRow>,
+    /// Where this is a part of a suite: which one, and what `merge` needs of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardPart>,
+    /// The parts that this was merged of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<MergedShard>,
 }
 
 impl Verdict {

@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{Interval, median};
@@ -21,7 +23,7 @@ pub struct Reference<'a> {
 }
 
 /// The difference between the medians of two sides, and the error of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Median of the current runs less median of the reference.
     pub est: f64,

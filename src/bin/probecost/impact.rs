@@ -9,13 +9,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::arm::{self, Arm, Knob, Knobs, OwnMode, Spec};
-use probecost::experiment::impact::{RoundsPlan, jobs, rows, running};
+use probecost::experiment::impact::{RoundsPlan, arms_of, jobs, part, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
 use probecost::load::Endpoint;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
 use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow, ProgramReport, SCHEMA};
-use probecost::schema::{Exit, FigureRow, Figures, Outcome};
+use probecost::schema::{Exit, FigureRow, Figures, Outcome, Shard};
 use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
 use probecost::{file, report};
 
@@ -64,6 +64,9 @@ pub struct ImpactArgs {
     /// The seed of the order of arms
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only this part of the programs and agents, such as 2/4; other machines measure the others
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// What to print
     #[arg(long, default_value = "table")]
     format: Format,
@@ -127,7 +130,7 @@ const CONTAINERS: usize = 10;
 /// # Errors
 /// Nothing could be measured at all.
 pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
-    let limits = Gate::here()?.impact;
+    let gate = Gate::here()?;
     let agents = agents(args)?;
     // Before minutes of measuring, not after.
     file::make_directory(&args.out)?;
@@ -135,14 +138,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     // Only some agents want it, and they say so.
     let _ = provide_tracefs();
     let ward = Ward::new()?;
-    let programs = programs(args);
-    let shares: u32 = programs.iter().map(|program| program.share()).sum();
-    let share = args.minutes.map_or(SHARE, |all| all / shares);
-    let plan = |program: Program| RoundsPlan {
-        length: share * program.share(),
-        rounds: args.rounds.map(|rounds| rounds as usize),
-        seed: args.seed,
-    };
+    let mut programs = programs(args);
     let mut impact = Impact {
         schema: SCHEMA,
         host: Host::read()?,
@@ -151,6 +147,24 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         programs: Vec::new(),
         arms: Vec::new(),
         rows: Vec::new(),
+        shard: None,
+        merged: Vec::new(),
+    };
+    let mut all = vec![Arm::Off];
+    all.extend(own_arms(args, &ward)?);
+    all.extend(agents.into_iter().map(Box::new).map(Arm::Agent));
+    if let Some(shard) = args.shard {
+        let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
+        let part = part(shard, &names, &all, &gate, &impact.provenance)?;
+        programs.retain(|program| !arms_of(Some(&part), program.name(), &all).is_empty());
+        impact.shard = Some(part);
+    }
+    let shares: u32 = programs.iter().map(|program| program.share()).sum();
+    let share = args.minutes.map_or(SHARE, |all| all / shares);
+    let plan = |program: Program| RoundsPlan {
+        length: share * program.share(),
+        rounds: args.rounds.map(|rounds| rounds as usize),
+        seed: args.seed,
     };
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
@@ -161,9 +175,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         }
         let name = program.name();
         bar.set_message(name.to_owned());
-        let mut arms = vec![Arm::Off];
-        arms.extend(own_arms(args, &ward)?);
-        arms.extend(agents.iter().cloned().map(Box::new).map(Arm::Agent));
+        let arms = arms_of(impact.shard.as_ref(), name, &all);
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
         let measured = match set_up(program, args, &ward) {
             Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan(program), progress),
@@ -184,9 +196,13 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
                 });
                 impact
                     .rows
-                    .extend(rows(&measured, host::allowed_cpus().len(), &limits));
+                    .extend(rows(&measured, host::allowed_cpus().len(), &gate.impact));
             }
-            Err(obstacle) => impact.rows.push(missing(name, &obstacle)),
+            Err(obstacle) => {
+                let agents = arms.iter().filter(|arm| !matches!(arm, Arm::Off));
+                let missing = agents.map(|arm| missing(name, arm.name(), &obstacle));
+                impact.rows.extend(missing);
+            }
         }
         write(&args.out, &impact)?;
     }
@@ -359,11 +375,11 @@ fn nobodys(ward: &Ward, count: u32) -> Vec<PathBuf> {
     (0..count).map_while(cgroup).collect()
 }
 
-/// The row of a program that could not be measured.
-fn missing(program: &str, obstacle: &Obstacle) -> ImpactRow {
+/// The row of a program that could not be measured under an arm.
+fn missing(program: &str, arm: &str, obstacle: &Obstacle) -> ImpactRow {
     ImpactRow {
         program: program.into(),
-        arm: "off".into(),
+        arm: arm.into(),
         measure: ImpactMeasure::Seconds,
         off: None,
         with: None,

@@ -3,10 +3,12 @@
 mod jobs;
 mod judge;
 mod log;
+mod part;
 mod running;
 mod source;
 
 pub use jobs::{RoundsPlan, jobs};
 pub use judge::rows;
 pub use log::{ArmLog, Counted, ProgramBlock, ProgramMeasured};
+pub use part::{arms_of, part};
 pub use running::running;

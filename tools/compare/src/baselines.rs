@@ -63,6 +63,14 @@ pub fn nearest(host: &Host) -> Result<PathBuf, Failure> {
     })
 }
 
+/// The gate.toml of this directory, or the shipped one.
+///
+/// # Errors
+/// There is one, and it cannot be used.
+pub fn gate_here() -> Result<Gate, Failure> {
+    gate_beside(&Path::new(DIRECTORY).join("any.json"))
+}
+
 /// The gate.toml beside a baseline, or the shipped one.
 ///
 /// # Errors

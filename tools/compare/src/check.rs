@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use probecost::gate::Gate;
 use probecost::host::provenance;
-use probecost::schema::{BaselineUsed, GatePolicy, Host, Status, Summary, Verdict, VerdictRow};
+use probecost::schema::{
+    BaselineUsed, GatePolicy, Host, Outcome, ShardPart, Status, Summary, Verdict, VerdictRow,
+};
 use regex::Regex;
 
 use crate::baseline::Baseline;
@@ -18,7 +20,8 @@ use crate::input::{self, Run};
 use crate::probes::Machine;
 use crate::report::OutputArgs;
 use crate::repository;
-use crate::rows::{Rules, rows};
+use crate::rows::{JudgedRows, Rules, rows};
+use crate::shard;
 use crate::thresholds::{Thresholds, policy};
 
 /// `cargo compare check`
@@ -98,15 +101,29 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         &gate.times,
         thresholds.usual_threshold_pct(),
     );
+    let portion = input::one_portion(&runs)?;
     let rules = Rules {
         thresholds: &thresholds,
         only: args.only.as_ref(),
         other_machine: other_machine.as_deref(),
         machine: &machine,
+        portion,
     };
-    let rows = rows(&baseline, &runs, &rules)?;
-    let known: BTreeSet<&str> = baseline.benchmarks.keys().map(String::as_str).collect();
-    let budgets = budget::judge(&gate.budgets, &known, &runs, args.only.as_ref())?;
+    let JudgedRows { rows, evidence } = rows(&baseline, &runs, &rules)?;
+    let known = baseline.benchmarks.keys();
+    let known: BTreeSet<&str> = (known.chain(portion.iter().flat_map(|p| &p.suite)))
+        .map(String::as_str)
+        .collect();
+    let mut budgets = budget::judge(&gate.budgets, &known, &runs, args.only.as_ref())?;
+    // What each shard measures, such as what lists no benchmarks, is the first one's.
+    budgets.retain(|budget| {
+        budget.verdict == Outcome::Skipped || portion.is_none_or(|p| p.has(&budget.id))
+    });
+    let part = portion.map(|portion| ShardPart {
+        portion: portion.clone(),
+        plan: shard::plan_of_runs(&runs, args.policy, &gate),
+        evidence,
+    });
     if other_machine.is_none() {
         notes.extend(machine.remark(&baseline, &runs));
     }
@@ -133,6 +150,8 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         probes: machine.probes,
         rows,
         budgets,
+        shard: part,
+        merged: Vec::new(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! From figures to a decision: pure, and the same for `check` and for its self-test.
 
 use probecost::gate::{Severities, Times};
-use probecost::schema::{Severity, Shift, Status};
-use probecost::stats::{CONFIDENCE, Change, Interval, Reference, holm, median};
+use probecost::schema::{Severity, Shift, Status, TimedEvidence};
+use probecost::stats::{CONFIDENCE, Interval, Reference, holm, median};
 
 use crate::verdict::percent;
 
@@ -44,22 +44,6 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// The figures of a row on logarithms, so that twice as slow and twice as fast are
-/// equally far; not yet held against the other rows of its suite.
-pub struct Measured {
-    change: Option<Change>,
-    /// The chance of such a change if nothing changed; 1 where that cannot be known.
-    p_value: f64,
-    /// Change of the medians.
-    est: f64,
-    /// Change of the quickest run's quickest tenth.
-    quick: f64,
-    threshold: f64,
-    floor: Option<f64>,
-    /// Current runs.
-    runs: usize,
-}
-
 /// Which rows of a suite moved further than chance moves any of them.
 pub struct Family {
     rare: Vec<bool>,
@@ -77,11 +61,9 @@ pub struct Family {
 ///   than half the threshold: a slower program is slower also when it is left alone, a
 ///   disturbed one is not. Half, since the quickest of many runs may have had a faster
 ///   machine than the rest.
-pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decision> {
-    let measured: Vec<Measured> = rows.iter().map(|row| measure(row, times)).collect();
-    let family = Family::of(&measured.iter().collect::<Vec<_>>(), times.family_error);
-    measured
-        .iter()
+pub fn decide(rows: &[TimedEvidence], times: &Times, names: &Severities) -> Vec<Decision> {
+    let family = Family::of(&rows.iter().collect::<Vec<_>>(), times.family_error);
+    rows.iter()
         .enumerate()
         .map(|(i, m)| {
             let (status, more_runs, reason) = family.call(i, m);
@@ -105,7 +87,7 @@ pub fn decide(rows: &[Evidence], times: &Times, names: &Severities) -> Vec<Decis
 
 impl Family {
     /// Holds the rows of a suite against each other (Holm), the slower and the faster apart.
-    pub fn of(rows: &[&Measured], error: f64) -> Self {
+    pub fn of(rows: &[&TimedEvidence], error: f64) -> Self {
         let [slower, faster] = [true, false].map(|slower| {
             let p_values: Vec<f64> = rows
                 .iter()
@@ -126,17 +108,17 @@ impl Family {
     }
 
     /// What is decided about row number `i`, whose figures are `m`.
-    pub fn status(&self, i: usize, m: &Measured) -> Status {
+    pub fn status(&self, i: usize, m: &TimedEvidence) -> Status {
         self.call(i, m).0
     }
 
-    fn call(&self, i: usize, m: &Measured) -> (Status, Option<usize>, String) {
+    fn call(&self, i: usize, m: &TimedEvidence) -> (Status, Option<usize>, String) {
         call(m, self.rare[i], self.limits[usize::from(m.est <= 0.0)])
     }
 }
 
 /// The figures of a row by itself.
-pub fn measure(row: &Evidence, times: &Times) -> Measured {
+pub fn measure(row: &Evidence, times: &Times) -> TimedEvidence {
     let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
     let sessions: Vec<Vec<f64>> = row.old.iter().map(|s| logs(s)).collect();
     let new = logs(&row.new);
@@ -147,7 +129,7 @@ pub fn measure(row: &Evidence, times: &Times) -> Measured {
     let least = (times.noise_floor_min_pct / 100.0).ln_1p();
     let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
     let change = reference.change(&new);
-    Measured {
+    TimedEvidence {
         change,
         p_value: change.map_or(1.0, |c| c.p_value()),
         est: middle(&new) - middle(&sessions.concat()),
@@ -164,7 +146,7 @@ fn lowest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-fn call(m: &Measured, rare: bool, limit: f64) -> (Status, Option<usize>, String) {
+fn call(m: &TimedEvidence, rare: bool, limit: f64) -> (Status, Option<usize>, String) {
     let size = m.est.abs();
     let size_pct = 100.0 * m.est.exp_m1();
     if size <= m.threshold {
@@ -262,6 +244,7 @@ mod tests {
 
     fn decide_one(row: Evidence) -> Decision {
         let gate = Gate::shipped();
+        let row = measure(&row, &gate.times);
         decide(&[row], &gate.times, &gate.severity).remove(0)
     }
 
@@ -343,6 +326,7 @@ mod tests {
         let gate = Gate::shipped();
         let mut rows = vec![evidence(&OLD, &OLD); 50];
         rows.push(evidence(&old, &[110.0, 115.0, 107.0]));
+        let rows: Vec<_> = rows.iter().map(|row| measure(row, &gate.times)).collect();
         let row = decide(&rows, &gate.times, &gate.severity).pop().unwrap();
         assert_eq!(row.status, Status::Inconclusive, "{row:?}");
         assert!(

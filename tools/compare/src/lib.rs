@@ -2,10 +2,11 @@
 //!
 //! The rooms, lower ones knowing nothing of those above:
 //!
-//! * [`run`], [`check`], [`refresh`], [`selftest`], [`duet`], [`history`]: one a
-//!   subcommand, each with its arguments.
+//! * [`run`], [`check`], [`refresh`], [`selftest`], [`duet`], [`history`], [`merge`],
+//!   [`profile`]: one a subcommand, each with its arguments.
 //! * [`report`]: a verdict rendered, one file a format.
 //! * `rows`, `budget`, `decide`, `thresholds`: from figures to a decision.
+//! * `shard`: what parts of one suite have in common.
 //! * [`verdict`]: what was found.
 //! * `probes`: what the machine itself takes, and whether it is as it was.
 //! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
@@ -22,13 +23,16 @@ pub mod duet;
 pub mod failure;
 pub mod history;
 mod input;
+pub mod merge;
 mod probes;
+pub mod profile;
 pub mod refresh;
 pub mod report;
 mod repository;
 mod rows;
 pub mod run;
 pub mod selftest;
+mod shard;
 pub mod share;
 mod thresholds;
 pub mod verdict;

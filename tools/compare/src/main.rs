@@ -10,6 +10,8 @@ use compare::destination::Destination;
 use compare::duet::{DuetArgs, Interrupt, duet, stand_in};
 use compare::failure::Failure;
 use compare::history::{HistoryArgs, history};
+use compare::merge::{MergeArgs, merge};
+use compare::profile::{ProfileArgs, profile};
 use compare::refresh::{RefreshArgs, refresh};
 use compare::run::{RunArgs, run};
 use compare::selftest::{SelftestArgs, selftest};
@@ -37,6 +39,10 @@ enum Command {
     Selftest(SelftestArgs),
     /// Judge head against base, both measured now and in turn
     Duet(DuetArgs),
+    /// Judge the shards of one suite together
+    Merge(MergeArgs),
+    /// Where a bench executable spends its time, as a flame graph
+    Profile(ProfileArgs),
     /// The baseline from refresh to refresh, and where benchmarks changed
     History(HistoryArgs),
 }
@@ -73,6 +79,8 @@ fn answer(command: Command) -> Result<Exit, Failure> {
             let output = args.output.open()?;
             output.write(&duet(&what, &question, &Interrupt::listen()?)?)
         }
+        Command::Profile(args) => print(&profile(&args)?),
+        Command::Merge(args) => merge(&args, args.output.open()?),
         Command::History(args) => {
             let destination = Destination::open(args.out.as_deref())?;
             destination.write(&history(&args)?).map(|()| Exit::Passed)

@@ -65,6 +65,13 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         ))
         .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
     }
+    if let Some(portion) = input::one_portion(&runs)? {
+        let shard = portion.shard;
+        return Err(Failure::new(format!(
+            "the runs are of part {shard}, a baseline is of all"
+        ))
+        .remedy("cargo compare run without --shard"));
+    }
     let host = input::one_host(&runs)?;
     let path = match (&args.out, &host, &args.tag) {
         (Some(path), ..) => path.clone(),
@@ -294,8 +301,9 @@ fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
         only: None,
         other_machine: None,
         machine: &Machine::default(),
+        portion: None,
     };
-    let rows = rows(old, runs, &rules)?;
+    let rows = rows(old, runs, &rules)?.rows;
     let moved: Vec<&VerdictRow> = rows
         .iter()
         .filter(|r| !matches!(r.status, Status::Unchanged | Status::Filtered))

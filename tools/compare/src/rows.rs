@@ -1,14 +1,16 @@
 //! Every benchmark of either side, and what is to be said of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use probecost::gate::{Gate, nearest};
-use probecost::schema::{RunCounts, Severity, Status, Unit, VerdictRow};
+use probecost::schema::{
+    Portion, RowEvidence, RunCounts, Severity, Status, TimedEvidence, Unit, VerdictRow,
+};
 use probecost::stats::median;
 use regex::Regex;
 
 use crate::baseline::{Baseline, BenchmarkRuns};
-use crate::decide::{Evidence, decide};
+use crate::decide::{Evidence, decide, measure};
 use crate::failure::Failure;
 use crate::input::{Reading, Run, Time};
 use crate::probes::Machine;
@@ -25,26 +27,39 @@ pub struct Rules<'a> {
     pub other_machine: Option<&'a str>,
     /// What the machine itself takes now.
     pub machine: &'a Machine,
+    /// Only what this part of the suite has, where the runs are of one.
+    pub portion: Option<&'a Portion>,
+}
+
+/// What became of the benchmarks.
+pub struct JudgedRows {
+    /// A row for each of them, what matters most first.
+    pub rows: Vec<VerdictRow>,
+    /// By id, what those were decided from that were decided together.
+    pub evidence: BTreeMap<String, RowEvidence>,
 }
 
 /// A row, decided or to be decided together with the others.
 enum Draft {
     Done(VerdictRow),
-    Open(VerdictRow, Evidence),
+    Open(VerdictRow, TimedEvidence),
 }
 
-/// A row for each benchmark of the baseline or the runs, what matters most first.
+/// Judges each benchmark of the baseline or the runs.
 ///
 /// # Errors
 /// gate.toml names a benchmark that neither side has.
-pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<VerdictRow>, Failure> {
-    let ids: BTreeSet<&str> = baseline
+pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<JudgedRows, Failure> {
+    let mut ids: BTreeSet<&str> = baseline
         .benchmarks
         .keys()
         .chain(runs.iter().flat_map(|r| r.readings.keys()))
         .map(String::as_str)
         .collect();
-    check_names(rules.thresholds.gate, &ids)?;
+    let suite = rules.portion.iter().flat_map(|p| &p.suite);
+    let known = ids.iter().copied().chain(suite.map(String::as_str));
+    check_names(rules.thresholds.gate, &known.collect())?;
+    ids.retain(|id| rules.portion.is_none_or(|portion| portion.has(id)));
     let unwanted = |id: &str| match rules.only {
         Some(only) if !only.is_match(id) => Some("left out by --only"),
         _ => rules.thresholds.out_of_focus(id),
@@ -70,13 +85,13 @@ pub fn rows(baseline: &Baseline, runs: &[Run], rules: &Rules) -> Result<Vec<Verd
         })
         .collect();
     drafts.extend(ratios);
-    let mut rows = settle(drafts, rules.thresholds.gate);
-    sort(&mut rows);
-    Ok(rows)
+    let mut judged = settle(drafts, rules.thresholds.gate);
+    sort(&mut judged.rows);
+    Ok(judged)
 }
 
 /// Decides about all open rows together.
-fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<VerdictRow> {
+fn settle(drafts: Vec<Draft>, gate: &Gate) -> JudgedRows {
     let (mut rows, mut open, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for draft in drafts {
         match draft {
@@ -87,8 +102,20 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<VerdictRow> {
             }
         }
     }
-    let decisions = decide(&evidence, &gate.times, &gate.severity);
-    rows.extend(open.into_iter().zip(decisions).map(|(row, d)| VerdictRow {
+    let named = open.iter().zip(&evidence);
+    let by_id = named.map(|(row, evidence)| (row.id.clone(), RowEvidence::Runs(*evidence)));
+    let by_id = by_id.collect();
+    rows.extend(decided(open, &evidence, gate));
+    JudgedRows {
+        rows,
+        evidence: by_id,
+    }
+}
+
+/// Rows as their evidence, held together, decides them.
+pub fn decided(rows: Vec<VerdictRow>, evidence: &[TimedEvidence], gate: &Gate) -> Vec<VerdictRow> {
+    let decisions = decide(evidence, &gate.times, &gate.severity);
+    let decided = rows.into_iter().zip(decisions).map(|(row, d)| VerdictRow {
         status: d.status,
         severity: d.severity,
         change_pct: Some(thousandths(d.change_pct)),
@@ -97,8 +124,8 @@ fn settle(drafts: Vec<Draft>, gate: &Gate) -> Vec<VerdictRow> {
         more_runs: d.more_runs,
         reason: d.reason,
         ..row
-    }));
-    rows
+    });
+    decided.collect()
 }
 
 fn check_names(gate: &Gate, ids: &BTreeSet<&str>) -> Result<(), Failure> {
@@ -263,7 +290,7 @@ fn timed(id: &str, history: &BenchmarkRuns, times: &[Time], rules: &Rules) -> Dr
         new_p10: times.iter().map(|t| t.p10).collect(),
         threshold_pct,
     };
-    Draft::Open(row, evidence)
+    Draft::Open(row, measure(&evidence, &rules.thresholds.gate.times))
 }
 
 /// A count is the same whenever the same program runs: any change beyond the threshold
@@ -344,7 +371,7 @@ fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -
         ..blank(&format!("{id} ÷ {over}"), None, Status::Unchanged, "")
     };
     let row = with_current(row, Unit::Ratio, &evidence.new);
-    Some(Draft::Open(row, evidence))
+    Some(Draft::Open(row, measure(&evidence, &thresholds.gate.times)))
 }
 
 fn time(run: &Run, id: &str) -> Option<Time> {

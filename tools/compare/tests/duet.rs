@@ -8,51 +8,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Place, Ran};
-
-/// A bench executable: what Criterion's command line promises, and nothing measured. It
-/// has the benchmarks in `ids`; `body` may set `ns` by `$id` and by `$k`, the number of
-/// this process among those of its side.
-fn executable(place: &Place, name: &str, ids: &str, body: &str) {
-    let script = format!(
-        r#"#!/bin/bash
-if [[ " $* " == *" --list "* ]]; then
-    [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
-    for id in {ids}; do echo "$id: benchmark"; done
-    exit
-fi
-filter=${{!#}}
-filter=${{filter//\(\?:/(}}
-echo . >>{name}.count
-k=$(wc -l <{name}.count)
-for id in {ids}; do
-[[ $id =~ $filter ]] || continue
-ns=1000
-{body}
-echo "Benchmarking $id: Warming up for 50.000 ms" >&2
-samples=""
-for i in 1 2 3 4 5; do
-    if [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]]; then
-        [[ $i == 1 ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
-        printf r >&"${{PROBECOST_TURNS#*,}}"
-        read -r -N1 -u "${{PROBECOST_TURNS%,*}}" go || exit 9
-        echo "{name} begins" >>blocks
-        echo "{name} ends" >>blocks
-    fi
-    samples+="$((ns * 100 + (k * 7 + i) % 11)),"
-done
-new=$CRITERION_HOME/${{id//\//_}}/new
-mkdir -p "$new"
-echo "{{\"full_id\":\"$id\",\"directory_name\":\"x\"}}" >"$new/benchmark.json"
-echo "{{\"iters\":[100,100,100,100,100],\"times\":[${{samples%,}}]}}" >"$new/sample.json"
-echo "Benchmarking $id: Analyzing" >&2
-done
-"#
-    );
-    let path = place.path(name);
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
+use support::{Place, Ran, executable};
 
 fn duet(place: &Place, more: &[&str]) -> Ran {
     place.compare(

@@ -124,6 +124,11 @@ pub struct Job {
     pub permissions: Option<BTreeMap<String, String>>,
     /// What it does not run beside.
     pub concurrency: Option<Concurrency>,
+    /// As often as its matrix says, each time with other values.
+    pub strategy: Option<Strategy>,
+    /// The values of this time.
+    #[serde(skip)]
+    pub matrix: IndexMap<String, serde_json::Value>,
     /// In which container.
     pub container: Option<Container>,
     /// Variables of its steps.
@@ -131,6 +136,16 @@ pub struct Job {
     pub env: Variables,
     /// One after the other.
     pub steps: Vec<Step>,
+}
+
+/// How often a job runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Strategy {
+    /// Whether the others are ended where one fails.
+    pub fail_fast: Option<bool>,
+    /// Once with each value, and with each of another with each of those.
+    pub matrix: IndexMap<String, Vec<serde_json::Value>>,
 }
 
 /// The labels of a machine.
@@ -191,7 +206,19 @@ impl Workflow {
     /// # Errors
     /// It is no workflow, or says something that this knows no meaning of.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_norway::from_str(text).map_err(|e| e.to_string())
+        let mut workflow: Self = serde_norway::from_str(text).map_err(|e| e.to_string())?;
+        let jobs = std::mem::take(&mut workflow.jobs).into_iter();
+        workflow.jobs = jobs.flat_map(|(name, job)| times(name, job)).collect();
+        Ok(workflow)
+    }
+
+    /// Whether a job is called this, or is one of those that a matrix makes of it.
+    pub fn has(&self, job: &str) -> bool {
+        let mut names = self.jobs.iter();
+        names.any(|(name, of)| match of.matrix.is_empty() {
+            true => name == job,
+            false => name.starts_with(&format!("{job}-")),
+        })
     }
 
     /// The events that start it.
@@ -216,6 +243,25 @@ impl Step {
         let title = self.name.as_deref().or_else(does).unwrap_or("nothing");
         title.lines().next().unwrap_or_default()
     }
+}
+
+/// A job once for each combination of its matrix, called by its values.
+fn times(name: String, job: Job) -> Vec<(String, Job)> {
+    let mut times = vec![(name, job)];
+    let matrix = times[0].1.strategy.iter().flat_map(|s| s.matrix.clone());
+    for (key, values) in matrix.collect::<Vec<_>>() {
+        let mut each = Vec::new();
+        for (name, job) in &times {
+            for value in &values {
+                let mut job = job.clone();
+                job.matrix.insert(key.clone(), value.clone());
+                let shown = value.as_str().map_or(value.to_string(), str::to_owned);
+                each.push((format!("{name}-{shown}"), job));
+            }
+        }
+        times = each;
+    }
+    times
 }
 
 /// A trigger that is named and says nothing more is there all the same.

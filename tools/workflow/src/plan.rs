@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::contexts::contexts;
 use crate::expression::{Scope, fill, holds};
@@ -30,7 +30,7 @@ pub enum Action {
     },
     /// Takes files that another job handed on.
     Download {
-        /// What they are called together.
+        /// What they are called together, or a pattern of several.
         name: String,
         /// Where they are put.
         path: String,
@@ -66,13 +66,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Whether the job runs at all.
+    /// Whether the job runs at all; what is asked from then on is asked of this job.
     ///
     /// # Errors
     /// Its condition names something unknown, or it waits for a job that is not there.
-    pub fn wants(&self, job: &Job) -> Result<bool, String> {
+    pub fn wants(&mut self, job: &Job) -> Result<bool, String> {
+        self.scope.contexts["matrix"] = json!(job.matrix);
         if let Some(other) = &job.needs
-            && !self.workflow.jobs.contains_key(other)
+            && !self.workflow.has(other)
         {
             return Err(format!("no job is called {other}"));
         }
@@ -137,9 +138,12 @@ impl<'a> Run<'a> {
                 }
             }
             "actions/download-artifact" => {
-                known(&["name", "path"])?;
+                known(&["name", "pattern", "merge-multiple", "path"])?;
                 Action::Download {
-                    name: must("name")?,
+                    name: match with("pattern")? {
+                        Some(pattern) => pattern,
+                        None => must("name")?,
+                    },
                     path: must("path")?,
                 }
             }

@@ -146,14 +146,17 @@ impl Machine<'_> {
                 Ok(Ended::Well)
             }
             Action::Download { name, path } => {
-                let kept = self.artifact(name);
-                if !kept.exists() {
+                let to = self.tree.join(path);
+                fs::create_dir_all(&to).map_err(|e| e.to_string())?;
+                let kept = self.artifacts(name);
+                // Of a pattern nothing is enough, as GitHub has it.
+                if kept.is_empty() && !name.ends_with('*') {
                     println!("    no job handed on {name}");
                     return Ok(Ended::Badly);
                 }
-                let to = self.tree.join(path);
-                fs::create_dir_all(&to).map_err(|e| e.to_string())?;
-                checked(Command::new("cp").arg("-a").arg(kept.join(".")).arg(to))?;
+                for kept in kept {
+                    checked(Command::new("cp").arg("-a").arg(kept.join(".")).arg(&to))?;
+                }
                 Ok(Ended::Well)
             }
         }
@@ -161,6 +164,18 @@ impl Machine<'_> {
 
     fn artifact(&self, name: &str) -> PathBuf {
         self.scratch.join("artifacts").join(name)
+    }
+
+    /// Those of this name, or whose names begin as it does before its `*`.
+    fn artifacts(&self, name: &str) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.scratch.join("artifacts"));
+        let fits = |entry: &str| match name.strip_suffix('*') {
+            Some(begin) => entry.starts_with(begin),
+            None => entry == name,
+        };
+        let entries = all.into_iter().flatten().flatten();
+        let fitting = entries.filter(|entry| fits(&entry.file_name().to_string_lossy()));
+        fitting.map(|entry| entry.path()).collect()
     }
 
     fn script(&self, script: &str, variables: &[(String, String)]) -> Result<Ended, String> {

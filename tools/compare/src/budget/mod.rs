@@ -56,13 +56,23 @@ pub fn judge(
             rows.push(judge_id(id, budget, values)?);
         }
     }
+    sort(&mut rows);
+    Ok(rows)
+}
+
+/// Puts what matters most first.
+pub fn sort(rows: &mut [BudgetRow]) {
     let rank = |row: &BudgetRow| OUTCOMES.iter().position(|o| *o == row.verdict);
     rows.sort_by(|a, b| {
         (rank(a).cmp(&rank(b)))
             .then(b.severity.cmp(&a.severity))
             .then(a.id.cmp(&b.id))
     });
-    Ok(rows)
+}
+
+/// Whether a name of gate.toml means this id.
+pub fn means(name: &str, id: &str) -> bool {
+    pattern(name).is_ok_and(|fits| fits.is_match(id))
 }
 
 /// How the intervals came about, where the runs are too few to give one of their own.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use probecost::schema::GatePolicy;
+use probecost::schema::{GatePolicy, Shard};
 use regex::Regex;
 
 use super::{Question, Selection, What};
@@ -57,6 +57,12 @@ pub struct DuetArgs {
     /// The longest that one process may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+    /// Only this part of the benchmarks, such as 2/4; other machines compare the others
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Leave flame graphs of the rows that became slower here, and name the functions that grew
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "target/profile")]
+    pub profile: Option<PathBuf>,
     /// How strictly to judge
     #[arg(long, value_parser = policy(), default_value = "strict")]
     pub policy: GatePolicy,
@@ -105,6 +111,8 @@ impl DuetArgs {
             timeout: Duration::from_secs(self.timeout),
             policy: self.policy,
             seed: self.seed,
+            shard: self.shard,
+            profile: self.profile.clone(),
         };
         Ok((what, question))
     }

@@ -72,6 +72,8 @@ pub struct DuetBench<'a> {
     pub time: Option<Duration>,
     /// Whether each side has a layout of its own, to see what that does.
     pub apart: bool,
+    /// How many benchmarks the suite has that these are a part of.
+    pub suite: Option<usize>,
     pub seed: u64,
 }
 
@@ -213,7 +215,9 @@ impl DuetBench<'_> {
             b.total_cmp(&a)
         });
         let all = waiting.clone();
-        let rule = Rule::new(&self.gate.duet, all.len(), self.most);
+        // A look must be as sure as if the others of the suite were here.
+        let rows = self.suite.unwrap_or(all.len());
+        let rule = Rule::new(&self.gate.duet, rows, self.most);
         progress
             .bar
             .inc_length((all.len() * USUAL_ROUNDS.min(self.most)) as u64);

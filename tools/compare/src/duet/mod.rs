@@ -15,29 +15,33 @@ mod measure;
 mod names;
 mod pair;
 mod process;
+mod profile;
 mod report;
 mod round;
-mod sequential;
+pub(crate) mod sequential;
 mod sides;
 mod stand_in;
 mod subjects;
 mod turns;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use probecost::gate::Gate;
 use probecost::host::Host;
-use probecost::schema::{GatePolicy, Verdict};
+use probecost::schema::{GatePolicy, Portion, Shard, Verdict};
 use regex::Regex;
 
 use crate::baselines;
 use crate::failure::Failure;
 use crate::repository;
+use crate::shard;
 use crate::thresholds::Thresholds;
 pub use args::DuetArgs;
 pub use build::Selection;
 pub use interrupt::Interrupt;
+pub(crate) use report::settled;
 pub use stand_in::stand_in;
 
 use announcement::announcement;
@@ -47,6 +51,7 @@ use measure::DuetBench;
 use process::{Cpu, Patience};
 use round::Rounds;
 use sides::Sides;
+use subjects::Subjects;
 
 /// A process's share of a round where one side runs after the other.
 const SAMPLING: SamplingConfig = SamplingConfig {
@@ -78,6 +83,10 @@ pub struct Question {
     pub policy: GatePolicy,
     /// Where the random order of the rounds starts.
     pub seed: u64,
+    /// Only this part of the benchmarks.
+    pub shard: Option<Shard>,
+    /// Where profiles of what became slower are left.
+    pub profile: Option<PathBuf>,
 }
 
 /// What is compared.
@@ -142,7 +151,7 @@ impl Stage {
     /// A revision does not build, or an executable does not exist.
     pub fn set(what: &What, interrupt: &Interrupt) -> Result<Self, Failure> {
         let started = Instant::now();
-        let gate = baselines::gate_beside(&Path::new(baselines::DIRECTORY).join("any.json"))?;
+        let gate = baselines::gate_here()?;
         let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
         let sides = sides(what, interrupt)?;
         let cpu =
@@ -161,6 +170,17 @@ impl Stage {
         self.sides.has_layouts()
     }
 
+    /// What all shards of one comparison have in common.
+    fn plan(&self, question: &Question) -> BTreeMap<String, String> {
+        let mut plan = shard::plan("duet", question.policy, &self.gate);
+        let rounds = question.rounds.unwrap_or(self.gate.duet.rounds);
+        plan.insert("rounds".to_owned(), rounds.to_string());
+        for (side, name) in ["base", "head"].into_iter().zip(self.sides.names()) {
+            plan.insert(side.to_owned(), name.identity());
+        }
+        plan
+    }
+
     /// Measures and decides.
     ///
     /// # Errors
@@ -172,7 +192,7 @@ impl Stage {
         interrupt: &Interrupt,
     ) -> Result<Verdict, Failure> {
         let started = Instant::now();
-        let bench = DuetBench {
+        let mut bench = DuetBench {
             rounds: Rounds {
                 sampling: SAMPLING,
                 lockstep_sampling: LOCKSTEP_SAMPLING,
@@ -187,6 +207,7 @@ impl Stage {
             time: question.time,
             apart: *variation == Variation::OtherLayout,
             seed: question.seed,
+            suite: None,
         };
         let thresholds = Thresholds::of(&self.gate, question.policy)?;
         let mut subjects = self.sides.subjects(
@@ -195,6 +216,11 @@ impl Stage {
             &self.cpu,
             &bench.rounds.patience,
         )?;
+        let part = match question.shard {
+            None => None,
+            Some(shard) => Some(part(shard, &mut subjects, &self.gate)?),
+        };
+        bench.suite = part.as_ref().map(|portion| portion.suite.len());
         if let Variation::Planted { id, percent } = variation {
             for subject in subjects.all.iter_mut().filter(|s| s.id == *id) {
                 subject.plant = Some(*percent);
@@ -203,18 +229,34 @@ impl Stage {
         let estimate = bench.estimate(&subjects.all);
         eprintln!("{}", announcement(&subjects.all, estimate, bench.time));
         let suite = bench.measure(subjects);
-        Ok(report::verdict(&report::Found {
+        let mut verdict = report::verdict(&report::Found {
             suite: &suite,
             names: self.sides.names(),
             notes: self.sides.notes(),
             host: self.host.clone(),
             gate: &self.gate,
             policy: question.policy,
+            part: part.map(|portion| (portion, self.plan(question))),
             seed: question.seed,
             built: self.built,
             measured: started.elapsed().as_secs_f64(),
-        }))
+        });
+        if let Some(place) = &question.profile {
+            let said = profile::profiles(&verdict.rows, &suite.runs, place);
+            verdict.notes.extend(said);
+        }
+        Ok(verdict)
     }
+}
+
+/// Leaves of the benchmarks those that are this shard's.
+fn part(shard: Shard, subjects: &mut Subjects, gate: &Gate) -> Result<Portion, Failure> {
+    let ids = subjects.all.iter().map(|subject| subject.id.as_str());
+    let gaps = subjects.gaps.iter().map(|gap| gap.id.as_str());
+    let portion = shard::portion(shard, ids.chain(gaps), gate)?;
+    subjects.all.retain(|subject| portion.has(&subject.id));
+    subjects.gaps.retain(|gap| portion.has(&gap.id));
+    Ok(portion)
 }
 
 /// The executables of both sides.

@@ -1,16 +1,18 @@
 //! From what became of the benchmarks to the verdict.
 
+use std::collections::BTreeMap;
+
 use probecost::gate::Gate;
 use probecost::host::{Host, provenance};
 use probecost::schema::{
-    BaselineUsed, DuetSetup, GatePolicy, PairedRounds, RunCounts, Severity, Status, Summary, Unit,
-    Verdict, VerdictRow,
+    BaselineUsed, DuetSetup, GatePolicy, PairedRounds, Portion, RoundsEvidence, RowEvidence,
+    RunCounts, Severity, ShardPart, Status, Summary, Unit, Verdict, VerdictRow,
 };
 use probecost::stats::{Interval, median};
 
 use super::measure::{BenchmarkRun, End, Suite, ratios};
 use super::round::Round;
-use super::sequential::{Settled, estimate};
+use super::sequential::{Rule, Settled, Threshold, estimate};
 use super::sides::Name;
 use super::subjects::Gap;
 use crate::decide::shared_shift;
@@ -25,6 +27,8 @@ pub struct Found<'a> {
     pub host: Host,
     pub gate: &'a Gate,
     pub policy: GatePolicy,
+    /// Which part of the suite it is, and what all parts have in common.
+    pub part: Option<(Portion, BTreeMap<String, String>)>,
     pub seed: u64,
     /// What building and measuring took, in seconds.
     pub built: f64,
@@ -74,7 +78,65 @@ pub fn verdict(found: &Found) -> Verdict {
         probes: Vec::new(),
         rows,
         budgets: Vec::new(),
+        shard: (found.part.clone()).map(|(portion, plan)| ShardPart {
+            portion,
+            plan,
+            evidence: found.suite.runs.iter().filter_map(evidence).collect(),
+        }),
+        merged: Vec::new(),
     }
+}
+
+/// What a benchmark was settled by, together with others.
+fn evidence(run: &BenchmarkRun) -> Option<(String, RowEvidence)> {
+    let rounds = || RoundsEvidence {
+        ratios: ratios(&run.fresh),
+        threshold_pct: run.subject.threshold_pct,
+    };
+    matches!(run.end, End::Settled(_))
+        .then(|| (run.subject.id.clone(), RowEvidence::Rounds(rounds())))
+}
+
+/// A row of a shard as all shards' rows together settle it: never laxer than its shard did,
+/// since the more rows there are, the rarer each has to be.
+fn settled_among_all(row: VerdictRow, settled: Settled) -> VerdictRow {
+    match (row.status, settled) {
+        (Status::Regressed | Status::Inconclusive, Settled::Undecided(more)) => {
+            let (slower, of) = row.paired.map_or((0, 0), |p| (p.slower, p.rounds));
+            VerdictRow {
+                status: Status::Inconclusive,
+                severity: Severity::Acceptable,
+                more_runs: Some(more),
+                reason: format!(
+                    "slower in {slower} of {of} rounds, which may still be chance in a suite of so many: \
+                     about {more} more rounds would decide (--rounds)"
+                ),
+                ..row
+            }
+        }
+        (Status::Improved, Settled::Unchanged) => VerdictRow {
+            status: Status::Unchanged,
+            ..row
+        },
+        _ => row,
+    }
+}
+
+/// Rows of all shards, with the rounds of each, as they are settled together.
+pub fn settled(
+    rows: Vec<(VerdictRow, RoundsEvidence)>,
+    gate: &Gate,
+    most: usize,
+) -> Vec<VerdictRow> {
+    let (rows, rounds): (Vec<VerdictRow>, Vec<RoundsEvidence>) = rows.into_iter().unzip();
+    let rounds: Vec<(Vec<f64>, Threshold)> = rounds
+        .into_iter()
+        .map(|r| (r.ratios, Threshold::of(r.threshold_pct)))
+        .collect();
+    let settled = Rule::new(&gate.duet, rounds.len(), most).settle(&rounds);
+    let rows = rows.into_iter().zip(settled);
+    rows.map(|(row, settled)| settled_among_all(row, settled))
+        .collect()
 }
 
 fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {

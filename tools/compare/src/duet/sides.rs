@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use probecost::schema::Status;
+use probecost::schema::{Status, fingerprint};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -38,6 +39,18 @@ pub struct Name {
     pub asked: String,
     /// The commit, where it is one.
     pub commit: Option<String>,
+}
+
+impl Name {
+    /// The commit, or a digest of what lies there: what is the same on every machine that
+    /// compares the same.
+    pub fn identity(&self) -> String {
+        match (&self.commit, fs::read(&self.asked)) {
+            (Some(commit), _) => commit.clone(),
+            (None, Ok(bytes)) => format!("{:016x}", fingerprint(&bytes)),
+            (None, Err(_)) => self.asked.clone(),
+        }
+    }
 }
 
 impl Sides {

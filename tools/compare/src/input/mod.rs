@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use probecost::schema::{FigureRow, Host, RunRecord, Unit};
+use probecost::schema::{FigureRow, Host, Portion, RunRecord, Unit};
 use probecost::stats::Interval;
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 pub use criterion::Samples;
 pub use home::criterion_home;
-pub use record::write as write_record;
+pub use record::{read as read_record, write as write_record};
 
 /// A time per operation above which something is wrong, in nanoseconds: eleven days.
 pub const LONGEST_NS: f64 = 1e15;
@@ -158,6 +158,25 @@ pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Ho
             ),
         )
         .remedy("judge the runs of each machine on their own")),
+    }
+}
+
+/// Which part of a suite all runs are of, where they are of one.
+///
+/// # Errors
+/// They are of different ones.
+pub fn one_portion(runs: &[Run]) -> Result<Option<&Portion>, Failure> {
+    fn of(run: &Run) -> Option<&Portion> {
+        run.record.as_ref()?.portion.as_ref()
+    }
+    let first = runs.first().and_then(of);
+    match runs.iter().find(|run| of(run) != first) {
+        None => Ok(first),
+        Some(other) => Err(Failure::at(
+            &other.place,
+            "of another part of the suite than the first run",
+        )
+        .remedy("check the runs of each part on their own, then cargo compare merge")),
     }
 }
 

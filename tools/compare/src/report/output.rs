@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use probecost::schema::{Exit, Verdict};
+use serde::Serialize;
 
 use super::{ReportFormat, render, summarise};
 use crate::destination::Destination;
@@ -42,6 +43,16 @@ impl OutputArgs {
 }
 
 impl Output {
+    /// Writes a document as JSON.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_json(self, document: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(document)
+            .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
+        self.destination.write(&(text + "\n"))
+    }
+
     /// Writes the verdict, and gives what it ends with.
     ///
     /// # Errors

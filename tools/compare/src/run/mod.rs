@@ -1,6 +1,7 @@
 //! `compare run`: the same command, again and again, each time into a home of its own.
 
 mod activity;
+mod part;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,8 +14,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use probecost::host::{Watch, provenance};
-use probecost::schema::{Host, ProbeTimes, RunRecord};
+use probecost::schema::{Host, Portion, ProbeTimes, RunRecord, Shard};
 
+use crate::baselines;
 use crate::failure::Failure;
 use crate::input;
 use crate::probes;
@@ -34,9 +36,20 @@ pub struct RunArgs {
     /// Where they go: DIR/1, DIR/2, …
     #[arg(long, value_name = "DIR", default_value = "target/runs")]
     pub out: PathBuf,
+    /// Only this part of the benchmarks, such as 2/4; other machines run the others
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// The command, e.g. `cargo bench --bench syscalls`
     #[arg(last = true, required = true)]
     pub command: Vec<String>,
+}
+
+/// What all runs of a series have in common.
+struct Series {
+    command: Vec<String>,
+    host: Host,
+    toolchain: Option<String>,
+    portion: Option<Portion>,
 }
 
 /// Makes the runs that are not there yet, and says where they lie. A run is there
@@ -48,16 +61,29 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let (out, times) = (&args.out, args.times as usize);
     fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
     let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
-    let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
-    let toolchain = toolchain();
+    let (portion, command) = match args.shard {
+        None => (None, args.command.clone()),
+        Some(shard) => {
+            let gate = baselines::gate_here()?;
+            let (portion, command) = part::part(&args.command, shard, &gate)?;
+            (Some(portion), command)
+        }
+    };
     let missing: Vec<usize> = (1..=times)
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
+    same_part(&out, times, portion.as_ref())?;
+    let series = Series {
+        command,
+        host: Host::read().map_err(|e| Failure::new(e.to_string()))?,
+        toolchain: toolchain(),
+        portion,
+    };
     let bar = bar(times, times - missing.len());
     let mut disturbed = 0;
     for k in &missing {
         bar.tick();
-        let record = one(&out, *k, &args.command, &host, toolchain.as_deref())?;
+        let record = one(&out, *k, &series)?;
         let why = record.surroundings.disturbances();
         disturbed += usize::from(!why.is_empty());
         let said = match why.is_empty() {
@@ -91,14 +117,26 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     Ok(said)
 }
 
+/// Makes sure that the runs that are there already are of the same part.
+fn same_part(out: &Path, times: usize, portion: Option<&Portion>) -> Result<(), Failure> {
+    for run in (1..=times).map(|k| out.join(k.to_string())) {
+        let Some(record) = input::read_record(&run)? else {
+            continue;
+        };
+        if record.portion.as_ref() != portion {
+            let of = |portion: Option<&Portion>| {
+                portion.map_or("no part".to_owned(), |p| format!("part {}", p.shard))
+            };
+            let (there, here) = (of(record.portion.as_ref()), of(portion));
+            let why = format!("a run of {there} of a suite, this is {here}, or its suite changed");
+            return Err(Failure::at(&run, why).remedy("--out with another directory"));
+        }
+    }
+    Ok(())
+}
+
 /// One run. Its directory gets its name only when it is whole.
-fn one(
-    out: &Path,
-    k: usize,
-    command: &[String],
-    host: &Host,
-    toolchain: Option<&str>,
-) -> Result<RunRecord, Failure> {
+fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
     let partial = out.join(format!("{k}.partial"));
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
@@ -107,7 +145,7 @@ fn one(
     let log_path = partial.join("output.log");
     let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
     let other = log.try_clone().map_err(|e| Failure::at(&log_path, e))?;
-    let (program, arguments) = command
+    let (program, arguments) = (series.command)
         .split_first()
         .ok_or_else(|| Failure::new("no command"))?;
     let head = repository::head(Path::new("."))?;
@@ -151,16 +189,17 @@ fn one(
     let record = RunRecord {
         schema: RunRecord::SCHEMA,
         provenance: Some(provenance()),
-        host: host.clone(),
+        host: series.host.clone(),
         started,
         seconds,
-        command: command.to_vec(),
+        command: series.command.clone(),
         dirty: head.as_ref().is_some_and(|h| !h.changed.is_empty()),
         commit: head.map(|h| h.commit),
-        toolchain: toolchain.map(str::to_owned),
+        toolchain: series.toolchain.clone(),
         surroundings,
         probes: both(&before, &after),
         system_pct: activity.system_pct(&written),
+        portion: series.portion.clone(),
     };
     input::write_record(&record, &partial)?;
     let whole = out.join(k.to_string());

@@ -131,6 +131,8 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
             timeout: TIMEOUT,
             policy: GatePolicy::Strict,
             seed: trial.seed.wrapping_add(k as u64),
+            shard: None,
+            profile: None,
         };
         let verdict = stage.compare(&question, variation, interrupt);
         bar.inc(1);

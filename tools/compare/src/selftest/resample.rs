@@ -1,13 +1,13 @@
 //! Suites drawn from runs, and what each rule says of them.
 
-use probecost::schema::Status;
+use probecost::schema::{Status, TimedEvidence};
 use probecost::stats::{Interval, median};
 use rayon::prelude::*;
 
 use super::other_tools::OtherTool;
 use super::rate::{Pool, rate, rate_in_order};
 use super::sides::SideRuns;
-use crate::decide::{Evidence, Family, Measured, measure};
+use crate::decide::{Evidence, Family, measure};
 use crate::input::Time;
 use crate::thresholds::Thresholds;
 
@@ -301,11 +301,11 @@ impl<'a> Suite<'a> {
     }
 
     /// What the rules say of the suite as it is, and this gate's figures behind it.
-    fn calm(&self) -> (Vec<Option<Measured>>, Calm) {
-        let measured: Vec<Option<Measured>> = (0..self.new.len())
+    fn calm(&self) -> (Vec<Option<TimedEvidence>>, Calm) {
+        let measured: Vec<Option<TimedEvidence>> = (0..self.new.len())
             .map(|bench| self.measure(bench, &self.new[bench]))
             .collect();
-        let judged: Vec<&Measured> = measured.iter().flatten().collect();
+        let judged: Vec<&TimedEvidence> = measured.iter().flatten().collect();
         let family = Family::of(&judged, self.plan.thresholds.gate.times.family_error);
         let mut statuses = judged.iter().enumerate().map(|(i, m)| family.status(i, m));
         let statuses = measured
@@ -327,19 +327,19 @@ impl<'a> Suite<'a> {
 
     /// Whether this gate calls this benchmark slower with the times `new`, and all others
     /// as they were measured.
-    fn finds(&self, measured: &[Option<Measured>], bench: usize, new: &[Time]) -> bool {
+    fn finds(&self, measured: &[Option<TimedEvidence>], bench: usize, new: &[Time]) -> bool {
         let Some(slowed) = self.measure(bench, new) else {
             return false;
         };
         let others = measured.iter().enumerate().filter(|(i, _)| *i != bench);
-        let mut judged: Vec<&Measured> = others.filter_map(|(_, m)| m.as_ref()).collect();
+        let mut judged: Vec<&TimedEvidence> = others.filter_map(|(_, m)| m.as_ref()).collect();
         judged.push(&slowed);
         let family = Family::of(&judged, self.plan.thresholds.gate.times.family_error);
         family.status(judged.len() - 1, &slowed) == Status::Regressed
     }
 
     /// The figures of this benchmark with the current times `new`, unless it is too short.
-    fn measure(&self, bench: usize, new: &[Time]) -> Option<Measured> {
+    fn measure(&self, bench: usize, new: &[Time]) -> Option<TimedEvidence> {
         let thresholds = self.plan.thresholds;
         let figures = |times: &[Time], of: fn(&Time) -> f64| times.iter().map(of).collect();
         let old = &self.old[bench];
@@ -532,6 +532,7 @@ mod tests {
                 threshold_pct: 5.0,
             }
         });
+        let evidence = evidence.map(|row| measure(&row, &gate.times));
         let decided = decide(&evidence, &gate.times, &gate.severity);
         for (bench, decision) in judged.iter().zip(&decided) {
             assert_eq!(calm.statuses[*bench], Some(decision.status), "{bench}");

@@ -1,0 +1,189 @@
+//! Shards of `check` and `duet` judged together.
+
+use std::collections::BTreeMap;
+
+use probecost::gate::Gate;
+use probecost::host::provenance;
+use probecost::schema::{
+    BaselineUsed, BudgetRow, DuetSetup, MergedShard, Outcome, RowEvidence, Shift, Status, Summary,
+    TimedEvidence, Unit, Verdict, VerdictRow,
+};
+
+use super::assemble::{Assembled, list};
+use super::document::Sharded;
+use crate::budget;
+use crate::decide::shared_shift;
+use crate::duet;
+use crate::failure::Failure;
+use crate::rows;
+use crate::shard;
+use crate::thresholds::Thresholds;
+use crate::verdict::sort;
+
+/// One verdict on all rows. Rows that were decided among their shard's are decided again
+/// among all, from the same figures and by the same rule.
+///
+/// # Errors
+/// gate.toml here is not that of the shards.
+pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Failure> {
+    let first = assembled.shards.first();
+    let first = first.ok_or_else(|| Failure::new("no shards"))?;
+    let plan = &first.part.plan;
+    if plan.get(shard::GATE) != Some(&gate.digest()) {
+        return Err(Failure::new("gate.toml here is not that of the shards")
+            .remedy("merge in a work tree of the commit that they were judged in"));
+    }
+    let most = plan.get("rounds").and_then(|rounds| rounds.parse().ok());
+    let mut verdict = frame(&assembled, first);
+    let reason = assembled.why_missing();
+    let (mut done, mut runs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
+    for mut shard in assembled.shards {
+        for row in shard.document.rows {
+            match shard.part.evidence.remove(&row.id) {
+                None => done.push(row),
+                Some(RowEvidence::Runs(evidence)) => runs.push((row, evidence)),
+                Some(RowEvidence::Rounds(evidence)) => rounds.push((row, evidence)),
+            }
+        }
+    }
+    let (timed, evidence): (Vec<VerdictRow>, Vec<TimedEvidence>) = runs.into_iter().unzip();
+    done.extend(rows::decided(timed, &evidence, gate));
+    done.extend(duet::settled(
+        rounds,
+        gate,
+        most.unwrap_or(gate.duet.rounds),
+    ));
+    done.extend(
+        assembled
+            .missing
+            .iter()
+            .map(|id| VerdictRow::without_figures(id, Unit::Ns, Status::Missing, reason.clone())),
+    );
+    let mut rows: Vec<VerdictRow> = done.into_iter().map(without_times).collect();
+    sort(&mut rows);
+    verdict.exit = Verdict::exit_of(&rows, &verdict.budgets, verdict.policy);
+    verdict.summary = Summary::of(&rows);
+    verdict.shift = shift(&rows, &verdict, gate)?;
+    verdict.rows = rows;
+    Ok(verdict)
+}
+
+/// What the shards say in common, yet without rows.
+fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>) -> Verdict {
+    let shards = || assembled.shards.iter().map(|shard| &shard.document);
+    let one = &first.document;
+    let class = |verdict: &Verdict| verdict.host.as_ref().map(|host| host.class());
+    let alike = shards().all(|shard| class(shard) == class(one));
+    let longest = |seconds: fn(&DuetSetup) -> f64| {
+        let all = shards().filter_map(|shard| shard.duet.as_ref().map(seconds));
+        all.fold(0.0, f64::max)
+    };
+    let mut files: Vec<&str> = shards().map(|s| s.baseline.file.as_str()).collect();
+    files.dedup();
+    Verdict {
+        schema: Verdict::SCHEMA,
+        provenance: provenance(),
+        policy: one.policy,
+        host: one.host.clone().filter(|_| alike),
+        baseline: BaselineUsed {
+            file: files.join(", "),
+            host: one.baseline.host.clone().filter(|_| alike),
+            runs: shards().map(|s| s.baseline.runs).max().unwrap_or(0),
+            commit: one.baseline.commit.clone(),
+        },
+        // Side by side: what took longest is what it took.
+        duet: one.duet.clone().map(|setup| DuetSetup {
+            build_seconds: longest(|duet| duet.build_seconds),
+            measure_seconds: longest(|duet| duet.measure_seconds),
+            ..setup
+        }),
+        exit: one.exit,
+        summary: Summary::default(),
+        shift: None,
+        notes: notes(assembled, &one.notes),
+        rows: Vec::new(),
+        probes: Vec::new(),
+        budgets: budgets(&assembled.shards),
+        shard: None,
+        merged: (assembled.shards.iter())
+            .map(|shard| MergedShard {
+                shard: shard.part.portion.shard,
+                host: class(&shard.document),
+                date: shard.document.provenance.date.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// What all shards note, how many there are, and what the lost ones leave open.
+fn notes(assembled: &Assembled<Verdict>, of_first: &[String]) -> Vec<String> {
+    let shards = &assembled.shards;
+    let common = |note: &&String| shards.iter().all(|s| s.document.notes.contains(note));
+    let mut notes: Vec<String> = of_first.iter().filter(common).cloned().collect();
+    let mut classes: BTreeMap<String, usize> = BTreeMap::new();
+    for host in shards.iter().filter_map(|s| s.document.host.as_ref()) {
+        *classes.entry(host.class()).or_default() += 1;
+    }
+    let classes: Vec<String> = (classes.iter())
+        .map(|(class, count)| format!("{count} on {class}"))
+        .collect();
+    notes.push(format!(
+        "Merged of {} shards ({}), and judged as one suite (Holm over all rows). Times of different \
+         machines are left out.",
+        shards.len(),
+        classes.join(", ")
+    ));
+    if !assembled.missing.is_empty() {
+        notes.push(format!(
+            "Missing, since {}: {}.",
+            assembled.why_missing(),
+            list(&assembled.missing)
+        ));
+    }
+    notes
+}
+
+/// Each budget as the shard that measured it judged it; skipped is what all skipped.
+fn budgets(shards: &[Sharded<Verdict>]) -> Vec<BudgetRow> {
+    let all = || shards.iter().flat_map(|shard| &shard.document.budgets);
+    let (skipped, mut rows): (Vec<&BudgetRow>, Vec<&BudgetRow>) =
+        all().partition(|budget| budget.verdict == Outcome::Skipped);
+    for idle in skipped {
+        let same =
+            |row: &&BudgetRow| row.measure == idle.measure && budget::means(&idle.id, &row.id);
+        if !rows.iter().any(same) {
+            rows.push(idle);
+        }
+    }
+    let mut rows: Vec<BudgetRow> = rows.into_iter().cloned().collect();
+    budget::sort(&mut rows);
+    rows
+}
+
+/// A row whose times are left out: the next row's may be another machine's.
+fn without_times(row: VerdictRow) -> VerdictRow {
+    match row.unit {
+        Unit::Ns => VerdictRow {
+            baseline: None,
+            current: None,
+            baseline_ns: None,
+            current_ns: None,
+            ..row
+        },
+        Unit::Instructions | Unit::Bytes | Unit::Allocations | Unit::Ratio => row,
+    }
+}
+
+/// A change that most rows share.
+fn shift(rows: &[VerdictRow], verdict: &Verdict, gate: &Gate) -> Result<Option<Shift>, Failure> {
+    let changes: Vec<f64> = rows
+        .iter()
+        .filter(|r| r.ci_pct.is_some() && r.status != Status::Filtered)
+        .filter_map(|r| r.change_pct)
+        .collect();
+    let threshold_pct = match verdict.duet {
+        Some(_) => gate.duet.change_pct,
+        None => Thresholds::of(gate, verdict.policy)?.usual_threshold_pct(),
+    };
+    Ok(shared_shift(&changes, threshold_pct))
+}

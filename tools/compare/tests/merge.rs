@@ -1,0 +1,236 @@
+//! `--shard` and `cargo compare merge`: parts of a suite come to what the whole comes to.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use probecost::gate::Gate;
+use probecost::schema::Shard;
+use serde_json::{Value, json};
+use support::{Bench, Place, bench, executable};
+
+/// Benchmarks of the fixtures; those of `w` are arms of one workload.
+const IDS: &str = "a b c d e f w/off w/hook w/event";
+
+/// A head that is slower in `c`, quicker in `d`, and has lost `e`.
+fn sides(place: &Place) {
+    executable(place, "old", IDS, "");
+    executable(
+        place,
+        "new",
+        &IDS.replace(" e ", " "),
+        "[[ $id == c ]] && ns=1100\n[[ $id == d ]] && ns=800",
+    );
+}
+
+fn duet(place: &Place, more: &[&str]) -> Option<i32> {
+    let asked = [
+        "duet",
+        "--bin-base",
+        "old",
+        "--bin-head",
+        "new",
+        "--format",
+        "json",
+    ];
+    place.compare(&[&asked, more].concat()).exit
+}
+
+/// What each row came to.
+fn statuses(verdict: &Value) -> BTreeMap<String, String> {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = verdict["rows"].as_array().unwrap();
+    rows.iter()
+        .map(|row| (word(&row["id"]), word(&row["status"])))
+        .collect()
+}
+
+fn document(place: &Place, name: &str) -> Value {
+    serde_json::from_slice(&fs::read(place.path(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn shards_of_a_duet_come_to_what_one_process_comes_to() {
+    let place = Place::new();
+    sides(&place);
+    assert_eq!(duet(&place, &["--out", "whole.json"]), Some(2));
+    fs::create_dir(place.path("shards")).unwrap();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let out = format!("shards/{}.json", &shard[..1]);
+        duet(&place, &["--shard", shard, "--out", &out]);
+    }
+    let merge = ["merge", "shards", "--format", "json"];
+    let merged = place.compare(&merge).exits(2);
+    let whole = document(&place, "whole.json");
+    assert_eq!(statuses(&merged.json()), statuses(&whole));
+    assert_eq!(merged.json()["merged"].as_array().unwrap().len(), 3);
+    assert_eq!(merged.json()["summary"], whole["summary"]);
+    for row in merged.json()["rows"].as_array().unwrap() {
+        assert!(row["baseline_ns"].is_null() && row["current"].is_null());
+    }
+    // Again, of which the same comes: who has which row does not depend on when.
+    let before = document(&place, "shards/2.json");
+    fs::remove_file(place.path("shards/2.json")).unwrap();
+    duet(&place, &["--shard", "2/3", "--out", "shards/2.json"]);
+    let again = document(&place, "shards/2.json");
+    assert_eq!(before["shard"]["own"], again["shard"]["own"]);
+    place.compare(&merge).exits(2);
+
+    // One of them left nothing: its rows are named.
+    let lost = again["shard"]["own"].as_array().unwrap();
+    fs::remove_file(place.path("shards/2.json")).unwrap();
+    let text = place.compare(&["merge", "shards"]).exits(2).out;
+    assert!(text.contains("shard 2/3 left nothing"), "{text}");
+    for id in lost {
+        assert_eq!(
+            place.compare(&merge).row(id.as_str().unwrap())["status"],
+            "missing"
+        );
+        assert!(text.contains(id.as_str().unwrap()), "{id}: {text}");
+    }
+}
+
+#[test]
+fn what_is_doubled_or_foreign_is_refused_by_its_rows() {
+    let place = Place::new();
+    sides(&place);
+    for (shard, out) in [("1/2", "1.json"), ("2/2", "2.json"), ("2/2", "again.json")] {
+        duet(&place, &["--shard", shard, "--out", out]);
+    }
+    let merge = |files: &[&str]| place.compare(&[&["merge"], files].concat());
+    merge(&["1.json", "2.json"]).exits(2);
+    let own = document(&place, "2.json")["shard"]["own"].clone();
+    let row = own[0].as_str().unwrap();
+    merge(&["1.json", "2.json", "again.json"]).breaks("again.json", row);
+    merge(&["1.json", "2.json", "again.json"]).breaks("again.json", "shard 2/2 once more");
+
+    duet(
+        &place,
+        &["--shard", "2/2", "--rounds", "9", "--out", "other.json"],
+    );
+    merge(&["1.json", "other.json"]).breaks("other.json", "its rounds is 9");
+    duet(&place, &["--shard", "3/3", "--out", "three.json"]);
+    merge(&["1.json", "2.json", "three.json"]).breaks("three.json", "of another suite");
+    executable(&place, "new", "a b", "");
+    duet(&place, &["--shard", "2/2", "--out", "head.json"]);
+    merge(&["1.json", "head.json"]).breaks("head.json", "its head is");
+    executable(&place, "old", "a b g", "");
+    duet(&place, &["--out", "whole.json"]);
+    merge(&["whole.json"]).breaks("whole.json", "not a shard's document");
+    fs::write(place.path("broken.json"), "{").unwrap();
+    merge(&["1.json", "broken.json"]).breaks("broken.json", "EOF");
+    fs::create_dir(place.path("empty")).unwrap();
+    merge(&["empty"]).breaks("empty", "no shard's document");
+    place
+        .compare(&["merge", "lost"])
+        .breaks("lost", "No such file");
+}
+
+#[test]
+fn more_shards_than_benchmarks_are_refused() {
+    let place = Place::new();
+    executable(&place, "old", "a b w/off w/hook", "");
+    executable(&place, "new", "a b w/off w/hook", "");
+    let arguments = ["duet", "--bin-base", "old", "--bin-head", "new"];
+    place
+        .compare(&[&arguments[..], &["--shard", "4/4"]].concat())
+        .breaks("4/4", "fewer shards");
+    for wrong in ["0/2", "3/2", "x"] {
+        place
+            .compare(&[&arguments[..], &["--shard", wrong]].concat())
+            .breaks(wrong, "no part such as 2/4");
+    }
+}
+
+/// Runs of a part hold that part of the baseline only, and are merged by their p-values.
+#[test]
+fn shards_of_runs_come_to_what_all_of_them_come_to() {
+    let place = Place::new();
+    let ids: Vec<String> = (0..12).map(|n| format!("group/{n}")).collect();
+    let old: Vec<Bench> = ids.iter().map(|id| bench(id, 1000.0)).collect();
+    let slower = |id: &str| if id == "group/7" { 1.3 } else { 1.0 };
+    let now: Vec<Bench> = (ids.iter())
+        .map(|id| bench(id, 1000.0).slower(slower(id)))
+        .collect();
+    place.baseline(&old);
+    let whole = place.check(&now, &["--format", "json"]).exits(1).json();
+    fs::create_dir(place.path("shards")).unwrap();
+    let first: Shard = "1/3".parse().unwrap();
+    for shard in first.all() {
+        let name = shard.index().to_string();
+        let portion = shard.part(ids.iter().map(String::as_str), |id| id);
+        let own = |id: &&String| portion.own.contains(*id);
+        let part: Vec<Bench> = (ids.iter().filter(own))
+            .map(|id| bench(id, 1000.0).slower(slower(id)))
+            .collect();
+        place.runs(&name, 5, &part);
+        for k in 1..=5 {
+            let path = place.path(&name).join(k.to_string()).join("host.json");
+            let mut record = support::record(&support::host());
+            record["portion"] = serde_json::to_value(&portion).unwrap();
+            fs::write(path, record.to_string()).unwrap();
+        }
+        let out = format!("shards/{name}.json");
+        let check = ["check", "--baseline", "b.json", "--run", &name];
+        let ran = place.compare(&[&check[..], &["--format", "json", "--out", &out]].concat());
+        assert!(matches!(ran.exit, Some(0 | 1)), "{}", ran.err);
+        let rows = statuses(&document(&place, &out));
+        assert_eq!(
+            rows.len(),
+            portion.own.len(),
+            "rows of others are not missing"
+        );
+    }
+    let merge = ["merge", "shards", "--format", "json"];
+    let merged = place.compare(&merge).exits(1);
+    assert_eq!(statuses(&merged.json()), statuses(&whole));
+    let row = merged.row("group/7");
+    assert_eq!(
+        row["reason"],
+        "slower in its quickest runs as well: no disturbance"
+    );
+    place
+        .compare(&["refresh", "--run", "1", "--out", "c.json"])
+        .breaks("1/3", "a baseline is of all");
+    // What is rare among four rows need not be among twelve.
+    let limit = |rows: f64| Gate::shipped().times.family_error / rows;
+    let mut part = document(&place, "shards/1.json");
+    let mine: Vec<String> = (part["shard"]["own"].as_array().unwrap().iter())
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    let evidence = &mut part["shard"]["evidence"][&mine[0]]["runs"];
+    let shifted = json!(0.1);
+    evidence["est"] = shifted.clone();
+    evidence["change"]["est"] = shifted.clone();
+    evidence["quick"] = shifted;
+    evidence["p_value"] = json!((limit(4.0) + limit(12.0)) / 2.0);
+    fs::write(place.path("shards/1.json"), part.to_string()).unwrap();
+    let row = place.compare(&merge).row(&mine[0]);
+    assert_eq!(row["status"], "inconclusive", "{row}");
+}
+
+#[test]
+fn a_part_runs_its_benchmarks_alone_and_keeps_to_its_directory() {
+    let place = Place::new();
+    executable(&place, "bench", IDS, "");
+    let run = |shard: &str| {
+        let run = ["run", "--times", "1", "--out", "runs", "--shard", shard];
+        place.compare(&[&run[..], &["--", "./bench", "."]].concat())
+    };
+    run("2/3").exits(0);
+    let record = document(&place, "runs/1/host.json");
+    let own = record["portion"]["own"].as_array().unwrap();
+    for id in IDS.split(' ') {
+        let there = place.path("runs/1").join(id.replace('/', "_")).exists();
+        assert_eq!(there, own.contains(&id.into()), "{id}");
+    }
+    let arms = ["w/off", "w/hook", "w/event"].map(|arm| own.contains(&arm.into()));
+    assert!(arms.iter().all(|has| *has == arms[0]), "arms were parted");
+    run("2/3").exits(0);
+    run("1/3").breaks("runs/1", "a run of part 2/3");
+    // No command that lists nothing can be cut into parts.
+    place
+        .compare(&["run", "--times", "1", "--shard", "1/2", "--", "true"])
+        .breaks("true --list", "lists no benchmark");
+}

@@ -1,0 +1,245 @@
+//! `tools/fleet/slurm.sbatch` by a real Slurm: one node on this machine, made for the test.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Place, executable};
+
+/// The longest that anything of it may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const IDS: &str = "a b c d e f g h";
+
+/// Slurm's daemons, ended with the test.
+struct Slurm<'a> {
+    place: &'a Place,
+    configuration: PathBuf,
+}
+
+impl<'a> Slurm<'a> {
+    /// A cluster of this machine alone; none where that cannot be, and why.
+    fn start(place: &'a Place) -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("slurmd wants root".into());
+        }
+        for program in ["munged", "slurmctld", "slurmd", "sbatch"] {
+            let found = Command::new("which").arg(program).output().unwrap();
+            if !found.status.success() {
+                return Err(format!("no {program}: apt-get install slurm-wlm munge"));
+            }
+        }
+        let name = rustix::system::uname()
+            .nodename()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let directory = place.path("slurm");
+        for part in ["state", "spool"] {
+            fs::create_dir_all(directory.join(part)).unwrap();
+        }
+        let at = |file: &str| directory.join(file).display().to_string();
+        // Both are free as long as nobody takes them meanwhile.
+        let [control, node] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let cpus = thread::available_parallelism().unwrap();
+        let text = format!(
+            "ClusterName=test\nSlurmctldHost={name}(127.0.0.1)\nSlurmUser=root\n\
+             AuthType=auth/munge\nAuthInfo=socket={}\nCredType=cred/munge\n\
+             SlurmctldPort={}\nSlurmdPort={}\nStateSaveLocation={}\nSlurmdSpoolDir={}\n\
+             SlurmctldPidFile={}\nSlurmdPidFile={}\nSlurmctldLogFile={}\nSlurmdLogFile={}\n\
+             ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n\
+             SelectType=select/cons_tres\nSelectTypeParameters=CR_CPU\nMpiDefault=none\n\
+             ReturnToService=2\nSchedulerParameters=sched_interval=1,sched_min_interval=0\n\
+             NodeName={name} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN\n\
+             PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=INFINITE\n",
+            at("munge.socket"),
+            port(&control),
+            port(&node),
+            at("state"),
+            at("spool"),
+            at("slurmctld.pid"),
+            at("slurmd.pid"),
+            at("slurmctld.log"),
+            at("slurmd.log"),
+        );
+        drop((control, node));
+        let configuration = directory.join("slurm.conf");
+        fs::write(&configuration, text).unwrap();
+        let key = directory.join("munge.key");
+        fs::write(&key, [7; 128]).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&key, private).unwrap();
+        let slurm = Self {
+            place,
+            configuration,
+        };
+        let munged = [
+            "--force".to_owned(),
+            format!("--socket={}", at("munge.socket")),
+            format!("--key-file={}", at("munge.key")),
+            format!("--pid-file={}", at("munged.pid")),
+            format!("--log-file={}", at("munged.log")),
+            format!("--seed-file={}", at("munged.seed")),
+        ];
+        slurm.does("munged", &munged.each_ref().map(String::as_str));
+        slurm.does("slurmctld", &["-c"]);
+        slurm.does("slurmd", &["-c"]);
+        slurm.until("the node is idle", || {
+            slurm.does("sinfo", &["--noheader", "--format=%T"]).trim() == "idle"
+        });
+        Ok(slurm)
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(self.place.path("."))
+            .env("SLURM_CONF", &self.configuration)
+            .env("COMPARE", env!("CARGO_BIN_EXE_cargo-compare"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    fn does(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program, arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// An array of four, and the merge behind it, which is waited for.
+    fn array(&self, directory: &str) -> (String, impl FnOnce() -> Output) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/slurm.sbatch");
+        let script = script.to_str().unwrap();
+        let duet = [
+            "--parsable",
+            "--array=1-4",
+            script,
+            directory,
+            "--bin-base",
+            "old",
+            "--bin-head",
+            "new",
+        ];
+        let array = self.does("sbatch", &duet).trim().to_owned();
+        let after = format!("--dependency=afterany:{array}");
+        let mut merge = self.command("sbatch", &["--wait", &after, script, directory]);
+        let merging = merge.stdout(Stdio::piped()).spawn().unwrap();
+        (array, move || merging.wait_with_output().unwrap())
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Slurm<'_> {
+    fn drop(&mut self) {
+        for daemon in ["slurmd", "slurmctld", "munged"] {
+            let file = self.place.path("slurm").join(format!("{daemon}.pid"));
+            let Ok(id) = fs::read_to_string(&file) else {
+                continue;
+            };
+            let _ = Command::new("kill").arg(id.trim()).status();
+            let gone = || !Path::new("/proc").join(id.trim()).exists();
+            let started = Instant::now();
+            while !gone() && started.elapsed() < Duration::from_secs(10) {
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+fn statuses(verdict: &Value) -> BTreeMap<String, String> {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = verdict["rows"].as_array().unwrap();
+    rows.iter()
+        .map(|row| (word(&row["id"]), word(&row["status"])))
+        .collect()
+}
+
+#[test]
+fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
+    let place = Place::new();
+    let slurm = match Slurm::start(&place) {
+        Ok(slurm) => slurm,
+        Err(why) => {
+            assert!(
+                std::env::var_os("PROBECOST_REQUIRE_AGENT").is_none(),
+                "{why}"
+            );
+            eprintln!("skipped: {why}");
+            return;
+        }
+    };
+    let held = "[[ -e hold && ${SLURM_ARRAY_TASK_ID:-} == 2 ]] && { touch held; sleep 100; }";
+    executable(&place, "old", IDS, held);
+    executable(&place, "new", IDS, "[[ $id == c ]] && ns=1100");
+    let read = |name: &str| -> Value {
+        serde_json::from_slice(&fs::read(place.path(name)).unwrap()).unwrap()
+    };
+    let one = ["--bin-base", "old", "--bin-head", "new"];
+    let one = [
+        &["duet"],
+        &one[..],
+        &["--format", "json", "--out", "one.json"],
+    ]
+    .concat();
+    place.compare(&one).exits(1);
+
+    let (_, merged) = slurm.array("whole");
+    let output = merged();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let verdict = read("whole/verdict.json");
+    assert_eq!(statuses(&verdict), statuses(&read("one.json")));
+    assert_eq!(verdict["merged"].as_array().unwrap().len(), 4);
+
+    // The node of one task dies.
+    fs::write(place.path("hold"), "").unwrap();
+    let (array, merged) = slurm.array("torn");
+    slurm.until("the second task runs", || place.path("held").exists());
+    slurm.does(
+        "scancel",
+        &["--full", "--signal=KILL", &format!("{array}_2")],
+    );
+    let output = merged();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let verdict = read("torn/verdict.json");
+    let lost = read("whole/2.json")["shard"]["own"].clone();
+    let missing: Vec<Value> = (statuses(&verdict).into_iter())
+        .filter(|(_, status)| status == "missing")
+        .map(|(id, _)| id.into())
+        .collect();
+    assert_eq!(Value::from(missing), lost);
+    assert!(
+        verdict["notes"]
+            .to_string()
+            .contains("shard 2/4 left nothing")
+    );
+
+    // Once more, that task alone.
+    fs::remove_file(place.path("hold")).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/slurm.sbatch");
+    let again = ["--wait", "--array=2", script.to_str().unwrap(), "torn"];
+    let again = [&again[..], &["--bin-base", "old", "--bin-head", "new"]].concat();
+    let output = slurm.command("sbatch", &again).env("SHARDS", "4").output();
+    assert!(
+        output.as_ref().is_ok_and(|o| o.status.success()),
+        "{output:?}"
+    );
+    place.compare(&["merge", "torn"]).exits(1);
+}
