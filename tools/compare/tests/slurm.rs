@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use support::{Place, executable};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const IDS: &str = "a b c d e f g h";
+
+const SIDES: [&str; 4] = ["--bin-base", "old", "--bin-head", "new"];
 
 /// Slurm's daemons, ended with the test.
 struct Slurm<'a> {
@@ -116,25 +118,37 @@ impl<'a> Slurm<'a> {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// An array of four, and the merge behind it, which is waited for.
-    fn array(&self, directory: &str) -> (String, impl FnOnce() -> Output) {
+    /// Submits the template, and gives the job's number.
+    #[track_caller]
+    fn submit(&self, options: &[&str], directory: &str, duet: &[&str]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/slurm.sbatch");
-        let script = script.to_str().unwrap();
-        let duet = [
-            "--parsable",
-            "--array=1-4",
-            script,
-            directory,
-            "--bin-base",
-            "old",
-            "--bin-head",
-            "new",
-        ];
-        let array = self.does("sbatch", &duet).trim().to_owned();
+        let script = [script.to_str().unwrap(), directory];
+        let words = [&["--parsable"], options, &script, duet].concat();
+        self.does("sbatch", &words).trim().to_owned()
+    }
+
+    /// An array of four, and the merge behind it.
+    fn array(&self, directory: &str) -> [String; 2] {
+        let array = self.submit(&["--array=1-4"], directory, &SIDES);
         let after = format!("--dependency=afterany:{array}");
-        let mut merge = self.command("sbatch", &["--wait", &after, script, directory]);
-        let merging = merge.stdout(Stdio::piped()).spawn().unwrap();
-        (array, move || merging.wait_with_output().unwrap())
+        let merge = self.submit(&[&after], directory, &[]);
+        [array, merge]
+    }
+
+    /// What a job ends with.
+    #[track_caller]
+    fn exit(&self, job: &str) -> String {
+        let said = || self.does("scontrol", &["--oneliner", "show", "job", job]);
+        let ended = |said: &str| {
+            let states = ["PENDING", "RUNNING", "COMPLETING"];
+            !states
+                .iter()
+                .any(|s| said.contains(&format!("JobState={s}")))
+        };
+        self.until("the job ends", || ended(&said()));
+        let said = said();
+        let code = said.split("ExitCode=").nth(1).unwrap();
+        code.split(':').next().unwrap().to_owned()
     }
 
     #[track_caller]
@@ -192,32 +206,21 @@ fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
     let read = |name: &str| -> Value {
         serde_json::from_slice(&fs::read(place.path(name)).unwrap()).unwrap()
     };
-    let one = ["--bin-base", "old", "--bin-head", "new"];
-    let one = [
-        &["duet"],
-        &one[..],
-        &["--format", "json", "--out", "one.json"],
-    ]
-    .concat();
-    place.compare(&one).exits(1);
+    let one = ["duet", "--format", "json", "--out", "one.json"];
+    place.compare(&[&one, &SIDES[..]].concat()).exits(1);
 
-    let (_, merged) = slurm.array("whole");
-    let output = merged();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let [_, merge] = slurm.array("whole");
+    assert_eq!(slurm.exit(&merge), "1");
     let verdict = read("whole/verdict.json");
     assert_eq!(statuses(&verdict), statuses(&read("one.json")));
     assert_eq!(verdict["merged"].as_array().unwrap().len(), 4);
 
-    // The node of one task dies.
+    // The node of one task is taken away.
     fs::write(place.path("hold"), "").unwrap();
-    let (array, merged) = slurm.array("torn");
+    let [array, merge] = slurm.array("torn");
     slurm.until("the second task runs", || place.path("held").exists());
-    slurm.does(
-        "scancel",
-        &["--full", "--signal=KILL", &format!("{array}_2")],
-    );
-    let output = merged();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    slurm.does("scancel", &[&format!("{array}_2")]);
+    assert_eq!(slurm.exit(&merge), "2");
     let verdict = read("torn/verdict.json");
     let lost = read("whole/2.json")["shard"]["own"].clone();
     let missing: Vec<Value> = (statuses(&verdict).into_iter())
@@ -225,21 +228,13 @@ fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
         .map(|(id, _)| id.into())
         .collect();
     assert_eq!(Value::from(missing), lost);
-    assert!(
-        verdict["notes"]
-            .to_string()
-            .contains("shard 2/4 left nothing")
-    );
+    let notes = verdict["notes"].to_string();
+    assert!(notes.contains("shard 2/4 left nothing"), "{notes}");
 
     // Once more, that task alone.
     fs::remove_file(place.path("hold")).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/slurm.sbatch");
-    let again = ["--wait", "--array=2", script.to_str().unwrap(), "torn"];
-    let again = [&again[..], &["--bin-base", "old", "--bin-head", "new"]].concat();
-    let output = slurm.command("sbatch", &again).env("SHARDS", "4").output();
-    assert!(
-        output.as_ref().is_ok_and(|o| o.status.success()),
-        "{output:?}"
-    );
+    let again = ["--array=2", "--export=ALL,SHARDS=4"];
+    let again = slurm.submit(&again, "torn", &SIDES);
+    assert_eq!(slurm.exit(&again), "0");
     place.compare(&["merge", "torn"]).exits(1);
 }

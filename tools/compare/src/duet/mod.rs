@@ -229,6 +229,11 @@ impl Stage {
         let estimate = bench.estimate(&subjects.all);
         eprintln!("{}", announcement(&subjects.all, estimate, bench.time));
         let suite = bench.measure(subjects);
+        if let (Some(shard), true) = (question.shard, interrupt.came()) {
+            // Half a shard would pass for all of it, and another try gets the same rows.
+            return Err(Failure::new(format!("shard {shard} was interrupted"))
+                .remedy(format!("--shard {shard} again")));
+        }
         let mut verdict = report::verdict(&report::Found {
             suite: &suite,
             names: self.sides.names(),

@@ -10,7 +10,7 @@ use probecost::schema::{
     ShardPart, Status, Summary, Unit, Verdict, VerdictRow,
 };
 
-use super::assemble::{Assembled, assemble};
+use super::assemble::assemble;
 use super::document::Sharded;
 use super::verdict::merged;
 use crate::duet;
@@ -51,13 +51,13 @@ fn normal(rng: &mut fastrand::Rng) -> f64 {
 
 /// What a host makes of these benchmarks of a suite, and how long it takes.
 fn measure(
+    changes: &BTreeMap<String, f64>,
     names: &BTreeSet<String>,
     suite: Option<usize>,
     host: SimulatedHost,
     gate: &Gate,
     rng: &mut fastrand::Rng,
 ) -> (Vec<(VerdictRow, Option<RoundsEvidence>)>, f64) {
-    let changes = changes();
     let (mut rounds, mut measured) = (0, Vec::new());
     let threshold = Threshold::of(gate.duet.change_pct);
     for id in names {
@@ -159,31 +159,34 @@ fn statuses(rows: &[VerdictRow]) -> BTreeMap<&str, Status> {
 
 /// An engine that hands a shard to whoever is free, and one that died with its host to
 /// another; what came of it, and how long it took. With so many tries for each shard.
-fn fleet(hosts: &[SimulatedHost], tries: usize, gate: &Gate) -> (Vec<Sharded<Verdict>>, f64) {
+fn fleet(
+    hosts: &[SimulatedHost],
+    portions: &[Portion],
+    tries: usize,
+    gate: &Gate,
+) -> (Vec<Sharded<Verdict>>, f64) {
     let changes = changes();
-    let first: Shard = format!("1/{SHARDS}").parse().unwrap();
-    let portion = |shard: Shard| shard::portion(shard, changes.keys().map(String::as_str), gate);
-    let mut queue: VecDeque<(Shard, usize)> = first.all().map(|shard| (shard, 1)).collect();
+    let mut queue: VecDeque<(&Portion, usize)> = portions.iter().map(|p| (p, 1)).collect();
     let mut free: BinaryHeap<Reverse<(u64, usize)>> =
         (0..hosts.len()).map(|host| Reverse((0, host))).collect();
     let (mut documents, mut took) = (Vec::new(), 0.0_f64);
-    while let Some((shard, attempt)) = queue.pop_front() {
+    while let Some((portion, attempt)) = queue.pop_front() {
         let Some(Reverse((at, number))) = free.pop() else {
             break;
         };
         let (host, started) = (hosts[number], at as f64 / 1e6);
-        let portion = portion(shard).unwrap();
         // A retry on another host sees other noise of the same rows.
-        let mut rng = fastrand::Rng::with_seed(u64::from(shard.index()) * 1000 + attempt as u64);
+        let mut rng =
+            fastrand::Rng::with_seed(u64::from(portion.shard.index()) * 1000 + attempt as u64);
         let suite = Some(portion.suite.len());
-        let (measured, seconds) = measure(&portion.own, suite, host, gate, &mut rng);
+        let (measured, seconds) = measure(&changes, &portion.own, suite, host, gate, &mut rng);
         if started + seconds > host.dies_at {
             if attempt < tries {
-                queue.push_back((shard, attempt + 1));
+                queue.push_back((portion, attempt + 1));
             }
             continue;
         }
-        documents.push(document(portion, measured, gate));
+        documents.push(document(portion.clone(), measured, gate));
         took = took.max(started + seconds);
         free.push(Reverse((((started + seconds) * 1e6) as u64, number)));
     }
@@ -200,7 +203,7 @@ fn fifty_unequal_hosts_come_to_what_one_comes_to_in_a_fiftieth_of_the_time() {
         dies_at: f64::INFINITY,
     };
     let all: BTreeSet<String> = changes().into_keys().collect();
-    let (measured, alone) = measure(&all, None, usual, &gate, &mut rng);
+    let (measured, alone) = measure(&changes(), &all, None, usual, &gate, &mut rng);
     let (done, open): (Vec<_>, Vec<_>) = measured.into_iter().partition(|(_, e)| e.is_none());
     let open = open.into_iter().filter_map(|(row, e)| Some((row, e?)));
     let mut rows = duet::settled(open.collect(), &gate, gate.duet.rounds);
@@ -221,7 +224,10 @@ fn fifty_unequal_hosts_come_to_what_one_comes_to_in_a_fiftieth_of_the_time() {
         .collect();
     let died = hosts.iter().filter(|host| host.dies_at.is_finite()).count();
     assert_eq!(died, DEATHS);
-    let (documents, took) = fleet(&hosts, 5, &gate);
+    let first: Shard = format!("1/{SHARDS}").parse().unwrap();
+    let portion = |shard| shard::portion(shard, all.iter().map(String::as_str), &gate).unwrap();
+    let portions: Vec<Portion> = first.all().map(portion).collect();
+    let (documents, took) = fleet(&hosts, &portions, 5, &gate);
     let verdict = merged(assemble(documents).unwrap(), &gate).unwrap();
     assert_eq!(statuses(&verdict.rows), statuses(&rows));
     assert_eq!(verdict.exit, one_exit);
@@ -230,14 +236,16 @@ fn fifty_unequal_hosts_come_to_what_one_comes_to_in_a_fiftieth_of_the_time() {
     assert!(share < 1.5, "{share:.2} fiftieths of the time of one host");
 
     // Where nobody tries again, what died is named, and nothing passes.
-    let (documents, _) = fleet(&hosts, 1, &gate);
-    let Assembled { lost, missing, .. } = assemble(documents).unwrap();
-    let portion = |shard: &Shard| shard::portion(*shard, all.iter().map(String::as_str), &gate);
-    let own: BTreeSet<String> = lost.iter().flat_map(|s| portion(s).unwrap().own).collect();
-    assert_eq!(lost.len(), DEATHS);
-    assert_eq!(missing.into_iter().collect::<BTreeSet<_>>(), own);
-    let (documents, _) = fleet(&hosts, 1, &gate);
-    let torn = merged(assemble(documents).unwrap(), &gate).unwrap();
-    assert_eq!(torn.exit, Exit::Broken);
-    assert_eq!(torn.summary.missing, own.len());
+    let (documents, _) = fleet(&hosts, &portions, 1, &gate);
+    let assembled = assemble(documents).unwrap();
+    let own = assembled
+        .lost
+        .iter()
+        .map(|s| &portions[s.index() as usize - 1].own);
+    let own: BTreeSet<&String> = own.flatten().collect();
+    assert_eq!(assembled.lost.len(), DEATHS);
+    assert_eq!(assembled.missing.iter().collect::<BTreeSet<_>>(), own);
+    let missing = own.len();
+    let torn = merged(assembled, &gate).unwrap();
+    assert_eq!((torn.exit, torn.summary.missing), (Exit::Broken, missing));
 }
