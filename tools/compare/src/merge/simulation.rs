@@ -20,7 +20,7 @@ use crate::shard;
 const BENCHMARKS: usize = 1000;
 const HOSTS: usize = 50;
 /// More shards than hosts: whoever is quick takes more of them.
-const SHARDS: u32 = 500;
+const SHARDS: u32 = 250;
 const DEATHS: usize = 6;
 
 /// What head costs more, in percent of base, of each benchmark: most nothing.
