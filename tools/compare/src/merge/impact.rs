@@ -1,6 +1,8 @@
 //! Shards of `probecost impact` put together: each row is judged by itself, so that the
 //! rows are simply all there.
 
+use std::collections::BTreeMap;
+
 use probecost::host::provenance;
 use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow};
 use probecost::schema::{MergedShard, Outcome};
@@ -66,6 +68,8 @@ fn without_times(row: ImpactRow) -> ImpactRow {
         ImpactMeasure::CpuPoints
         | ImpactMeasure::AgentCpuPoints
         | ImpactMeasure::MemoryMb
+        | ImpactMeasure::MapsMb
+        | ImpactMeasure::Switches
         | ImpactMeasure::Errors
         | ImpactMeasure::CapturedPct
         | ImpactMeasure::Dropped => row,
@@ -86,6 +90,7 @@ fn missing(name: &str, reason: &str) -> ImpactRow {
         difference: None,
         observations: 0,
         limit: None,
+        errors: BTreeMap::new(),
         verdict: Outcome::Broken,
         reason: Some(reason.to_owned()),
     }

@@ -18,7 +18,6 @@ use regex::Regex;
 
 use crate::failure::Failure;
 
-
 pub use fold::Stacks;
 pub use growth::{Growth, growth};
 pub use record::{Recording, record};
@@ -84,7 +83,8 @@ pub fn keep(
 ) -> Result<(), Failure> {
     let svg = picture::flame_graph(stacks, title)?;
     file::replace(&place.join(format!("{picture}.svg")), &svg)?;
-    file::replace(&place.join(format!("{text}.txt")), stacks.text().as_bytes())
+    let text = place.join(format!("{text}.txt"));
+    Ok(file::replace(&text, stacks.text().as_bytes())?)
 }
 
 /// Leaves the profiles of both sides of a benchmark below `place`, and a flame graph of head
