@@ -70,5 +70,6 @@ fn record(host: &Host, number: u32) -> RunRecord {
         system_pct: (0..50)
             .map(|row| (format!("row/{row}"), f64::from(row)))
             .collect(),
+        portion: None,
     }
 }
