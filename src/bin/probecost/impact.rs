@@ -16,8 +16,9 @@ use probecost::load::Endpoint;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
 use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow, ProgramReport, SCHEMA};
 use probecost::schema::{Exit, FigureRow, Figures, Outcome, Shard};
-use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
 use probecost::{file, report};
+
+use crate::program::{Inputs, Program, Subject, cpus};
 
 /// `probecost impact`
 #[derive(Args)]
@@ -84,21 +85,6 @@ pub struct ImpactArgs {
     command: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Program {
-    Nginx,
-    Redis,
-    Postgres,
-    Build,
-    Container,
-    Grep,
-    Awk,
-    #[value(skip)]
-    Command,
-    #[value(skip)]
-    Service,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum OwnArm {
     Off,
@@ -122,9 +108,6 @@ const SHARE: Duration = Duration::from_secs(60);
 /// The size of a long allow-list, in a sweep.
 const ALLOWED: u32 = 100;
 
-/// Containers that are started in one observation.
-const CONTAINERS: usize = 10;
-
 /// Measures and prints.
 ///
 /// # Errors
@@ -139,6 +122,11 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let _ = provide_tracefs();
     let ward = Ward::new()?;
     let mut programs = programs(args);
+    let inputs = Inputs {
+        megabytes: args.megabytes,
+        service: args.service.as_deref().zip(args.url.as_ref()),
+        command: &args.command,
+    };
     let mut impact = Impact {
         schema: SCHEMA,
         host: Host::read()?,
@@ -177,7 +165,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         bar.set_message(name.to_owned());
         let arms = arms_of(impact.shard.as_ref(), name, &all);
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
-        let measured = match set_up(program, args, &ward) {
+        let measured = match program.set_up(&ward, &inputs) {
             Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan(program), progress),
             Ok(Subject::Service(mut service)) => {
                 let plan = plan(program);
@@ -226,37 +214,6 @@ pub fn serve_agent(settings: &str) -> Result<Exit, Box<dyn Error>> {
     Ok(Exit::Passed)
 }
 
-impl Program {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-            Self::Build => "build",
-            Self::Container => "container",
-            Self::Grep => "grep",
-            Self::Awk => "awk",
-            Self::Command => "command",
-            Self::Service => "service",
-        }
-    }
-
-    /// Its share of the time: a service has two regimes, and latencies vary more than
-    /// durations.
-    fn share(self) -> u32 {
-        match self {
-            Self::Nginx | Self::Redis | Self::Postgres | Self::Service => 3,
-            Self::Build | Self::Container | Self::Grep | Self::Awk | Self::Command => 1,
-        }
-    }
-}
-
-/// What is measured, by how.
-enum Subject {
-    Job(Box<dyn Job>),
-    Service(Service),
-}
-
 fn programs(args: &ImpactArgs) -> Vec<Program> {
     match (
         &args.service,
@@ -268,44 +225,6 @@ fn programs(args: &ImpactArgs) -> Vec<Program> {
         (None, [], []) => vec![Program::Build],
         (None, [], asked) => asked.to_vec(),
     }
-}
-
-/// The CPUs of a service, and that of its load: apart where there are two.
-fn cpus() -> (Vec<usize>, Option<usize>) {
-    let mut allowed = host::allowed_cpus();
-    match allowed.len() {
-        0 | 1 => (Vec::new(), None),
-        _ => {
-            let last = allowed.pop();
-            (allowed, last)
-        }
-    }
-}
-
-fn set_up(program: Program, args: &ImpactArgs, ward: &Ward) -> Result<Subject, Obstacle> {
-    let (directory, bytes) = (ward.directory(), args.megabytes * 1_000_000);
-    let (own, _) = cpus();
-    Ok(match program {
-        Program::Nginx => Subject::Service(Service::nginx(ward, &own)?),
-        Program::Redis => Subject::Service(Service::redis(ward, &own)?),
-        Program::Postgres => Subject::Service(Service::postgres(ward, &own)?),
-        Program::Service => {
-            let words = arm::words(args.service.as_deref().unwrap_or_default())
-                .map_err(|why| Obstacle::new(why, "quote it as a shell would"))?;
-            let target = args
-                .url
-                .clone()
-                .ok_or_else(|| Obstacle::new("no --url", "say what is asked of the service"))?;
-            Subject::Service(Service::own(&words, target, ward, &own)?)
-        }
-        Program::Build => {
-            Subject::Job(Box::new(Build::new(directory, host::allowed_cpus().len())?))
-        }
-        Program::Container => Subject::Job(Box::new(Container::new(directory, CONTAINERS)?)),
-        Program::Grep => Subject::Job(Box::new(Grep::new(directory, bytes)?)),
-        Program::Awk => Subject::Job(Box::new(Awk::new(directory, bytes)?)),
-        Program::Command => Subject::Job(Box::new(OwnCommand::new(args.command.clone())?)),
-    })
 }
 
 fn agents(args: &ImpactArgs) -> Result<Vec<Spec>, Obstacle> {

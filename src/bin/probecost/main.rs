@@ -9,6 +9,7 @@ mod load;
 mod monitor;
 mod overhead;
 mod pressure;
+mod program;
 mod repeatability;
 mod report;
 mod rungs;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::ImageFailure;
-use super::observation::{Key, Observation};
+use super::observation::{Key, PullTimes};
 use super::plant::Fault;
 use crate::gate::{self, Limit};
 use crate::schema::image::{How, Made, PullWay, Pulls};
@@ -14,9 +14,9 @@ use crate::stats::{CONFIDENCE, Interval, median_interval, runs_for_median_interv
 /// All that was seen.
 #[derive(Debug, Default)]
 pub(super) struct TreeTally {
-    observed: BTreeMap<Key, Vec<Observation>>,
+    observed: BTreeMap<Key, Vec<PullTimes>>,
     /// Tar a second time in each round, by image.
-    control: BTreeMap<usize, Vec<Observation>>,
+    control: BTreeMap<usize, Vec<PullTimes>>,
     /// Trees compared with their source, and what differed.
     compared: BTreeMap<How, (usize, Vec<PathBuf>)>,
     /// Why the same image could not be mounted again.
@@ -32,7 +32,7 @@ impl TreeTally {
         at_once: usize,
         how: How,
         control: bool,
-        observation: Observation,
+        observation: PullTimes,
     ) {
         if control {
             self.control.entry(image).or_default().push(observation);
@@ -53,7 +53,7 @@ impl TreeTally {
         all.extend_from_slice(differences);
     }
 
-    pub(super) fn opened_again(&mut self, how: How, observation: Observation) {
+    pub(super) fn opened_again(&mut self, how: How, observation: PullTimes) {
         let key = Key {
             image: 0,
             at_once: 1,
@@ -76,7 +76,7 @@ impl TreeTally {
     }
 
     /// The pulls of one way, round by round.
-    fn rounds(&self, image: usize, at_once: usize, how: How) -> &[Observation] {
+    fn rounds(&self, image: usize, at_once: usize, how: How) -> &[PullTimes] {
         let key = Key {
             image,
             at_once,
@@ -158,7 +158,7 @@ pub(super) fn judge(
 /// EROFS against another way, by the ratios of pulls of the same round.
 fn faster(
     name: String,
-    [erofs, other]: [&[Observation]; 2],
+    [erofs, other]: [&[PullTimes]; 2],
     limit: f64,
     ways: &[PullWay],
     against: How,
@@ -208,7 +208,7 @@ fn faster(
 }
 
 /// Tar against itself: the interval must hold 1.
-fn control(image: &Made, [once, again]: [&[Observation]; 2], confidence: f64) -> Finding {
+fn control(image: &Made, [once, again]: [&[PullTimes]; 2], confidence: f64) -> Finding {
     let ratios: Vec<f64> = once
         .iter()
         .zip(again)
@@ -285,12 +285,12 @@ fn teeth(how: How, planted: &[(Fault, bool)]) -> Finding {
     }
 }
 
-fn figures(key: &Key, images: &[Made], observations: &[Observation]) -> Pulls {
-    let of = |value: &dyn Fn(&Observation) -> Option<f64>| {
+fn figures(key: &Key, images: &[Made], observations: &[PullTimes]) -> Pulls {
+    let of = |value: &dyn Fn(&PullTimes) -> Option<f64>| {
         let values: Option<Vec<f64>> = observations.iter().map(value).collect();
         values.and_then(|values| median_interval(&values, CONFIDENCE))
     };
-    let ms = |value: fn(&Observation) -> f64| of(&|o| Some(value(o) * 1e3));
+    let ms = |value: fn(&PullTimes) -> f64| of(&|o| Some(value(o) * 1e3));
     let storage: Vec<f64> = observations.iter().map(|o| o.storage / 1e6).collect();
     Pulls {
         image: images[key.image].image.clone(),
@@ -346,8 +346,8 @@ mod tests {
             .collect()
     }
 
-    fn took(pull: f64) -> Observation {
-        Observation {
+    fn took(pull: f64) -> PullTimes {
+        PullTimes {
             pull,
             mount: 0.001,
             first_read: pull,

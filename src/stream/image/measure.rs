@@ -12,7 +12,7 @@ use oci_spec::image::MediaType;
 use super::judge::{TreeTally, judge};
 use super::layout::{EROFS, Layout};
 use super::mount::{Backing, drop_caches, file_system, mounted_below, own_namespace};
-use super::observation::Observation;
+use super::observation::PullTimes;
 use super::plant::{Fault, Subject};
 use super::pull::{PulledTree, Route, Took, erofs_name, storage};
 use super::{Contents, ImageArgs, ImageFailure, erofs, layer, tree};
@@ -268,7 +268,7 @@ impl Bench<'_> {
         image: usize,
         at_once: usize,
         tally: &mut TreeTally,
-    ) -> Result<Observation, ImageFailure> {
+    ) -> Result<PullTimes, ImageFailure> {
         let sample = &self.samples[image];
         let pulled = self.scratch.path().join("pulled");
         if self.args.cold {
@@ -297,7 +297,7 @@ impl Bench<'_> {
             let all = trees.iter().map(|(_, took)| of(took));
             all.max().unwrap_or_default().as_secs_f64()
         };
-        let observation = Observation {
+        let observation = PullTimes {
             pull: if at_once == 1 {
                 latest(|t| t.pull)
             } else {
@@ -360,7 +360,7 @@ impl Bench<'_> {
             match local.open(first, &pulled) {
                 Ok((_, took)) => tally.opened_again(
                     route.how(),
-                    Observation {
+                    PullTimes {
                         pull: took.pull.as_secs_f64(),
                         mount: took.mount.as_secs_f64(),
                         first_read: took.first_read.as_secs_f64(),

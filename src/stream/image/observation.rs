@@ -4,7 +4,7 @@ use crate::schema::image::How;
 
 /// One pull of one image and what came of it; times in seconds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Observation {
+pub(super) struct PullTimes {
     pub(super) pull: f64,
     pub(super) mount: f64,
     pub(super) first_read: f64,

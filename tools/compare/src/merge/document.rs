@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use probecost::schema::impact::Impact;
+use probecost::schema::impact::{Impact, ImpactRow};
 use probecost::schema::{ShardPart, Verdict};
 use serde_json::Value;
 use walkdir::WalkDir;
@@ -30,6 +30,11 @@ pub enum Documents {
     Impacts(Vec<Sharded<Impact>>),
 }
 
+/// What a row of impact is called in the suite: its program and its arm, which stay together.
+fn name(row: &ImpactRow) -> String {
+    format!("{}/{}", row.program, row.arm)
+}
+
 /// Reads the shards' documents in these places.
 ///
 /// # Errors
@@ -51,7 +56,7 @@ pub fn read(places: &[PathBuf]) -> Result<Documents, Failure> {
         match json.get("arms") {
             Some(_) => {
                 let mut document: Impact = serde_json::from_value(json).map_err(at)?;
-                let names = document.rows.iter().map(super::impact::name).collect();
+                let names = document.rows.iter().map(name).collect();
                 if let Some(part) = document.shard.take() {
                     impacts.push(Sharded {
                         path,

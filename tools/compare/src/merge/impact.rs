@@ -10,11 +10,6 @@ use probecost::schema::{MergedShard, Outcome};
 use super::assemble::Assembled;
 use crate::failure::Failure;
 
-/// What a row is called in the suite: its program and its arm, which stay together.
-pub fn name(row: &ImpactRow) -> String {
-    format!("{}/{}", row.program, row.arm)
-}
-
 /// All shards in one document. Of times it has the ratios alone.
 ///
 /// # Errors

@@ -26,7 +26,6 @@ use crate::input::{self, Reading, Run, Time};
 use crate::thresholds::{Thresholds, policy};
 
 use live::Live;
-pub(crate) use rate::clopper_pearson;
 use report::Aside;
 use resample::{Bench, Collection, Kind};
 use sides::SideRuns;

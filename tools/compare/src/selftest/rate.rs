@@ -1,10 +1,9 @@
 //! A rate over resampled suites, and how exact it is.
 
 use probecost::stats::Interval;
-use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// The confidence of the intervals around rates.
-pub const CONFIDENCE: f64 = 0.95;
+use crate::share::{CONFIDENCE, clopper_pearson};
 
 /// Groups of runs next to each other in time. Phases of a machine are shorter than an
 /// eighth of a collection of forty runs, and seven degrees of freedom cost little.
@@ -116,22 +115,6 @@ fn inflation(groups: usize) -> Option<f64> {
     Some((t.inverse_cdf(upper) / Normal::standard().inverse_cdf(upper)).powi(2))
 }
 
-/// The interval of Clopper & Pearson (1934) around a rate `est` seen in `trials`, of which
-/// there may be fractions.
-pub fn clopper_pearson(est: f64, trials: f64) -> Interval {
-    let came = est * trials;
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    let end = |a: f64, b: f64, chance: f64| Some(Beta::new(a, b).ok()?.inverse_cdf(chance));
-    // A shape of zero has no distribution: the rate is 0 or 1, and so is that end.
-    let lo = end(came, trials - came + 1.0, tail).unwrap_or(0.0).min(est);
-    let hi = end(came + 1.0, trials - came, 1.0 - tail)
-        .unwrap_or(1.0)
-        .max(est);
-    // More digits than that say nothing.
-    let round = |share: f64| (1e5 * share).round() / 1e5;
-    Interval { est, lo, hi }.map(round)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,19 +144,6 @@ mod tests {
             .map(|drawn| Some(f64::from(u8::from(two(drawn)))))
             .collect();
         rate(&shares, &[pool]).unwrap()
-    }
-
-    #[test]
-    fn intervals_of_clopper_and_pearson() {
-        let near = |i: Interval, lo: f64, hi: f64| {
-            assert!(
-                (i.lo - lo).abs() < 1e-4 && (i.hi - hi).abs() < 1e-4,
-                "{i:?}"
-            );
-        };
-        near(clopper_pearson(0.3, 10.0), 0.0667, 0.6525);
-        near(clopper_pearson(0.0, 30.0), 0.0, 0.1157);
-        near(clopper_pearson(1.0, 30.0), 0.8843, 1.0);
     }
 
     #[test]

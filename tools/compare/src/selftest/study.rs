@@ -3,10 +3,10 @@
 use probecost::stats::{Interval, mad, median};
 
 use super::other_tools;
-use super::rate::CONFIDENCE;
 use super::report::{Aside, ByBench, ByRule, BySides, FoundRate, PlantedRuns, Report, Without};
 use super::resample::{Collection, Drawn, Plan, Slowdown, in_order, resample};
 use super::sides::SideRuns;
+use crate::share::CONFIDENCE;
 use crate::thresholds::Thresholds;
 
 /// Slowdowns that are multiplied into unchanged runs, in percent.
