@@ -628,11 +628,12 @@ fn a_list_of_cgroups_is_a_scope_and_programs_that_run_are_seen() {
     let Some((mut agent, records)) = keeping(options) else {
         return;
     };
-    assert!(
-        agent.hooks().exec.rung.is_some(),
-        "{:?}",
-        agent.hooks().exec
-    );
+    let exec = &agent.hooks().exec;
+    if exec.rung.is_none() && !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        eprintln!("skipped: without BTF nothing says where the kernel keeps a program's path");
+        return;
+    }
+    assert!(exec.rung.is_some(), "{exec:?}");
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script");
     fs::write(&script, "#!/bin/sh\n:\n").unwrap();

@@ -101,6 +101,12 @@ impl Rung {
     fn place(self) -> &'static str {
         self.name().rsplit('/').next().unwrap_or_default()
     }
+
+    /// Whether it reads what only the kernel's types say the place of, though it is loaded
+    /// without them.
+    fn follows_kernel_types(self) -> bool {
+        self == Self::RawTpSchedProcessExec
+    }
 }
 
 impl std::str::FromStr for Rung {
@@ -162,7 +168,12 @@ pub(crate) fn load_one(program: &mut Program, rung: Rung, btf: Option<&Btf>) -> 
     let done = match program {
         Program::Lsm(p) => p.load(rung.place(), typed()?),
         Program::BtfTracePoint(p) => p.load(rung.place(), typed()?),
-        Program::RawTracePoint(p) => p.load(),
+        Program::RawTracePoint(p) => {
+            if rung.follows_kernel_types() {
+                typed()?;
+            }
+            p.load()
+        }
         Program::TracePoint(p) => p.load(),
         Program::CgroupSockAddr(p) => p.load(),
         other => return Err(format!("no way to load a {:?}", other.prog_type())),
