@@ -30,7 +30,7 @@ pub fn render(coverage: &Coverage) -> String {
     let seen: u64 = coverage.calls.iter().map(|call| call.seen).sum();
     let mut text = format!(
         "System calls of {}\n{table}\n\n{seen} calls of {} kinds in {} processes, by {}\n",
-        coverage.command.join(" "),
+        words(&coverage.command),
         coverage.calls.iter().filter(|call| call.seen > 0).count(),
         coverage.processes,
         coverage.rung,
@@ -52,4 +52,12 @@ pub fn render(coverage: &Coverage) -> String {
         text += &format!("missed: {sentence}\n");
     }
     text
+}
+
+/// The command, its program by its name alone.
+fn words(command: &[String]) -> String {
+    let directories = command.first().and_then(|program| program.rfind('/'));
+    command
+        .join(" ")
+        .split_off(directories.map_or(0, |slash| slash + 1))
 }

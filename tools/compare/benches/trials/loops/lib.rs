@@ -2,6 +2,7 @@
 //! code of its own.
 
 use std::hint::black_box;
+use std::str::FromStr;
 
 mod loops;
 
@@ -49,7 +50,7 @@ fn passes(times: u64, work: &Work, pass: impl Fn(&Work) -> u64) -> u64 {
 /// The sum of the numbers in the text.
 fn parse<const N: u64>(work: &Work) -> u64 {
     let words = work.text.split(' ');
-    words.filter_map(|word| word.parse::<u64>().ok()).fold(N, u64::wrapping_add)
+    words.filter_map(|word| u64::from_str(word).ok()).fold(N, u64::wrapping_add)
 }
 
 /// FNV-1a over the bytes.
