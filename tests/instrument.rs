@@ -1,7 +1,7 @@
 //! The overhead instrument, through its executable.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -362,4 +362,16 @@ fn without_a_gate_toml_the_shipped_budgets_hold() {
         assert_eq!(event["budget"], shipped, "{event}");
     }
     assert!(elsewhere.path().join("results/overhead.json").exists());
+}
+
+/// `probecost host | head -1` ends as it would without `head`.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut host = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .arg("host")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(host.stdout.take());
+    assert!(host.wait().unwrap().success());
 }

@@ -1,6 +1,7 @@
 //! Which machine this is, what it can do, and what stands in the way of the rest.
 
 use std::error::Error;
+use std::io::{self, Write};
 
 use clap::Args;
 use probecost::agent::{self, Agent, Options, Rung};
@@ -29,24 +30,30 @@ pub fn run(args: &HostArgs) -> Result<Exit, Box<dyn Error>> {
         return Ok(rungs::print());
     }
     let host = Host::read()?;
-    if args.class {
-        println!("{}", host.class());
-        return Ok(Exit::Passed);
+    match print(&mut io::stdout().lock(), args, &host) {
+        // A reader that has seen enough (`| head`) is no error.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Exit::Passed),
     }
-    print_machine(&host);
-    print_mitigations(&host);
-    let capabilities = capabilities();
-    print_capabilities(&capabilities);
-    print_agent();
-    println!("\n{}", closing(&capabilities));
-    Ok(Exit::Passed)
 }
 
-fn print_machine(host: &Host) {
+fn print(out: &mut impl Write, args: &HostArgs, host: &Host) -> io::Result<()> {
+    if args.class {
+        return writeln!(out, "{}", host.class());
+    }
+    print_machine(out, host)?;
+    print_mitigations(out, host)?;
+    let capabilities = capabilities();
+    print_capabilities(out, &capabilities)?;
+    print_agent(out)?;
+    writeln!(out, "\n{}", closing(&capabilities))
+}
+
+fn print_machine(out: &mut impl Write, host: &Host) -> io::Result<()> {
     let gib = host.memory_bytes as f64 / f64::from(1 << 30);
     let known = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "unknown".to_owned());
     let switch = |on: Option<bool>| known(&on.map(|on| if on { "on" } else { "off" }.to_owned()));
-    println!("This machine\n");
+    writeln!(out, "This machine\n")?;
     for (name, fact) in [
         ("host class", host.class()),
         ("CPU", host.cpu_model.clone()),
@@ -62,59 +69,72 @@ fn print_machine(host: &Host) {
         ("SMT", switch(host.smt)),
         ("turbo", switch(host.turbo)),
     ] {
-        println!("  {name:<19} {fact}");
+        writeln!(out, "  {name:<19} {fact}")?;
     }
+    Ok(())
 }
 
-fn print_mitigations(host: &Host) {
-    println!("\nWhat its kernel does about its CPU's vulnerabilities\n");
+fn print_mitigations(out: &mut impl Write, host: &Host) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nWhat its kernel does about its CPU's vulnerabilities\n"
+    )?;
     for (vulnerability, status) in &host.mitigations {
         // Most vulnerabilities are of other CPUs.
         if status != "Not affected" {
-            println!("  {vulnerability:<26} {status}");
+            writeln!(out, "  {vulnerability:<26} {status}")?;
         }
     }
+    Ok(())
 }
 
-fn print_capabilities(capabilities: &[Capability]) {
-    println!("\nWhat it can do\n");
+fn print_capabilities(out: &mut impl Write, capabilities: &[Capability]) -> io::Result<()> {
+    writeln!(out, "\nWhat it can do\n")?;
     for Capability { name, state, .. } in capabilities {
         match state {
-            State::Present(detail) => println!("  {name:<19} yes  {detail}"),
+            State::Present(detail) => writeln!(out, "  {name:<19} yes  {detail}")?,
             State::Missing(obstacle) => {
-                println!("  {name:<19} no   {}", obstacle.why);
-                println!("  {:<19}      -> {}", "", obstacle.remedy);
+                writeln!(out, "  {name:<19} no   {}", obstacle.why)?;
+                writeln!(out, "  {:<19}      -> {}", "", obstacle.remedy)?;
             }
             State::Unknown(obstacle) => {
-                println!("  {name:<19} ?    {}", obstacle.why);
-                println!("  {:<19}      -> {}", "", obstacle.remedy);
+                writeln!(out, "  {name:<19} ?    {}", obstacle.why)?;
+                writeln!(out, "  {:<19}      -> {}", "", obstacle.remedy)?;
             }
         }
     }
+    Ok(())
 }
 
 /// How the agent would hook each operation, found out by doing it.
-fn print_agent() {
-    println!("\nHow the agent hooks here\n");
+fn print_agent(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nHow the agent hooks here\n")?;
     let agent = match Agent::start(Options::default()) {
         Ok(agent) => agent,
         Err(obstacle) => {
-            println!("  not at all          {}", obstacle.why);
-            println!("  {:<19} -> {}", "", obstacle.remedy);
-            return;
+            writeln!(out, "  not at all          {}", obstacle.why)?;
+            writeln!(out, "  {:<19} -> {}", "", obstacle.remedy)?;
+            return Ok(());
         }
     };
     let hooks = agent.hooks();
     for (operation, hook) in [("open", &hooks.open), ("connect", &hooks.connect)] {
         let rung = hook.rung.map_or("no hook holds", Rung::name);
-        println!("  {operation:<19} {rung}");
+        writeln!(out, "  {operation:<19} {rung}")?;
         for tried in &hook.tried {
-            println!("  {:<19} not by {}: {}", "", tried.rung.name(), tried.error);
+            writeln!(
+                out,
+                "  {:<19} not by {}: {}",
+                "",
+                tried.rung.name(),
+                tried.error
+            )?;
         }
     }
     for other in agent::others() {
-        println!("  {:<19} {other} is attached already", "another agent");
+        writeln!(out, "  {:<19} {other} is attached already", "another agent")?;
     }
+    Ok(())
 }
 
 /// What cannot be had here, in one line.
