@@ -3,6 +3,7 @@
  * call: the arguments are still in the registers, the data in the buffers, and the
  * result says how much of them counts. */
 #include "follow.h"
+#include "http.h"
 
 enum {
 	NR_read = 0, NR_write = 1, NR_close = 3, NR_readv = 19, NR_writev = 20,
@@ -15,63 +16,6 @@ enum { MSG_PEEK = 2, S_IFMT = 0170000, S_IFSOCK = 0140000 };
 
 /* Where the bytes of a call lie. */
 enum place { NOWHERE, BUFFER, VECTOR, MESSAGE, OUT_OF_SIGHT };
-
-enum kind {
-	IN = 0,
-	OUT = 1,
-	ENDED = 2,  /* the other end sends no more */
-	CLOSED = 3, /* by this process; others may hold the socket, too */
-};
-
-/* src/agent/http.rs reads this layout. */
-struct head {
-	u64 time;   /* ns, CLOCK_MONOTONIC */
-	u64 socket; /* its inode */
-	u32 pid;
-	u32 tid;
-	u32 length;   /* bytes that went through */
-	u16 captured; /* how many of them follow */
-	u8 kind;
-	u8 padding;
-};
-
-/* src/agent/http.rs writes this layout. */
-struct scope {
-	u64 cgroup; /* 0: the watched processes */
-	u32 cgroup_level;
-	u32 excluded_tid;
-	u32 wakeup_bytes; /* as in agent.h */
-	u32 capture;      /* bytes of a call that are looked at; in whole parts */
-};
-
-/* src/agent/http.rs reads this layout. */
-struct traffic {
-	u64 seen;       /* pieces = submitted + failed */
-	u64 submitted;
-	u64 failed;     /* the ring was full */
-	u64 unreadable; /* submitted without their bytes, which were not in memory */
-	u64 uring;      /* calls that move bytes out of our sight */
-	u64 unread;     /* calls that we do not follow: splice, recvmmsg, sendmmsg */
-};
-
-struct {
-	__uint(type, MAP_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct scope);
-} SCOPE SEC(".maps");
-
-struct {
-	__uint(type, MAP_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct traffic);
-} TRAFFIC SEC(".maps");
-
-struct {
-	__uint(type, MAP_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} RING SEC(".maps");
 
 struct iovec {
 	const void *base;
@@ -103,18 +47,6 @@ struct task_struct___files {
 struct inode___mode {
 	u16 i_mode;
 } RELOCATED;
-
-INLINE struct traffic *traffic(void)
-{
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&TRAFFIC, &zero);
-}
-
-INLINE struct scope *scope(void)
-{
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&SCOPE, &zero);
-}
 
 /* Is the caller's traffic ours to see? */
 INLINE int ours(const struct scope *in, s64 nr)
