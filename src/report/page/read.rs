@@ -190,6 +190,11 @@ fn row(value: &Value, within: &str) -> Option<Row> {
     let limit = ["limit", "budget"]
         .iter()
         .find_map(|key| value.get(*key)?.as_f64());
+    let seen = interval.or_else(|| change_of(value));
+    // An arm that nothing is asked of: no number passed.
+    if verdict == Outcome::Pass && seen.is_none() && limit.is_none() {
+        return None;
+    }
     Some(Row {
         name: [within, &own]
             .into_iter()
@@ -197,7 +202,7 @@ fn row(value: &Value, within: &str) -> Option<Row> {
             .collect::<Vec<_>>()
             .join(" "),
         measure: text("measure").to_owned(),
-        value: interval.or_else(|| change_of(value)),
+        value: seen,
         limit,
         at_least: ["at_least", "rate"].contains(&text("bound"))
             || text("measure") == "rate"
