@@ -222,3 +222,24 @@ pub struct ImpactRow {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, [u64; 2]>,
 }
+
+impl ImpactRow {
+    /// The row of a program that was not measured under an arm.
+    pub fn missing(program: &str, arm: &str, reason: String) -> Self {
+        Self {
+            program: program.to_owned(),
+            arm: arm.to_owned(),
+            measure: ImpactMeasure::Seconds,
+            off: None,
+            with: None,
+            unit: String::new(),
+            ratio: None,
+            difference: None,
+            observations: 0,
+            limit: None,
+            verdict: Outcome::Broken,
+            reason: Some(reason),
+            errors: BTreeMap::new(),
+        }
+    }
+}

@@ -1,8 +1,6 @@
 //! What any agent costs a real program.
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +12,8 @@ use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
 use probecost::load::Endpoint;
 use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
-use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow, ProgramReport, SCHEMA};
-use probecost::schema::{Exit, FigureRow, Figures, Outcome, Shard};
+use probecost::schema::impact::{Impact, ImpactRow, ProgramReport, SCHEMA};
+use probecost::schema::{Exit, FigureRow, Figures, Shard};
 use probecost::{file, report};
 
 use crate::program::{Inputs, Program, Subject, cpus};
@@ -188,7 +186,8 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
             }
             Err(obstacle) => {
                 let agents = arms.iter().filter(|arm| !matches!(arm, Arm::Off));
-                let missing = agents.map(|arm| missing(name, arm.name(), &obstacle));
+                let missing =
+                    agents.map(|arm| ImpactRow::missing(name, arm.name(), obstacle.to_string()));
                 impact.rows.extend(missing);
             }
         }
@@ -197,9 +196,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     bar.finish_and_clear();
     drop(ward);
     match args.format {
-        Format::Table => print(&report::impact::table(&impact)),
-        Format::Markdown => print(&report::impact_markdown::markdown(&impact)),
-        Format::Json => print(&(serde_json::to_string_pretty(&impact)? + "\n")),
+        Format::Table => report::print(&report::impact::table(&impact)),
+        Format::Markdown => report::print(&report::impact_markdown::markdown(&impact)),
+        Format::Json => report::print(&(serde_json::to_string_pretty(&impact)? + "\n")),
     }
     Ok(Exit::of(impact.rows.iter().map(|row| row.verdict)))
 }
@@ -292,30 +291,6 @@ fn nobodys(ward: &Ward, count: u32) -> Vec<PathBuf> {
         place.cgroup().map(Path::to_owned)
     };
     (0..count).map_while(cgroup).collect()
-}
-
-/// The row of a program that could not be measured under an arm.
-fn missing(program: &str, arm: &str, obstacle: &Obstacle) -> ImpactRow {
-    ImpactRow {
-        program: program.into(),
-        arm: arm.into(),
-        measure: ImpactMeasure::Seconds,
-        off: None,
-        with: None,
-        unit: String::new(),
-        ratio: None,
-        difference: None,
-        observations: 0,
-        limit: None,
-        verdict: Outcome::Broken,
-        reason: Some(obstacle.to_string()),
-        errors: BTreeMap::new(),
-    }
-}
-
-/// A reader that has seen enough (`| head`) is no error.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn write(directory: &Path, impact: &Impact) -> Result<(), Box<dyn Error>> {

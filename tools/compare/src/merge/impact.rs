@@ -1,11 +1,9 @@
 //! Shards of `probecost impact` put together: each row is judged by itself, so that the
 //! rows are simply all there.
 
-use std::collections::BTreeMap;
-
 use probecost::host::provenance;
+use probecost::schema::MergedShard;
 use probecost::schema::impact::{Impact, ImpactMeasure, ImpactRow};
-use probecost::schema::{MergedShard, Outcome};
 
 use super::assemble::Assembled;
 use crate::failure::Failure;
@@ -74,19 +72,5 @@ fn without_times(row: ImpactRow) -> ImpactRow {
 /// The row of what no shard measured.
 fn missing(name: &str, reason: &str) -> ImpactRow {
     let (program, arm) = name.split_once('/').unwrap_or((name, ""));
-    ImpactRow {
-        program: program.to_owned(),
-        arm: arm.to_owned(),
-        measure: ImpactMeasure::Seconds,
-        off: None,
-        with: None,
-        unit: String::new(),
-        ratio: None,
-        difference: None,
-        observations: 0,
-        limit: None,
-        errors: BTreeMap::new(),
-        verdict: Outcome::Broken,
-        reason: Some(reason.to_owned()),
-    }
+    ImpactRow::missing(program, arm, reason.to_owned())
 }
