@@ -8,24 +8,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Place, Ran, executable};
+use support::{DUET, Place, Ran, executable};
 
 fn duet(place: &Place, more: &[&str]) -> Ran {
-    place.compare(
-        &[
-            &[
-                "duet",
-                "--bin-base",
-                "old",
-                "--bin-head",
-                "new",
-                "--format",
-                "json",
-            ],
-            more,
-        ]
-        .concat(),
-    )
+    place.compare(&[&DUET[..], &["--format", "json"], more].concat())
 }
 
 #[test]
@@ -56,10 +42,7 @@ fn a_slower_head_is_named_and_nothing_else() {
     }
     assert_eq!(ran.json()["duet"]["base"], "old");
     duet(&place, &["--policy", "advisory"]).exits(0);
-    let text = place
-        .compare(&["duet", "--bin-base", "old", "--bin-head", "new"])
-        .exits(1)
-        .out;
+    let text = place.compare(&DUET).exits(1).out;
     for line in [
         "failed: slower than base: 1 regressed, 2 unchanged",
         "head new against base old, ",

@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use probecost::gate::Gate;
 use probecost::schema::Shard;
 use serde_json::{Value, json};
-use support::{Bench, Place, bench, executable};
+use support::{Bench, DUET, Place, bench, executable, statuses};
 
 /// Benchmarks of the fixtures; those of `w` are arms of one workload.
 const IDS: &str = "a b c d e f w/off w/hook w/event";
@@ -25,25 +24,8 @@ fn sides(place: &Place) {
 }
 
 fn duet(place: &Place, more: &[&str]) -> Option<i32> {
-    let asked = [
-        "duet",
-        "--bin-base",
-        "old",
-        "--bin-head",
-        "new",
-        "--format",
-        "json",
-    ];
-    place.compare(&[&asked, more].concat()).exit
-}
-
-/// What each row came to.
-fn statuses(verdict: &Value) -> BTreeMap<String, String> {
-    let word = |value: &Value| value.as_str().unwrap().to_owned();
-    let rows = verdict["rows"].as_array().unwrap();
-    rows.iter()
-        .map(|row| (word(&row["id"]), word(&row["status"])))
-        .collect()
+    let asked = [&DUET[..], &["--format", "json"], more].concat();
+    place.compare(&asked).exit
 }
 
 fn document(place: &Place, name: &str) -> Value {
@@ -132,7 +114,7 @@ fn more_shards_than_benchmarks_are_refused() {
     let place = Place::new();
     executable(&place, "old", "a b w/off w/hook", "");
     executable(&place, "new", "a b w/off w/hook", "");
-    let arguments = ["duet", "--bin-base", "old", "--bin-head", "new"];
+    let arguments = DUET;
     place
         .compare(&[&arguments[..], &["--shard", "4/4"]].concat())
         .breaks("4/4", "fewer shards");

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::process::Command;
 
-use support::Place;
+use support::{DUET, Place};
 
 /// A bench executable that measures: two functions, of which `--cfg slow` makes one do more.
 const BENCH: &str = r##"
@@ -97,15 +97,7 @@ fn a_planted_slowdown_is_named_by_its_function() {
     let place = Place::new();
     build(&place, "old", &[]);
     build(&place, "new", &["--cfg", "slow"]);
-    let asked = [
-        "duet",
-        "--bin-base",
-        "old",
-        "--bin-head",
-        "new",
-        "--profile",
-        "profiles",
-    ];
+    let asked = [&DUET[..], &["--profile", "profiles"]].concat();
     let text = place.compare(&asked).exits(1).out;
     let said = text.lines().find(|line| line.starts_with("both: grew in "));
     let said = said.unwrap_or_else(|| panic!("{text}"));

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Place, executable};
+use support::{Place, executable, statuses};
 
 /// The longest that anything of it may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -176,14 +175,6 @@ impl Drop for Slurm<'_> {
             }
         }
     }
-}
-
-fn statuses(verdict: &Value) -> BTreeMap<String, String> {
-    let word = |value: &Value| value.as_str().unwrap().to_owned();
-    let rows = verdict["rows"].as_array().unwrap();
-    rows.iter()
-        .map(|row| (word(&row["id"]), word(&row["status"])))
-        .collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test target uses its own part of this")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,18 @@ use tempfile::TempDir;
 const WOBBLE: [f64; 11] = [
     0.12, -0.63, 0.94, -0.22, 0.37, -0.91, 0.02, 0.61, -0.43, 0.23, -0.13,
 ];
+
+/// The executable `new` held against `old`.
+pub const DUET: [&str; 5] = ["duet", "--bin-base", "old", "--bin-head", "new"];
+
+/// What each row of a verdict came to.
+pub fn statuses(verdict: &Value) -> BTreeMap<String, String> {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = verdict["rows"].as_array().unwrap();
+    rows.iter()
+        .map(|row| (word(&row["id"]), word(&row["status"])))
+        .collect()
+}
 
 /// A directory that a test works in.
 pub struct Place(TempDir);
