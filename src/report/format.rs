@@ -16,7 +16,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Prints a document. A reader that has seen enough (`| head`) is no error.
+    /// Prints a document.
     pub fn print<T: Serialize>(self, document: &T, render: impl FnOnce(&T) -> String) {
         let text = match self {
             Self::Table => render(document),
@@ -24,6 +24,11 @@ impl Format {
                 serde_json::to_string_pretty(document).expect("documents are plain data") + "\n"
             }
         };
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        print(&text);
     }
+}
+
+/// Prints a text. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -17,4 +17,4 @@ pub mod soak;
 pub mod soak_picture;
 pub mod tracing;
 
-pub use format::Format;
+pub use format::{Format, print};

@@ -1,11 +1,12 @@
 //! Which machine this is, what it can do, and what stands in the way of the rest.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::fmt::{self, Write};
 
 use clap::Args;
 use probecost::agent::{self, Agent, Options, Rung};
 use probecost::host::{Capability, Host, State, capabilities};
+use probecost::report;
 use probecost::schema::Exit;
 
 use crate::rungs;
@@ -30,26 +31,25 @@ pub fn run(args: &HostArgs) -> Result<Exit, Box<dyn Error>> {
         return Ok(rungs::print());
     }
     let host = Host::read()?;
-    match print(&mut io::stdout().lock(), args, &host) {
-        // A reader that has seen enough (`| head`) is no error.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(Exit::Passed),
-    }
+    let mut text = String::new();
+    describe(&mut text, args, &host)?;
+    report::print(&text);
+    Ok(Exit::Passed)
 }
 
-fn print(out: &mut impl Write, args: &HostArgs, host: &Host) -> io::Result<()> {
+fn describe(out: &mut String, args: &HostArgs, host: &Host) -> fmt::Result {
     if args.class {
         return writeln!(out, "{}", host.class());
     }
-    print_machine(out, host)?;
-    print_mitigations(out, host)?;
+    describe_machine(out, host)?;
+    describe_mitigations(out, host)?;
     let capabilities = capabilities();
-    print_capabilities(out, &capabilities)?;
-    print_agent(out)?;
+    describe_capabilities(out, &capabilities)?;
+    describe_agent(out)?;
     writeln!(out, "\n{}", closing(&capabilities))
 }
 
-fn print_machine(out: &mut impl Write, host: &Host) -> io::Result<()> {
+fn describe_machine(out: &mut String, host: &Host) -> fmt::Result {
     let gib = host.memory_bytes as f64 / f64::from(1 << 30);
     let known = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "unknown".to_owned());
     let switch = |on: Option<bool>| known(&on.map(|on| if on { "on" } else { "off" }.to_owned()));
@@ -74,7 +74,7 @@ fn print_machine(out: &mut impl Write, host: &Host) -> io::Result<()> {
     Ok(())
 }
 
-fn print_mitigations(out: &mut impl Write, host: &Host) -> io::Result<()> {
+fn describe_mitigations(out: &mut String, host: &Host) -> fmt::Result {
     writeln!(
         out,
         "\nWhat its kernel does about its CPU's vulnerabilities\n"
@@ -88,7 +88,7 @@ fn print_mitigations(out: &mut impl Write, host: &Host) -> io::Result<()> {
     Ok(())
 }
 
-fn print_capabilities(out: &mut impl Write, capabilities: &[Capability]) -> io::Result<()> {
+fn describe_capabilities(out: &mut String, capabilities: &[Capability]) -> fmt::Result {
     writeln!(out, "\nWhat it can do\n")?;
     for Capability { name, state, .. } in capabilities {
         match state {
@@ -107,7 +107,7 @@ fn print_capabilities(out: &mut impl Write, capabilities: &[Capability]) -> io::
 }
 
 /// How the agent would hook each operation, found out by doing it.
-fn print_agent(out: &mut impl Write) -> io::Result<()> {
+fn describe_agent(out: &mut String) -> fmt::Result {
     writeln!(out, "\nHow the agent hooks here\n")?;
     let agent = match Agent::start(Options::default()) {
         Ok(agent) => agent,

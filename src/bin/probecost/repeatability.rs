@@ -13,6 +13,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use probecost::file;
 use probecost::host::Obstacle;
+use probecost::report;
 use probecost::schema::overhead::{FILE, OverheadReport, OverheadRow};
 use probecost::schema::{Exit, OverheadArm};
 use probecost::stats::{Interval, median};
@@ -35,7 +36,7 @@ pub fn run(args: &RepeatabilityArgs) -> Result<Exit, Box<dyn Error>> {
         .iter()
         .map(|directory| file::read_json(&directory.join(FILE), "cargo bench --bench overhead"))
         .collect();
-    println!("{}", table(&reports?));
+    report::print(&format!("{}\n", table(&reports?)));
     Ok(Exit::Passed)
 }
 

@@ -1,13 +1,12 @@
 //! All results on one page.
 
 use std::error::Error;
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use probecost::file;
 use probecost::gate::Gate;
-use probecost::report::page;
+use probecost::report::{page, print};
 use probecost::schema::Exit;
 
 /// `probecost report`
@@ -56,8 +55,7 @@ pub fn run(command: &ReportCommand) -> Result<Exit, Box<dyn Error>> {
         Form::Html => page::html(&page),
         Form::Json => serde_json::to_string_pretty(&page)?,
     };
-    // A reader that has seen enough (`| head`) is no error.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print(&(text + "\n"));
     let rows = page.streams.iter().flat_map(|stream| &stream.rows);
     Ok(Exit::of(rows.map(|row| row.verdict)))
 }

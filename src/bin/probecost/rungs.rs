@@ -9,6 +9,7 @@ use std::process::Command;
 
 use probecost::agent::{Agent, Operation, Options, Rung, Scope};
 use probecost::host::Obstacle;
+use probecost::report;
 use probecost::schema::Exit;
 
 /// How often the operation is done.
@@ -22,7 +23,7 @@ pub fn print() -> Exit {
         ..Options::default()
     };
     let best = Agent::start(everyone).map(|agent| agent.hooks().clone());
-    let mut wrong = false;
+    let (mut text, mut wrong) = (String::new(), false);
     for operation in Operation::ALL {
         let taken = best
             .as_ref()
@@ -36,9 +37,10 @@ pub fn print() -> Exit {
                 Err(Flaw::Wrong(why)) => ("wrong", why),
             };
             wrong |= word == "wrong";
-            println!("{:<36} {word:<5} {why}", rung.name());
+            text += &format!("{:<36} {word:<5} {why}\n", rung.name());
         }
     }
+    report::print(&text);
     if wrong { Exit::Failed } else { Exit::Passed }
 }
 

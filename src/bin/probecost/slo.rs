@@ -1,8 +1,8 @@
 //! `probecost slo`: the artifacts of a strict run, held to their contract and judged.
 
 use std::error::Error;
-use std::io::Write;
 
+use probecost::report;
 use probecost::schema::Exit;
 use probecost::slo::{self, SloArgs};
 
@@ -12,7 +12,6 @@ use probecost::slo::{self, SloArgs};
 /// A file is missing, unknown, or says what it may not.
 pub fn run(args: &SloArgs) -> Result<Exit, Box<dyn Error>> {
     let (table, exit) = slo::slo(args)?;
-    // A reader that has seen enough (`| head`) is no error.
-    let _ = std::io::stdout().write_all(table.as_bytes());
+    report::print(&table);
     Ok(exit)
 }

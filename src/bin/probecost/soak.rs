@@ -1,7 +1,6 @@
 //! `probecost soak`: a load held for long.
 
 use std::error::Error;
-use std::io::Write;
 
 use probecost::experiment::soak::{self, SoakArgs};
 use probecost::file;
@@ -17,7 +16,6 @@ pub fn run(args: &SoakArgs) -> Result<Exit, Box<dyn Error>> {
     file::write_json(&args.out.join(FILE), &held)?;
     let picture = soak_picture::draw(&held.samples);
     file::replace(&args.out.join("soak.svg"), picture.as_bytes())?;
-    // A reader that has seen enough (`| head`) is no error.
-    let _ = writeln!(std::io::stdout(), "{}", report::soak::render(&held));
+    report::print(&(report::soak::render(&held) + "\n"));
     Ok(Exit::of(held.checks.iter().map(|check| check.verdict)))
 }
