@@ -86,6 +86,8 @@ impl Generator {
         let mut events = Vec::with_capacity(self.connections.len().max(1));
         while !(self.is_ending && self.waiting.is_empty() && self.is_idle()) {
             let now = self.now();
+            // First of all: what fell due while this thread did not run is open, too.
+            self.notice(now);
             if now >= self.tick {
                 self.tick = now + TICK;
                 self.is_ending |= self.stop.load(Ordering::Relaxed);
@@ -95,7 +97,6 @@ impl Generator {
                     return;
                 }
             }
-            self.notice(now);
             self.dispatch();
             let wake = self.tick.min(self.next_due()).saturating_sub(self.now());
             let wake = Timespec::try_from(Duration::from_nanos(wake)).ok();
@@ -259,4 +260,36 @@ impl Generator {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_fell_due_while_the_generator_slept_is_open() {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let plan = LoadPlan {
+            timeout: Duration::from_millis(10),
+            ..LoadPlan::new(
+                "http://127.0.0.1:9/".parse().unwrap(),
+                Regime::Rate(1000.0),
+                0,
+            )
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, batches) = mpsc::channel();
+        let mut generator = Generator::new(plan, epoll, Vec::new(), Arc::clone(&stop), tell);
+        generator.begin -= Duration::from_millis(5);
+        let thread = std::thread::spawn(|| generator.run());
+        let first = batches.recv().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        thread.join().unwrap();
+        // One at 0 ms, and one each millisecond.
+        let due = (first.until / 1_000_000 + 1) as usize;
+        let given_up = first.records.len();
+        assert_eq!(first.open.len() + given_up, due, "until {} ns", first.until);
+    }
 }
