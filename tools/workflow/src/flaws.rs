@@ -1,6 +1,8 @@
 //! What is wrong with a workflow though GitHub would take it.
 
-use crate::file::{Container, RunsOn, Workflow};
+use std::path::Path;
+
+use crate::file::{Container, Job, RunsOn, Workflow};
 
 /// Every flaw, one sentence each; `text` is the file.
 pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
@@ -51,6 +53,9 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
                 (None, Some(script)) if script.contains("${{") => {
                     flaw("an expression inside a script");
                 }
+                (None, Some(script)) if measures_into(&cached(job), script) => flaw(
+                    "its runs lie in a cache: the next run finds them made, and measures nothing",
+                ),
                 (None, Some(_)) => {}
                 _ => flaw("not one of uses and run"),
             }
@@ -61,6 +66,29 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
         }
     }
     flaws
+}
+
+/// What a job keeps from one run to the next.
+fn cached(job: &Job) -> Vec<&str> {
+    let caches = job.steps.iter().filter(|step| {
+        let action = step.uses.as_deref().unwrap_or_default();
+        action.starts_with("actions/cache@")
+    });
+    caches
+        .filter_map(|step| step.with.get("path")?.as_str())
+        .flat_map(str::lines)
+        .collect()
+}
+
+/// Whether a script leaves the runs of `compare run` in one of these directories.
+fn measures_into(directories: &[&str], script: &str) -> bool {
+    let runs = script.lines().filter(|line| line.contains("compare run "));
+    let mut places = runs.map(|line| {
+        let mut words = line.split_whitespace();
+        words.find(|word| *word == "--out");
+        words.next().unwrap_or("target/runs")
+    });
+    places.any(|out| directories.iter().any(|d| Path::new(out).starts_with(d)))
 }
 
 /// Whether an image is named down to the patch, `rust:1.95.0-bookworm`.

@@ -132,6 +132,12 @@ fn each_flaw_is_found() {
         ),
         (
             "ci.yml",
+            "--out counts",
+            "--out target/counts",
+            "its runs lie in a cache",
+        ),
+        (
+            "ci.yml",
             "persist-credentials",
             "keep-credentials",
             "keep-credentials is not known",
