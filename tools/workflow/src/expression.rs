@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Scope {
     /// The contexts by name.
     pub contexts: Value,
-    /// Whether all steps so far went well.
+    /// Whether all went well so far: what a job needs, or its steps.
     pub succeeded: bool,
     /// The work tree that `hashFiles` reads.
     pub tree: std::path::PathBuf,

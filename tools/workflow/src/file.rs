@@ -212,13 +212,16 @@ impl Workflow {
         Ok(workflow)
     }
 
-    /// Whether a job is called this, or is one of those that a matrix makes of it.
-    pub fn has(&self, job: &str) -> bool {
-        let mut names = self.jobs.iter();
-        names.any(|(name, of)| match of.matrix.is_empty() {
-            true => name == job,
-            false => name.starts_with(&format!("{job}-")),
-        })
+    /// The job of this name, or those that a matrix makes of it.
+    pub fn called(&self, job: &str) -> Vec<&str> {
+        let names = self
+            .jobs
+            .iter()
+            .filter(|(name, of)| match of.matrix.is_empty() {
+                true => *name == job,
+                false => name.starts_with(&format!("{job}-")),
+            });
+        names.map(|(name, _)| name.as_str()).collect()
     }
 
     /// The events that start it.

@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
     pub fn wants(&mut self, job: &Job) -> Result<bool, String> {
         self.scope.contexts["matrix"] = json!(job.matrix);
         if let Some(other) = &job.needs
-            && !self.workflow.has(other)
+            && self.workflow.called(other).is_empty()
         {
             return Err(format!("no job is called {other}"));
         }

@@ -1,5 +1,6 @@
 //! Running a workflow: each job in a clean clone, each step in order.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,24 +48,37 @@ pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
     if !workflow.events().contains(&place.event.as_str()) {
         return Err(format!("{} does not start {}", place.event, workflow.name));
     }
+    if let Some(wanted) = &place.job
+        && !workflow.jobs.contains_key(wanted)
+    {
+        let names: Vec<&str> = workflow.jobs.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        return Err(format!("no job is called {wanted}; there are {names}"));
+    }
     let scratch = TempDir::with_prefix("workflow-").map_err(|e| e.to_string())?;
     let origin = origin(place, scratch.path())?;
     let mut worst = Ended::Well;
+    // What was skipped did not succeed either.
+    let mut bad = BTreeSet::new();
     for (name, job) in &workflow.jobs {
         if place.job.as_ref().is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        if worst != Ended::Well && job.needs.is_some() {
-            println!("job {name}: not run, for what it needs did not end well");
             continue;
         }
         let tree = scratch.path().join(name);
         clone(&origin, &tree, true)?;
         let mut run = Run::new(workflow, &place.event, &tree, &place.answers)?;
+        let mut needed = job.needs.iter().flat_map(|other| workflow.called(other));
+        run.scope.succeeded = needed.all(|other| !bad.contains(other));
         if !run.wants(job).map_err(|why| format!("job {name}: {why}"))? {
-            println!("job {name}: not wanted by this event");
+            let why = match run.scope.succeeded {
+                true => "not wanted by this event",
+                false => "not run, for what it needs did not end well",
+            };
+            println!("job {name}: {why}");
+            bad.insert(name.as_str());
             continue;
         }
+        run.scope.succeeded = true;
         println!("job {name}");
         let machine = Machine {
             origin: &origin,
@@ -76,6 +90,9 @@ pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
             },
         };
         let ended = steps(job, &mut run, &machine).map_err(|why| format!("job {name}: {why}"))?;
+        if ended != Ended::Well {
+            bad.insert(name.as_str());
+        }
         worst = worst.max(ended);
     }
     Ok(worst)

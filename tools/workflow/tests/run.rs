@@ -157,3 +157,38 @@ fn what_is_not_known_ends_the_run() {
     }
     assert!(ended("", "schedule").is_err());
 }
+
+/// As GitHub has it: what asks how its needs went runs, whatever they came to, and what does
+/// not is held up by its own needs alone.
+#[test]
+fn a_job_is_held_up_by_what_it_needs_alone() {
+    let job = |name: &str, more: &str, step: &str| {
+        format!("  {name}:\n    runs-on: ubuntu-24.04\n{more}    steps:\n      - run: {step}\n")
+    };
+    let repository = repository();
+    let marks = repository.path().display();
+    let jobs = [
+        "      - run: \"false\"\n".to_owned(),
+        job("two", "", "\"true\""),
+        job("three", "    needs: one\n", &format!("touch {marks}/three")),
+        job(
+            "four",
+            "    needs: one\n    if: ${{ !cancelled() }}\n",
+            &format!("touch {marks}/four"),
+        ),
+        job("five", "    needs: two\n", &format!("touch {marks}/five")),
+        job("six", "    needs: three\n", &format!("touch {marks}/six")),
+    ];
+    let workflow = Workflow::parse(&format!("{HEAD}{}", jobs.concat())).unwrap();
+    let place = place(repository.path(), "push");
+    assert_eq!(run(&workflow, &place), Ok(Ended::Badly));
+    let ran = ["three", "four", "five", "six"].map(|job| repository.path().join(job).exists());
+    assert_eq!(ran, [false, true, true, false]);
+
+    let misspelt = Place {
+        job: Some("tow".into()),
+        ..place
+    };
+    let error = run(&workflow, &misspelt).unwrap_err();
+    assert!(error.contains("tow; there are one, two"), "{error}");
+}
