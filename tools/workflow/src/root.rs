@@ -27,22 +27,13 @@ impl Root {
             .map(|(_, suite)| suite)
             .ok_or_else(|| format!("no root is known for the image {image}"))?;
         let directory = cache.join(suite);
-        if !directory.join("etc/debian_version").exists() {
+        if !directory.exists() {
+            // It gets its name when it is whole.
+            let partial = cache.join(format!("{suite}.partial"));
             fs::create_dir_all(cache).map_err(|e| format!("{}: {e}", cache.display()))?;
-            let status = Command::new("mmdebstrap")
-                .args(["--quiet", "--variant=minbase", "--include", PACKAGES, suite])
-                .arg(&directory)
-                .status()
-                .map_err(|e| format!("mmdebstrap: {e}; apt-get install mmdebstrap"))?;
-            if !status.success() {
-                return Err(format!("mmdebstrap {suite}: {status}"));
-            }
-            // How this machine reaches its archive is no part of the image.
-            let settings = Path::new("/etc/apt/apt.conf.d");
-            for entry in fs::read_dir(settings).into_iter().flatten().flatten() {
-                let to = directory.join("etc/apt/apt.conf.d").join(entry.file_name());
-                let _ = fs::copy(entry.path(), to);
-            }
+            debootstrapped(suite, &partial)?;
+            fs::rename(&partial, &directory)
+                .map_err(|e| format!("{}: {e}", directory.display()))?;
         }
         Ok(Self { directory })
     }
@@ -73,6 +64,28 @@ impl Root {
             );
         command
     }
+}
+
+/// Makes the new directory `root` a Debian of this suite.
+fn debootstrapped(suite: &str, root: &Path) -> Result<(), String> {
+    if root.exists() {
+        fs::remove_dir_all(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    }
+    let status = Command::new("mmdebstrap")
+        .args(["--quiet", "--variant=minbase", "--include", PACKAGES, suite])
+        .arg(root)
+        .status()
+        .map_err(|e| format!("mmdebstrap: {e}; apt-get install mmdebstrap"))?;
+    if !status.success() {
+        return Err(format!("mmdebstrap {suite}: {status}"));
+    }
+    // How this machine reaches its archive is no part of the image.
+    let settings = Path::new("/etc/apt/apt.conf.d");
+    for entry in fs::read_dir(settings).into_iter().flatten().flatten() {
+        let to = root.join("etc/apt/apt.conf.d").join(entry.file_name());
+        let _ = fs::copy(entry.path(), to);
+    }
+    Ok(())
 }
 
 /// Root, tree, temporary directory, cargo's and rustup's home; then the command. As

@@ -192,3 +192,33 @@ fn a_job_is_held_up_by_what_it_needs_alone() {
     let error = run(&workflow, &misspelt).unwrap_err();
     assert!(error.contains("tow; there are one, two"), "{error}");
 }
+
+#[test]
+fn a_root_that_could_not_be_made_is_made_again() {
+    let repository = repository();
+    let at = |name: &str| repository.path().join(name);
+    let workflow = HEAD.replace(
+        "    env: {SHARED: of the job}\n",
+        "    container: {image: rust:1.95.0-bookworm}\n",
+    );
+    fs::write(at("w.yml"), workflow).unwrap();
+    let half = "#!/bin/sh\nfor root; do :; done\nmkdir -p $root/etc\n\
+                echo 12 >$root/etc/debian_version\necho . >>\"$0.calls\"\nexit 1\n";
+    fs::create_dir(at("bin")).unwrap();
+    fs::write(at("bin/mmdebstrap"), half).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(at("bin/mmdebstrap"), executable).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for calls in 1..=2 {
+        let ran = Command::new(env!("CARGO_BIN_EXE_workflow"))
+            .args(["run", "w.yml", "--cache", "cache"])
+            .current_dir(repository.path())
+            .env("PATH", format!("{}:{path}", at("bin").display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(said.contains("mmdebstrap bookworm: exit"), "{said}");
+        let called = fs::read_to_string(at("bin/mmdebstrap.calls")).unwrap();
+        assert_eq!(called.lines().count(), calls);
+    }
+}
