@@ -129,8 +129,7 @@ impl<'a> Slurm<'a> {
     /// An array of four, and the merge behind it.
     fn array(&self, directory: &str) -> [String; 2] {
         let array = self.submit(&["--array=1-4"], directory, &SIDES);
-        let after = format!("--dependency=afterany:{array}");
-        let merge = self.submit(&[&after], directory, &[]);
+        let merge = self.submit(&[&after(&array)], directory, &[]);
         [array, merge]
     }
 
@@ -177,6 +176,10 @@ impl Drop for Slurm<'_> {
     }
 }
 
+fn after(job: &str) -> String {
+    format!("--dependency=afterany:{job}")
+}
+
 #[test]
 fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
     let place = Place::new();
@@ -199,6 +202,31 @@ fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
     };
     let one = ["duet", "--format", "json", "--out", "one.json"];
     place.compare(&[&one, &SIDES[..]].concat()).exits(1);
+
+    // Tasks that build have a target directory of their own, which goes with them.
+    let compare = place.path("compare");
+    let notes = "#!/bin/sh\necho ${CARGO_TARGET_DIR:-none} >>targets\n";
+    fs::write(&compare, notes).unwrap();
+    fs::set_permissions(
+        &compare,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let export = format!("--export=ALL,COMPARE={}", compare.display());
+    let array = slurm.submit(&["--array=1-2", &export], "built", &["--base", "main"]);
+    let merge = slurm.submit(&[&after(&array), &export], "built", &[]);
+    assert_eq!(slurm.exit(&merge), "0");
+    let said = fs::read_to_string(place.path("targets")).unwrap();
+    let targets: Vec<&str> = said.lines().collect();
+    let [one, other, "none"] = targets[..] else {
+        panic!("{said}");
+    };
+    assert!(
+        one != other
+            && [one, other]
+                .iter()
+                .all(|target| !Path::new(target).exists())
+    );
 
     let [_, merge] = slurm.array("whole");
     assert_eq!(slurm.exit(&merge), "1");
