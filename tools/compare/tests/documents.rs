@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
 #[test]
 fn every_option_that_is_shown_is_one() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let mut paths = vec![root.join("README.md"), root.join("PERFORMANCE.md")];
     paths.extend(
         fs::read_dir(root.join("docs"))
@@ -58,4 +62,21 @@ fn help_of(subcommand: &str) -> String {
         .unwrap();
     assert!(output.status.success(), "the documents show {subcommand}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// `docs/exit-codes.md` shows how make goes on after 0 and 3 alone.
+#[test]
+fn make_goes_on_where_nothing_is_wrong() {
+    let text = fs::read_to_string(root().join("docs/exit-codes.md")).unwrap();
+    let (_, recipe) = text.split_once("\n    check:\n").unwrap();
+    let lines = recipe.lines().map_while(|line| line.strip_prefix("    "));
+    let recipe = lines.collect::<Vec<_>>().join("\n");
+    let place = tempfile::tempdir().unwrap();
+    for (code, goes_on) in [(0, true), (1, false), (2, false), (3, true)] {
+        let recipe = recipe.replace("cargo compare check", &format!("(exit {code})"));
+        fs::write(place.path().join("Makefile"), format!("check:\n{recipe}\n")).unwrap();
+        let ran = Command::new("make").current_dir(place.path()).output();
+        let ran = ran.unwrap();
+        assert_eq!(ran.status.success(), goes_on, "{code}: {ran:?}");
+    }
 }
