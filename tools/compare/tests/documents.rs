@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
@@ -79,4 +86,43 @@ fn make_goes_on_where_nothing_is_wrong() {
         let ran = ran.unwrap();
         assert_eq!(ran.status.success(), goes_on, "{code}: {ran:?}");
     }
+}
+
+/// `tools/results` in a repository of its own, where only `host` can be measured.
+#[test]
+fn results_that_are_not_there_are_no_success() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    fs::create_dir_all(at("tools")).unwrap();
+    fs::copy(root().join("tools/results"), at("tools/results")).unwrap();
+    for document in ["README.md", "PERFORMANCE.md"] {
+        fs::write(at(document), "").unwrap();
+    }
+    script(&at("target/release/probecost"), "echo class");
+    script(&at("bin/cargo"), "exit 0");
+    fs::create_dir(at("tmp")).unwrap();
+    let run = |program: &str, words: &[&str]| {
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(program);
+        command.args(words).current_dir(place.path());
+        command.env("PATH", format!("{}:{path}", at("bin").display()));
+        command.env("TMPDIR", at("tmp")).output().unwrap()
+    };
+    run("git", &["init", "--quiet"]);
+    let name = ["-c", "user.name=a", "-c", "user.email=a@localhost"];
+    let commit = ["commit", "--quiet", "--allow-empty", "--message=a"];
+    run("git", &[&name[..], &commit].concat());
+    for (names, code, said) in [
+        (&["host"][..], 0, "host: cargo run"),
+        (&["host", "knobs"], 2, "knobs: exit status 127"),
+        (&["hosts"], 2, "no measurement is called hosts"),
+    ] {
+        let ran = run("tools/results", names);
+        let words = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(code), "{words}");
+        assert!(words.contains(said), "{words}");
+        let left = fs::read_dir(at("tmp")).unwrap().count();
+        assert_eq!(left, 0, "{names:?} left a file");
+    }
+    assert!(at("docs/results/class/host.md").exists());
 }
