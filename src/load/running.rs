@@ -98,10 +98,12 @@ impl Running {
     /// # Errors
     /// The load has ended.
     pub fn block(&mut self, from: Instant, to: Instant) -> Result<LoadBlock, Obstacle> {
-        self.block_of(from, to, |_| ())
+        self.block_of(from, to, |_| (), |_| ())
     }
 
-    /// As [`Self::block`]; `each` is shown every request that belongs to it.
+    /// As [`Self::block`]; `each` is shown every request that belongs to it, and `late`
+    /// those due before it that have ended since the last block. Those that this block
+    /// leaves are the next one's late ones, or [`Self::finish`] shows them.
     ///
     /// # Errors
     /// The load has ended.
@@ -110,9 +112,9 @@ impl Running {
         from: Instant,
         to: Instant,
         mut each: impl FnMut(&RequestRecord),
+        mut late: impl FnMut(&RequestRecord),
     ) -> Result<LoadBlock, Obstacle> {
-        let at = |moment: Instant| moment.saturating_duration_since(self.begin).as_nanos() as u64;
-        let (start, end) = (at(from), at(to));
+        let (start, end) = (self.since_begin(from), self.since_begin(to));
         while self.until < end {
             let batch = self.batches.recv().map_err(|_| ended())?;
             self.until = batch.until;
@@ -126,18 +128,25 @@ impl Running {
             across: self.open.iter().copied().filter(is_inside).count() as u64,
         };
         self.records.retain(|record| {
-            if is_inside(&record.intended) {
-                match record.ended < end {
-                    true => {
-                        block.tally.add(record);
-                        each(record);
-                    }
-                    false => block.across += 1,
-                }
+            if record.intended < start {
+                late(record);
+                return false;
             }
-            record.intended >= end
+            let is_left = record.intended >= end || record.ended >= end;
+            if !is_left {
+                block.tally.add(record);
+                each(record);
+            } else if is_inside(&record.intended) {
+                block.across += 1;
+            }
+            is_left
         });
         Ok(block)
+    }
+
+    /// A moment as records have it: nanoseconds since the load's start.
+    pub fn since_begin(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.begin).as_nanos() as u64
     }
 
     /// Shows `each` request when it has ended, up to the last. A load without a length
@@ -301,6 +310,34 @@ mod tests {
         assert!((80..=120).contains(&across), "{across} across");
         let (answered, across, _) = block(later);
         assert_eq!(answered + across, 90);
+    }
+
+    /// It accepts, and never says a word: every request outlives its block.
+    #[test]
+    fn a_request_that_outlives_its_block_is_shown_once_when_it_has_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let plan = LoadPlan {
+            length: None,
+            ..plan(url.parse().unwrap(), Regime::Rate(100.0), 0)
+        };
+        let mut load = Running::start(plan).unwrap();
+        let (mut within, mut late, mut across) = (0, Vec::new(), 0);
+        let mut last = 0;
+        for k in 0..8 {
+            let [from, to] = [k, k + 1].map(|k| load.begin() + Duration::from_millis(100 * k));
+            std::thread::sleep(to.saturating_duration_since(Instant::now()));
+            let block = load.block_of(from, to, |_| within += 1, |record| late.push(*record));
+            across += block.unwrap().across;
+            last = load.since_begin(to);
+        }
+        let before = late.len();
+        load.finish(|record| late.extend((record.intended < last).then_some(*record)));
+        assert!(before >= 30, "{before} late before the end");
+        assert_eq!((within, across, late.len()), (0, 80, 80));
+        assert!(late.iter().all(|record| record.outcome.is_err()));
+        late.dedup_by_key(|record| record.number);
+        assert_eq!(late.len(), 80);
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub struct LoadBlock {
     pub length: Duration,
     /// Requests due in it whose end came in it.
     pub tally: LoadTally,
-    /// Requests due in it whose end came later: they belong to no block.
+    /// Requests due in it whose end came later: latencies that two arms have a share in.
     pub across: u64,
 }
 

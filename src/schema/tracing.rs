@@ -60,11 +60,11 @@ pub struct TracingArmRow {
     pub arm: TracingArm,
     /// Its blocks.
     pub blocks: usize,
-    /// Requests that began and ended in one of them.
+    /// Requests due in one of them that were answered before its end, or failed.
     pub requests: u64,
     /// Of these, those without an answer that counts.
     pub failed: u64,
-    /// Requests that reached over the end of a block, and belong to none.
+    /// Requests answered after the end of their block: their latencies belong to none.
     pub across: u64,
     /// The median latency, in microseconds.
     pub p50_us: Option<f64>,

@@ -8,8 +8,6 @@ use crate::schema::Outcome;
 use crate::schema::tracing::{Requirement, TracingArm};
 use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
 
-/// A request that takes longer stood still.
-const STALL_US: f64 = 1e6;
 /// The part of a run in which tables and caches fill up.
 const WARM_UP: f64 = 0.2;
 /// Looks at memory that are averaged before a line is laid through them: neighbours are
@@ -154,8 +152,8 @@ fn rate(events: f64, lost: u64, limit: f64) -> Requirement {
 fn availability<'a>(blocks: impl Iterator<Item = &'a ArmBlock>, limit: f64) -> Requirement {
     let (mut all, mut up) = (0.0, 0.0);
     for block in blocks {
-        let longest = block.latency_us.last().copied().flatten();
-        let is_up = block.lost == 0 && block.failed == 0 && longest.is_some_and(|us| us < STALL_US);
+        let is_answered = block.latency_us.iter().all(Option::is_some);
+        let is_up = block.lost == 0 && block.faults == 0 && is_answered;
         all += 1.0;
         up += f64::from(is_up);
     }
@@ -201,6 +199,81 @@ fn share(hits: f64, all: f64) -> Option<Interval> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::RequestRecord;
+    use crate::schema::load::RequestError;
+
+    /// Blocks of half a second, one of each arm in turn, in which all is well.
+    fn measured(rounds: usize) -> Measured {
+        let blocks = (0..rounds).flat_map(|round| {
+            ARMS.into_iter()
+                .zip(3 * round as u64..)
+                .map(move |(arm, k)| ArmBlock {
+                    arm,
+                    round,
+                    span: k * 500_000_000..(k + 1) * 500_000_000,
+                    latency_us: [Some(100.0); 3],
+                    faults: 0,
+                    busy_pct: 50.0,
+                    tracer_cpu_pct: 1.0,
+                    lost: 0,
+                })
+        });
+        Measured {
+            blocks: blocks.collect(),
+            arms: Default::default(),
+            sent: 0,
+            seen: 0,
+            counts: Default::default(),
+            spans: super::super::Spans::with_room(0),
+            memory: 0,
+            asked_for: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_that_outlives_its_block_is_held_against_it() {
+        let available = |measured: &Measured| {
+            let traced = measured
+                .blocks
+                .iter()
+                .filter(|b| b.arm == TracingArm::Tracing);
+            availability(traced, 99.9).measured.unwrap().est
+        };
+        let second = 1_000_000_000;
+        let in_round = |round: u64, arm: TracingArm| (3 * round + arm as u64) * second / 2 + 7;
+        for (arm, took, outcome, share, failed) in [
+            (
+                TracingArm::Tracing,
+                2 * second,
+                Err(RequestError::Timeout),
+                90.0,
+                1,
+            ),
+            (TracingArm::Tracing, second, Ok(()), 90.0, 0),
+            (TracingArm::Tracing, second / 2, Ok(()), 100.0, 0),
+            (
+                TracingArm::Off,
+                2 * second,
+                Err(RequestError::Timeout),
+                100.0,
+                1,
+            ),
+        ] {
+            let mut measured = measured(10);
+            measured.arms[arm as usize].1 = 1;
+            let intended = in_round(4, arm);
+            measured.take_late(&RequestRecord {
+                number: 1,
+                intended,
+                noticed: intended,
+                ended: intended + took,
+                outcome,
+            });
+            assert_eq!(available(&measured), share, "{arm:?} {took} {outcome:?}");
+            let (tally, across) = &measured.arms[arm as usize];
+            assert_eq!((tally.failed(), tally.due() + across), (failed, 1));
+        }
+    }
 
     #[test]
     fn a_share_without_a_fault_is_no_certainty() {

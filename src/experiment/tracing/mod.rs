@@ -5,6 +5,7 @@ mod judging;
 mod server;
 mod spans;
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use procfs::process::Process;
@@ -16,7 +17,7 @@ use crate::agent::Options;
 use crate::experiment::usage::footprint_of_this_process;
 use crate::gate::TracingLimits;
 use crate::host::{Host, Obstacle, provenance};
-use crate::load::{LoadPlan, LoadTally, Regime, Running};
+use crate::load::{LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
 use spans::Spans;
@@ -44,8 +45,10 @@ pub struct TracingRequest {
 const ARMS: [TracingArm; 3] = [TracingArm::Off, TracingArm::Attached, TracingArm::Tracing];
 /// How long a block is: attaching takes a fiftieth of it.
 const BLOCK: Duration = Duration::from_millis(500);
-/// The percentiles that are compared, and the longest latency.
-const QUANTILES: [f64; 4] = [0.5, 0.95, 0.99, 1.0];
+/// The percentiles that are compared.
+const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
+/// A request that takes so long stood still.
+const STALL: Duration = Duration::from_secs(1);
 /// What is thrown away after a switch of arm.
 const SETTLING: Duration = Duration::from_millis(20);
 
@@ -54,9 +57,12 @@ const SETTLING: Duration = Duration::from_millis(20);
 struct ArmBlock {
     arm: TracingArm,
     round: usize,
+    /// From when to when, in nanoseconds since the load's start.
+    span: Range<u64>,
     /// Latencies in microseconds at [`QUANTILES`]; none without an answer.
     latency_us: [Option<f64>; QUANTILES.len()],
-    failed: u64,
+    /// Requests due in it that failed or stood still, whenever they ended.
+    faults: u64,
     /// The machine's busy time in it, in percent of all CPUs' time.
     busy_pct: f64,
     /// The tracer's user half, in percent of one CPU.
@@ -158,7 +164,7 @@ pub fn tracing(
     let seconds = begin.elapsed().as_secs_f64();
     measured.counts = tracer.drain()?;
     measured.memory = memory()?.saturating_sub(spare);
-    drop(load);
+    load.finish(|record| measured.take_late(record));
     drop(leak);
     Ok(TracingReport {
         schema: SCHEMA,
@@ -191,8 +197,12 @@ fn block(
     std::thread::sleep(BLOCK);
     let to = Instant::now();
     let busy_after = busy()?;
-    let mut numbers = Vec::new();
-    let block = load.block_of(from, to, |record| numbers.push(record.number))?;
+    let (mut numbers, mut faults) = (Vec::new(), 0);
+    let within = |record: &RequestRecord| {
+        numbers.push(record.number);
+        faults += u64::from(is_fault(record));
+    };
+    let block = load.block_of(from, to, within, |record| measured.take_late(record))?;
     let after = tracer.drain()?;
     let cpu = tracer.consumer_cpu_time()? - cpu_before;
     if arm == TracingArm::Tracing {
@@ -211,8 +221,31 @@ fn block(
         tracer_cpu_pct: cpu.as_secs_f64() / block.length.as_secs_f64() * 100.0,
         lost: lost(after) - lost(before),
         latency_us: QUANTILES.map(|q| block.tally.latency_us(q)),
-        failed: block.tally.failed(),
+        span: load.since_begin(from)..load.since_begin(to),
+        faults,
     })
+}
+
+fn is_fault(record: &RequestRecord) -> bool {
+    let took = Duration::from_nanos(record.ended - record.intended);
+    record.outcome.is_err() || took >= STALL
+}
+
+impl Measured {
+    /// Takes a request that outlived its block. Its latency is no arm's alone, but whoever
+    /// had it wait for so long, or fail, did so in the block in which it was due.
+    fn take_late(&mut self, record: &RequestRecord) {
+        let mut blocks = self.blocks.iter_mut().rev();
+        let Some(block) = blocks.find(|block| block.span.contains(&record.intended)) else {
+            return;
+        };
+        block.faults += u64::from(is_fault(record));
+        if record.outcome.is_err() {
+            let (tally, across) = &mut self.arms[block.arm as usize];
+            tally.add(record);
+            *across -= 1;
+        }
+    }
 }
 
 /// Ticks of all CPUs since the machine's start: all, and the busy ones.
