@@ -1,5 +1,6 @@
 //! What the kernel could not put into the ring, told from the marks on what it could.
 
+use crate::agent::Operation;
 use crate::agent::record::Record;
 
 /// Every record says how many its CPU's hook had lost before it, modulo 2^32.
@@ -13,7 +14,7 @@ pub struct Losses {
 impl Losses {
     /// Takes the mark of one record.
     pub fn note(&mut self, record: &Record) {
-        let place = usize::from(record.cpu()) * 2 + usize::from(record.kind());
+        let place = usize::from(record.cpu()) * Operation::ALL.len() + usize::from(record.kind());
         if place >= self.marks.len() {
             self.marks.resize(place + 1, 0);
         }
@@ -48,8 +49,8 @@ mod tests {
 
     fn note(losses: &mut Losses, cpu: u16, kind: u8, lost: u32) {
         let path = match kind {
-            Sample::OPEN => b"/x".to_vec(),
-            _ => vec![2, 0, 0, 53, 127, 0, 0, 1],
+            Sample::CONNECT => vec![2, 0, 0, 53, 127, 0, 0, 1],
+            _ => b"/x".to_vec(),
         };
         let sample = Sample {
             cpu,
@@ -69,6 +70,9 @@ mod tests {
         note(&mut losses, 0, Sample::CONNECT, 1);
         note(&mut losses, 0, Sample::OPEN, 6);
         assert_eq!(losses.total(), 6 + 7 + 1);
+        note(&mut losses, 0, Sample::EXEC, 5);
+        note(&mut losses, 1, Sample::OPEN, 100);
+        assert_eq!(losses.total(), 6 + 7 + 1 + 5 + 100);
     }
 
     #[test]
