@@ -21,8 +21,6 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
     let cpu: Vec<f64> = traced().map(|b| b.tracer_cpu_pct).collect();
     let busy = differences(blocks, TracingArm::Tracing, |b| Some(b.busy_pct));
     let memory = Interval::exact(measured.memory as f64 / 1e6);
-    let seconds = traced().count() as f64 * BLOCK.as_secs_f64();
-    let events = measured.counts.traffic.seen as f64 / seconds;
     let lost = measured.counts.traffic.failed;
     let mut rows = vec![
         most("cpu_pct", median_interval(&cpu, CONFIDENCE), limits.cpu_pct),
@@ -33,7 +31,7 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
         ),
         most("memory_mb", Some(memory), limits.memory_mb),
         growth(&measured.asked_for, limits.growth_mb_per_hour),
-        rate(events, lost, limits.events_per_s),
+        rate(pieces_per_s(traced()), lost, limits.events_per_s),
         most("lost_pieces", Some(Interval::exact(lost as f64)), 0.0),
     ];
     for (arm, name) in [
@@ -130,6 +128,17 @@ fn growth(asked_for: &[(f64, f64)], limit: f64) -> Requirement {
     most("growth_mb_per_hour", slope(&points, CONFIDENCE), limit)
 }
 
+/// Pieces and time of the same blocks: between them the load goes on.
+fn pieces_per_s<'a>(blocks: impl Iterator<Item = &'a ArmBlock>) -> f64 {
+    let (pieces, ns) = blocks.fold((0, 0), |(pieces, ns), block| {
+        (
+            pieces + block.pieces,
+            ns + block.span.end - block.span.start,
+        )
+    });
+    pieces as f64 * 1e9 / ns as f64
+}
+
 /// A rate below the limit says nothing of what could be taken.
 fn rate(events: f64, lost: u64, limit: f64) -> Requirement {
     let row = least("events_per_s", Some(Interval::exact(events)), limit);
@@ -199,6 +208,7 @@ fn share(hits: f64, all: f64) -> Option<Interval> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Gate;
     use crate::load::RequestRecord;
     use crate::schema::load::RequestError;
 
@@ -215,6 +225,7 @@ mod tests {
                     faults: 0,
                     busy_pct: 50.0,
                     tracer_cpu_pct: 1.0,
+                    pieces: 5_000,
                     lost: 0,
                 })
         });
@@ -305,6 +316,16 @@ mod tests {
         assert_eq!(growth(&memory(60.0), 1.0).verdict, Outcome::Fail);
         assert_eq!(growth(&memory(0.0), 1.0).verdict, Outcome::Pass);
         assert_eq!(growth(&[], 1.0).verdict, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn pieces_between_blocks_are_no_part_of_the_rate() {
+        let mut measured = measured(10);
+        measured.counts.traffic.seen = 60_000;
+        let limits = Gate::shipped().tracing;
+        let rows = judge(&measured, &limits);
+        let row = rows.iter().find(|row| row.measure == "events_per_s");
+        assert_eq!(row.unwrap().measured.unwrap().est, 10_000.0);
     }
 
     #[test]

@@ -67,6 +67,8 @@ struct ArmBlock {
     busy_pct: f64,
     /// The tracer's user half, in percent of one CPU.
     tracer_cpu_pct: f64,
+    /// Pieces of streams seen by the kernel half from its beginning to its end.
+    pieces: u64,
     /// Records lost by the tracer in it.
     lost: u64,
 }
@@ -191,11 +193,13 @@ fn block(
 ) -> Result<ArmBlock, Obstacle> {
     std::thread::sleep(SETTLING);
     let lost = |counts: TracerCounts| counts.traffic.failed;
-    let (before, cpu_before) = (tracer.counts()?, tracer.consumer_cpu_time()?);
+    let cpu_before = tracer.consumer_cpu_time()?;
     let busy_before = busy()?;
+    let before = tracer.counts()?;
     let from = Instant::now();
     std::thread::sleep(BLOCK);
     let to = Instant::now();
+    let at_end = tracer.counts()?;
     let busy_after = busy()?;
     let (mut numbers, mut faults) = (Vec::new(), 0);
     let within = |record: &RequestRecord| {
@@ -219,6 +223,7 @@ fn block(
         round,
         busy_pct: busy / all.max(1.0) * 100.0,
         tracer_cpu_pct: cpu.as_secs_f64() / block.length.as_secs_f64() * 100.0,
+        pieces: at_end.traffic.seen - before.traffic.seen,
         lost: lost(after) - lost(before),
         latency_us: QUANTILES.map(|q| block.tally.latency_us(q)),
         span: load.since_begin(from)..load.since_begin(to),
