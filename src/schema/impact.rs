@@ -185,6 +185,21 @@ impl ImpactMeasure {
     }
 }
 
+impl ImpactMeasure {
+    /// A ratio as what it costs, in percent: of a throughput what is lost, of anything else
+    /// what is added.
+    pub fn change_pct(self, ratio: Interval) -> Interval {
+        match self {
+            Self::Throughput => Interval {
+                est: 100.0 * (1.0 - ratio.est),
+                lo: 100.0 * (1.0 - ratio.hi),
+                hi: 100.0 * (1.0 - ratio.lo),
+            },
+            _ => ratio.map(|ratio| 100.0 * (ratio - 1.0)),
+        }
+    }
+}
+
 impl fmt::Display for ImpactMeasure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
@@ -224,6 +239,14 @@ pub struct ImpactRow {
 }
 
 impl ImpactRow {
+    /// What is held against the limit, in its unit.
+    pub fn judged(&self) -> Option<Interval> {
+        let change = self.ratio.map(|ratio| self.measure.change_pct(ratio));
+        change
+            .or(self.difference)
+            .or_else(|| self.with.map(Interval::exact))
+    }
+
     /// The row of a program that was not measured under an arm.
     pub fn missing(program: &str, arm: &str, reason: String) -> Self {
         Self {

@@ -108,7 +108,7 @@ impl Judged<'_> {
         let ratios: Vec<f64> = pairs.iter().map(|(off, with)| with / off).collect();
         let interval = median_interval(&ratios, CONFIDENCE);
         let limit = self.limits.of(measure);
-        let change = interval.map(|ratio| change_pct(measure, ratio));
+        let change = interval.map(|ratio| measure.change_pct(ratio));
         let middle =
             |side: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(side).collect::<Vec<_>>());
         let row = ImpactRow {
@@ -329,19 +329,5 @@ impl Judged<'_> {
             },
             None => row,
         }
-    }
-}
-
-/// A ratio as what it costs, in percent: of a throughput what is lost, of anything else
-/// what is added.
-fn change_pct(measure: ImpactMeasure, ratio: Interval) -> Interval {
-    if measure == ImpactMeasure::Throughput {
-        Interval {
-            est: 100.0 * (1.0 - ratio.est),
-            lo: 100.0 * (1.0 - ratio.hi),
-            hi: 100.0 * (1.0 - ratio.lo),
-        }
-    } else {
-        ratio.map(|ratio| 100.0 * (ratio - 1.0))
     }
 }

@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use crate::host::Obstacle;
 use crate::schema::Outcome;
+use crate::schema::impact::{ImpactMeasure, ImpactRow};
 use crate::stats::Interval;
 
 /// No result is larger.
@@ -185,8 +186,12 @@ fn row(value: &Value, within: &str) -> Option<Row> {
         None => of_status(text("status"))?,
     };
     let own = name(value);
-    let measured = ["value", "measured", "ratio", "with", "change", "share"];
-    let interval = measured.iter().find_map(|key| number(value.get(*key)?));
+    let impact = impact(value);
+    let measured = ["value", "measured", "ratio", "change", "share"];
+    let interval = match &impact {
+        Some(row) => row.judged(),
+        None => measured.iter().find_map(|key| number(value.get(*key)?)),
+    };
     let limit = ["limit", "budget"]
         .iter()
         .find_map(|key| value.get(*key)?.as_f64());
@@ -206,7 +211,8 @@ fn row(value: &Value, within: &str) -> Option<Row> {
         limit,
         at_least: ["at_least", "rate"].contains(&text("bound"))
             || text("measure") == "rate"
-            || value.get("is_least") == Some(&Value::Bool(true)),
+            || value.get("is_least") == Some(&Value::Bool(true))
+            || impact.is_some_and(|row| row.measure == ImpactMeasure::CapturedPct),
         verdict,
         reason: text("reason").to_owned(),
     })
@@ -219,6 +225,12 @@ fn name(value: &Value) -> String {
     ];
     let parts = parts.iter().filter_map(|key| value.get(*key)?.as_str());
     parts.collect::<Vec<_>>().join(" ")
+}
+
+/// A row of `impact.json`, which has several values, only one of which is judged.
+fn impact(value: &Value) -> Option<ImpactRow> {
+    value.get("program").and(value.get("arm"))?;
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// An interval, or a number that is exact.

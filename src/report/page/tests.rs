@@ -123,3 +123,47 @@ fn an_empty_directory_is_said_to_be_one() {
     let error = read(&["/nowhere/at all".into()], None).unwrap_err();
     assert!(error.why.contains("is no directory"), "{error}");
 }
+
+#[test]
+fn rows_of_impact_are_shown_in_the_unit_of_their_limit() {
+    let row = |measure: &str, limit: Option<f64>, judged: serde_json::Value| {
+        let mut row = json!({"program": "build", "arm": "event", "measure": measure,
+            "off": 94.4, "with": 102.9, "unit": "", "ratio": null, "difference": null,
+            "observations": 9, "limit": limit, "verdict": "pass", "reason": null});
+        row.as_object_mut()
+            .unwrap()
+            .extend(judged.as_object().unwrap().clone());
+        row
+    };
+    let around = |est: f64| json!({"est": est, "lo": est - 0.01, "hi": est + 0.01});
+    let rows = [
+        row("seconds", Some(5.0), json!({"ratio": around(1.03)})),
+        row("throughput", Some(5.0), json!({"ratio": around(0.96)})),
+        row(
+            "cpu_points",
+            Some(10.0),
+            json!({"difference": around(8.46)}),
+        ),
+        row(
+            "captured_pct",
+            Some(99.0),
+            json!({"difference": around(99.5)}),
+        ),
+        row("errors", Some(0.0), json!({"with": 0.0})),
+    ];
+    let reading = reading(&[("impact.json", json!({"schema": 1, "rows": rows}))]);
+    let page = page(&reading, &RULES);
+    for (measure, value, limit) in [
+        ("seconds", "3", "≤ 5"),
+        ("throughput", "4", "≤ 5"),
+        ("cpu_points", "8.46", "≤ 10"),
+        ("captured_pct", "99.5", "≥ 99"),
+        ("errors", "0", "≤ 0"),
+    ] {
+        let mut rows = page.streams[0].rows.iter();
+        let row = rows.find(|row| row.measure == measure).unwrap();
+        let shown: f64 = row.value.as_deref().unwrap().parse().unwrap();
+        assert_eq!(shown, value.parse::<f64>().unwrap(), "{row:?}");
+        assert_eq!(row.limit.as_deref(), Some(limit), "{row:?}");
+    }
+}

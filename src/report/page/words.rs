@@ -12,26 +12,32 @@ const MEANINGS: [(&str, &str); 46] = [
     ),
     (
         "seconds",
-        "how long the program runs, over that without the agent",
+        "how long the program runs: more than without the agent, in percent",
     ),
     (
         "throughput",
-        "work done a second, over that without the agent",
+        "work done a second: less than without the agent, in percent",
     ),
-    ("p50", "median latency, over that without the agent"),
+    (
+        "p50",
+        "median latency: more than without the agent, in percent",
+    ),
     (
         "p95",
-        "95th percentile of latency, over that without the agent",
+        "95th percentile of latency: more than without the agent, in percent",
     ),
     (
         "p99",
-        "99th percentile of latency, over that without the agent",
+        "99th percentile of latency: more than without the agent, in percent",
     ),
     (
         "cpu_points",
         "CPU time of the machine beyond that without the agent, in percent of all CPUs",
     ),
-    ("errors", "errors that did not come up without the agent"),
+    (
+        "errors",
+        "failed requests or jobs with the agent; judged by how many failed without",
+    ),
     ("captured_pct", "share of events that arrived, in percent"),
     ("dropped", "events lost"),
     ("drops_pct", "events lost, in percent"),
