@@ -64,10 +64,10 @@ impl fmt::Display for PageStatus {
     }
 }
 
-/// The results of one kind of document.
+/// The results of one kind of document, of one class of machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stream {
-    /// The name of its files.
+    /// The name of its files, and the class where there are several.
     pub name: String,
     /// What it asks.
     pub question: String,

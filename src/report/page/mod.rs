@@ -49,26 +49,29 @@ const QUESTIONS: [(&str, &str); 13] = [
     ("figures", "What do the parts take?"),
 ];
 
-/// The page of these results: the newest of each stream, held against those before it.
+/// The page of these results: the newest of each stream and class of machines, held against
+/// those before it.
 pub fn page(reading: &Reading, rules: &gate::Report) -> Page {
-    let mut streams: BTreeMap<&str, Vec<&Sheet>> = BTreeMap::new();
+    let mut series: BTreeMap<(usize, &str, Option<&str>), Vec<&Sheet>> = BTreeMap::new();
     for sheet in &reading.sheets {
-        streams.entry(&sheet.stream).or_default().push(sheet);
+        let place = QUESTIONS.iter().position(|(name, _)| *name == sheet.stream);
+        let place = place.unwrap_or(usize::MAX);
+        let key = (place, sheet.stream.as_str(), sheet.class.as_deref());
+        series.entry(key).or_default().push(sheet);
     }
-    let mut streams: Vec<Stream> = streams
-        .into_values()
-        .filter_map(|mut sheets| {
-            sheets.sort_by(|a, b| a.date.cmp(&b.date));
-            stream(&sheets, rules)
-        })
-        .collect();
-    let place = |name: &str| QUESTIONS.iter().position(|(known, _)| *known == name);
-    streams.sort_by_key(|stream| {
-        (
-            place(&stream.name).unwrap_or(usize::MAX),
-            stream.name.clone(),
-        )
-    });
+    let mut streams = Vec::new();
+    for (&(_, name, class), sheets) in &series {
+        let mut sheets = sheets.clone();
+        sheets.sort_by(|a, b| a.date.cmp(&b.date));
+        let is_alone = series.keys().filter(|key| key.1 == name).count() == 1;
+        streams.extend(stream(&sheets, rules).map(|stream| Stream {
+            name: match class.filter(|_| !is_alone) {
+                Some(class) => format!("{name}-{class}"),
+                None => stream.name,
+            },
+            ..stream
+        }));
+    }
     Page {
         schema: crate::schema::page::SCHEMA,
         provenance: crate::host::provenance(),

@@ -7,8 +7,8 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::host::Obstacle;
-use crate::schema::Outcome;
 use crate::schema::impact::{ImpactMeasure, ImpactRow};
+use crate::schema::{Host, Outcome};
 use crate::stats::Interval;
 
 /// No result is larger.
@@ -37,6 +37,8 @@ pub struct Sheet {
     pub commit: Option<String>,
     /// The machine.
     pub machine: Option<String>,
+    /// The class of machines that it belongs to, where that is known.
+    pub(super) class: Option<String>,
     /// What is judged in it.
     pub(super) rows: Vec<Row>,
     /// The document.
@@ -138,9 +140,21 @@ fn sheet(path: &Path) -> Option<Sheet> {
         date: text("/provenance/date").unwrap_or_default(),
         commit: text("/provenance/commit").map(|commit| commit.chars().take(9).collect()),
         machine: text("/host/cpu_model"),
+        class: host(&document, path).map(|host| host.class()),
         rows,
         document,
     })
+}
+
+/// The machine of a document: in it, or in the file that each run leaves beside it.
+fn host(document: &Value, path: &Path) -> Option<Host> {
+    let within = document.get("host").cloned();
+    within
+        .and_then(|host| serde_json::from_value(host).ok())
+        .or_else(|| {
+            let beside = fs::read(path.with_file_name("host.json")).ok()?;
+            serde_json::from_slice(&beside).ok()
+        })
 }
 
 /// Everything in a document that has a verdict; where only the whole has one, that.

@@ -167,3 +167,29 @@ fn rows_of_impact_are_shown_in_the_unit_of_their_limit() {
         assert_eq!(row.limit.as_deref(), Some(limit), "{row:?}");
     }
 }
+
+#[test]
+fn machines_are_no_series() {
+    let host = |cpu: &str| {
+        json!({"cpu_model": cpu, "cores": 2, "memory_bytes": 1, "kernel": "6.18.0",
+            "virtualisation": "none", "governor": null, "clock_source": null,
+            "mitigations": {}, "smt": null, "turbo": null})
+    };
+    let mut within = soak(1, 50.0, "pass");
+    within["host"] = host("AMD EPYC");
+    let reading = reading(&[
+        ("a/soak.json", within),
+        ("b/host.json", host("Intel Xeon")),
+        ("b/soak.json", soak(2, 70.0, "fail")),
+        ("c/host.json", host("Intel Xeon")),
+        ("c/soak.json", soak(3, 77.0, "pass")),
+    ]);
+    let page = page(&reading, &RULES);
+    let found = page.streams.iter().map(|stream| {
+        let change = stream.rows[0].change.as_deref();
+        (stream.name.starts_with("soak-"), stream.results, change)
+    });
+    let found: Vec<_> = found.collect();
+    assert_eq!(found, [(true, 1, None), (true, 2, Some("+10.0 %"))]);
+    assert_ne!(page.streams[0].name, page.streams[1].name);
+}
