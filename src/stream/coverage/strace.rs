@@ -54,9 +54,16 @@ pub(super) fn spawn_under(
             .and_then(|()| Strace::attach(u32::from_ne_bytes(pid), &summary));
         // The child goes on in any case, so that it can be waited for.
         let released = (&go).write_all(&[1]);
-        let child = spawned.join().expect("spawning does not panic")?;
-        released.map_err(failed)?;
-        Ok((child, strace.map_err(failed)?))
+        let mut child = spawned.join().expect("spawning does not panic")?;
+        match released.and(strace) {
+            Ok(strace) => Ok((child, strace)),
+            Err(error) => {
+                // Uncounted, it is of no use to anyone; it may have ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(failed(error))
+            }
+        }
     })
 }
 
@@ -136,6 +143,21 @@ fn read(text: &str) -> Expected {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_strace_does_not_attach_to_is_ended() {
+        let scratch = tempfile::tempdir().unwrap();
+        let marker = scratch.path().join("lived");
+        let script = format!("sleep 1; touch {}", marker.display());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        // strace has nowhere to write.
+        let nowhere = scratch.path().join("nowhere");
+        let obstacle = spawn_under(&mut command, &nowhere).err().unwrap();
+        assert!(obstacle.why.contains("strace cannot be attached"));
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!marker.exists());
+    }
 
     #[test]
     fn the_summary_is_read() {
