@@ -70,7 +70,7 @@ pub fn climb(
     let up = rungs.iter().take_while(|rung| rung.kept_up).last();
     load.knee = up.and_then(|rung| rung.rate.asked);
     if load.knee.is_none() {
-        load.outcome = Outcome::Inconclusive;
+        load.outcome = without_knee(load.outcome);
         load.notes
             .push("the server did not keep up with the lowest step: there is no knee".into());
     } else if is_up {
@@ -79,4 +79,29 @@ pub fn climb(
     }
     load.ladder = rungs;
     Ok(load)
+}
+
+/// What the lowest step came to, where nothing was found by it: errors stay what they are.
+fn without_knee(lowest: Outcome) -> Outcome {
+    match lowest {
+        Outcome::Pass => Outcome::Inconclusive,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ladder_without_a_knee_decides_nothing_and_excuses_nothing() {
+        for (lowest, whole) in [
+            (Outcome::Pass, Outcome::Inconclusive),
+            (Outcome::Inconclusive, Outcome::Inconclusive),
+            (Outcome::Fail, Outcome::Fail),
+            (Outcome::Broken, Outcome::Broken),
+        ] {
+            assert_eq!(without_knee(lowest), whole);
+        }
+    }
 }
