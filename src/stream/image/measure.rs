@@ -49,7 +49,6 @@ pub fn measure(
         return Err(Obstacle::new(why, "name one that has files in it with --tree").into());
     }
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
-    fs::create_dir_all(&args.dir)?;
     let scratch = Scratch::new(&args.dir)?;
     let (ways, routes) = ways(&scratch)?;
     let store = Layout::create(&scratch.path().join("store"))?;

@@ -65,6 +65,6 @@ pub enum ImageFailure {
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
     /// Reading or writing.
-    #[error(transparent)]
+    #[error("a file of the images cannot be read or written: {0}; see that --dir has room: df -h")]
     Io(#[from] io::Error),
 }

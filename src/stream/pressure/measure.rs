@@ -43,8 +43,7 @@ pub fn measure(
 ) -> Result<PressureReport, Obstacle> {
     stalled(Path::new(MACHINE))?;
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
-    fs::create_dir_all(&args.dir).map_err(|error| broken(&error))?;
-    let scratch = Scratch::new(&args.dir).map_err(|error| broken(&error))?;
+    let scratch = Scratch::new(&args.dir)?;
     let groups = Groups::new(args.limit * MB)?;
     let bench = Bench::start(args, groups, scratch)?;
 
