@@ -227,12 +227,20 @@ fn detailed_statistics_and_an_allow_list_of_our_own_agent() {
         "--arms",
         "event",
         "--sweep",
-        "allow,detail",
+        "allow,detail,rules",
         "--allow",
         "3",
         "--detail",
     ]));
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    // What this machine cannot hold is said, and takes nothing from the rest.
+    let by_inode = (impact.rows.iter()).filter(|row| row.arm == "rules=inode");
+    for row in by_inode.filter(|row| row.verdict == Outcome::Skipped) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("lsm/file_open"), "{row:?}");
+    }
+    assert!(impact.rows.iter().any(|row| row.arm == "rules=inode"));
+    assert_ne!(output.status.code(), Some(2), "{}", stderr(&output));
     for name in ["event", "allow=1", "allow=100", "detail=off", "detail=on"] {
         let arm = arm(&impact, name);
         assert!(arm.proven && arm.bpf_programs >= 3, "{arm:?}");

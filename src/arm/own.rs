@@ -63,6 +63,16 @@ impl Default for Knobs {
     }
 }
 
+impl Knobs {
+    /// Whether our agent can be set so on this machine: it is started, and gone again.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn try_out(&self) -> Result<(), Obstacle> {
+        start(self, |_: &[u8]| ()).map(drop)
+    }
+}
+
 impl OwnMode {
     /// Its name in every row.
     pub fn name(self) -> &'static str {
@@ -238,21 +248,19 @@ impl Knob {
         }
     }
 
-    /// An arm for each of its settings; `program` is the program's cgroup, `others` are
-    /// those of nobody.
+    /// An arm for each of its settings, and what it is set to; `program` is the program's
+    /// cgroup, `others` are those of nobody.
     pub fn specs(
         self,
         knobs: &Knobs,
         program: Option<&Path>,
         others: &[PathBuf],
-    ) -> Result<Vec<Spec>, Obstacle> {
+    ) -> Result<Vec<(Spec, Knobs)>, Obstacle> {
         let spec = |(name, mode, knobs): (&str, OwnMode, Knobs)| {
             let cgroup = program.filter(|_| name != "scope=all");
             let spec = mode.spec(&knobs, cgroup, None)?;
-            Ok(Spec {
-                name: name.into(),
-                ..spec
-            })
+            let name = name.into();
+            Ok((Spec { name, ..spec }, knobs))
         };
         self.settings(knobs, others).into_iter().map(spec).collect()
     }
@@ -284,18 +292,12 @@ pub struct Answer {
     pub received: u64,
 }
 
-/// Is our agent, in this process, until the end of standard input: a line is `off` or the
-/// name of a mode, anything else a question, and each is answered with what was counted so far.
-pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
-    let detail = knobs.detail.then(SharedDetail::default);
-    let counted = detail.clone();
-    let mut agent = agent::Agent::start_with(knobs.options.clone(), move |bytes: &[u8]| {
-        // Decoding is what an agent at least does with a record.
-        let record = std::hint::black_box(Record::decode(bytes));
-        if let (Ok(record), Some(detail)) = (record, &counted) {
-            detail.lock().add(&record);
-        }
-    })?;
+/// Our agent, set so, with its rules.
+fn start(
+    knobs: &Knobs,
+    sink: impl FnMut(&[u8]) + Send + 'static,
+) -> Result<agent::Agent, Obstacle> {
+    let mut agent = agent::Agent::start_with(knobs.options.clone(), sink)?;
     for number in 0..knobs.path_rules {
         agent.add_rule(&agent::Rule::Path(format!("/no/such/file/{number}").into()))?;
     }
@@ -303,6 +305,21 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
         let file = FileId::new(u64::MAX - number as u64, 0);
         agent.add_rule(&agent::Rule::File(file))?;
     }
+    Ok(agent)
+}
+
+/// Is our agent, in this process, until the end of standard input: a line is `off` or the
+/// name of a mode, anything else a question, and each is answered with what was counted so far.
+pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
+    let detail = knobs.detail.then(SharedDetail::default);
+    let counted = detail.clone();
+    let mut agent = start(knobs, move |bytes: &[u8]| {
+        // Decoding is what an agent at least does with a record.
+        let record = std::hint::black_box(Record::decode(bytes));
+        if let (Ok(record), Some(detail)) = (record, &counted) {
+            detail.lock().add(&record);
+        }
+    })?;
     agent.pause_consumer(true);
     give_back();
     let mut reads = false;
@@ -409,7 +426,7 @@ mod tests {
             "ring", "wakeup", "sample", "rules", "scope", "allow", "detail",
         ] {
             let knob: Knob = knob.parse().unwrap();
-            for spec in knob.specs(&Knobs::default(), cgroup, &[]).unwrap() {
+            for (spec, _) in knob.specs(&Knobs::default(), cgroup, &[]).unwrap() {
                 assert!(!names.contains(&spec.name), "{}", spec.name);
                 names.push(spec.name);
             }

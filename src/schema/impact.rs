@@ -265,4 +265,12 @@ impl ImpactRow {
             errors: BTreeMap::new(),
         }
     }
+
+    /// The row of a program under an arm that this machine cannot have.
+    pub fn skipped(program: &str, arm: &str, reason: String) -> Self {
+        Self {
+            verdict: Outcome::Skipped,
+            ..Self::missing(program, arm, reason)
+        }
+    }
 }

@@ -137,7 +137,8 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         merged: Vec::new(),
     };
     let mut all = vec![Arm::Off];
-    all.extend(own_arms(args, &ward)?);
+    let own = own_arms(args, &ward)?;
+    all.extend(own.arms);
     all.extend(agents.into_iter().map(Box::new).map(Arm::Agent));
     if let Some(shard) = args.shard {
         let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
@@ -191,6 +192,10 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
                 impact.rows.extend(missing);
             }
         }
+        for (arm, why) in &own.lacking {
+            let row = ImpactRow::skipped(name, arm, why.clone());
+            impact.rows.push(row);
+        }
         write(&args.out, &impact)?;
     }
     bar.finish_and_clear();
@@ -242,7 +247,7 @@ fn agents(args: &ImpactArgs) -> Result<Vec<Spec>, Obstacle> {
     Ok(agents)
 }
 
-fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
+fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<OwnArms, Obstacle> {
     let asked = match args.arms.as_slice() {
         [] if args.agent.is_empty() && args.agent_file.is_empty() && args.sweep.is_empty() => {
             &[OwnArm::Event]
@@ -261,7 +266,7 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
         true => allow(ALLOWED),
         false => Vec::new(),
     };
-    let own = |mode: OwnMode| -> Result<Arm, Obstacle> {
+    let own_arm = |mode: OwnMode| -> Result<Arm, Obstacle> {
         let spec = mode.spec(&knobs, program.cgroup(), elsewhere.cgroup())?;
         Ok(Arm::Agent(Box::new(spec)))
     };
@@ -270,18 +275,40 @@ fn own_arms(args: &ImpactArgs, ward: &Ward) -> Result<Vec<Arm>, Obstacle> {
         .filter_map(|arm| match arm {
             OwnArm::Off => None,
             OwnArm::Stats => Some(Ok(Arm::Stats)),
-            OwnArm::Hook => Some(own(OwnMode::Hook)),
-            OwnArm::Event => Some(own(OwnMode::Event)),
-            OwnArm::Elsewhere => Some(own(OwnMode::Elsewhere)),
-            OwnArm::Stalled => Some(own(OwnMode::Stalled)),
+            OwnArm::Hook => Some(own_arm(OwnMode::Hook)),
+            OwnArm::Event => Some(own_arm(OwnMode::Event)),
+            OwnArm::Elsewhere => Some(own_arm(OwnMode::Elsewhere)),
+            OwnArm::Stalled => Some(own_arm(OwnMode::Stalled)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let mut swept = Vec::new();
+    let mut own = OwnArms {
+        arms,
+        lacking: Vec::new(),
+    };
     for knob in &args.sweep {
-        swept.extend(knob.specs(&knobs, program.cgroup(), &others)?);
+        let mut refused = None;
+        let before = own.arms.len();
+        for (spec, knobs) in knob.specs(&knobs, program.cgroup(), &others)? {
+            match knobs.try_out() {
+                Ok(()) => own.arms.push(Arm::Agent(Box::new(spec))),
+                Err(obstacle) => {
+                    own.lacking.push((spec.name, obstacle.to_string()));
+                    refused = Some(obstacle);
+                }
+            }
+        }
+        if let (Some(obstacle), true) = (refused, own.arms.len() == before) {
+            return Err(obstacle);
+        }
     }
-    let swept = swept.into_iter().map(Box::new).map(Arm::Agent);
-    Ok(arms.into_iter().chain(swept).collect())
+    Ok(own)
+}
+
+/// Our own agent in all the ways that were asked for.
+struct OwnArms {
+    arms: Vec<Arm>,
+    /// Settings of a swept knob that this machine cannot hold, and why.
+    lacking: Vec<(String, String)>,
 }
 
 /// Cgroups that nobody is in, where any can be made.
