@@ -232,6 +232,28 @@ fn nobody_else_is_seen() {
     assert!(spans.lock().unwrap().is_empty());
 }
 
+/// A process that was named may end before its parent starts the next: nobody is killed.
+#[test]
+fn those_named_may_end_and_others_begin() {
+    let Some((mut tracer, _, _turn)) = tracer() else {
+        return;
+    };
+    let script = "sleep 100 & echo begun; read go; kill $!; wait $!; cat /dev/null; cat /dev/null; exit 7";
+    let mut shell = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(shell.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    tracer.watch(shell.id()).unwrap();
+    shell.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(shell.wait().unwrap().code(), Some(7));
+}
+
 const NGINX: &str = "
 worker_processes 1;
 daemon off;

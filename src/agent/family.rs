@@ -19,8 +19,8 @@ const FOLLOWERS: [(&str, &str); 2] = [
     ("gone", "sched_process_exit"),
 ];
 
-/// `WATCHED` of bpf/follow.h.
-const WATCHED: u32 = 2;
+/// `NAMED` of bpf/follow.h.
+const NAMED: u32 = 3;
 
 /// The watched processes of one object.
 pub(crate) struct Family {
@@ -40,7 +40,7 @@ struct Orders {
     stopping: u64,
 }
 
-/// How many processes were watched (`struct family`).
+/// How many processes were watched, those named aside (`struct family`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Relatives {
@@ -114,7 +114,11 @@ impl Family {
     /// Watches a process that runs, named as the kernel's first namespace does, and
     /// all that it starts from now on.
     pub(crate) fn watch(&mut self, pid: u32) -> Result<(), Obstacle> {
-        self.processes.insert(pid, WATCHED, 0).map_err(map_failed)
+        // Whoever is in the table already is counted, or named before.
+        if self.processes.get(&pid, 0).is_ok() {
+            return Ok(());
+        }
+        self.processes.insert(pid, NAMED, 0).map_err(map_failed)
     }
 
     pub(crate) fn relatives(&self) -> Result<Relatives, Obstacle> {

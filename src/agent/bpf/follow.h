@@ -11,6 +11,7 @@
 enum state {
 	WAITING = 1,  /* watched from its next execve on */
 	WATCHED = 2,
+	NAMED = 3,    /* watched, and in the table by name: not among those counted */
 };
 
 struct {
@@ -29,7 +30,7 @@ struct orders {
 
 /* src/agent/family.rs reads this layout. */
 struct family {
-	u64 alive;
+	u64 alive;     /* none of those named */
 	u64 born;
 	u64 unwatched; /* children that the table had no room for */
 	u64 crowded;   /* whether the limit was passed */
@@ -105,7 +106,7 @@ INLINE int begun(u32 *state, s64 nr)
 		bpf_send_signal(SIGKILL);
 	if (*state == WAITING && (nr == NR_execve || nr == NR_execveat))
 		*state = WATCHED;
-	return *state == WATCHED;
+	return *state != WAITING;
 }
 
 SEC("raw_tp/sched_process_fork")
@@ -118,7 +119,7 @@ int born(u64 *ctx)
 		return 0;
 	bpf_probe_read_kernel(&process, sizeof(process), &child->tgid);
 	if (process != parent) /* else a thread */
-		adopt(process, *state);
+		adopt(process, *state == WAITING ? WAITING : WATCHED);
 	return 0;
 }
 
@@ -128,13 +129,15 @@ int gone(u64 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	u32 process = this_process();
 	struct family *all = family();
-	if (!watched(process) || !all)
+	u32 *state = watched(process);
+	if (!state || !all)
 		return 0;
+	int counted = *state != NAMED;
 	struct signal_struct *threads = 0;
 	int left = 0;
 	bpf_probe_read_kernel(&threads, sizeof(threads), &task->signal);
 	bpf_probe_read_kernel(&left, sizeof(left), &threads->live.counter);
-	if (!left && !bpf_map_delete_elem(&PROCESSES, &process))
+	if (!left && !bpf_map_delete_elem(&PROCESSES, &process) && counted)
 		__sync_fetch_and_add(&all->alive, -1);
 	return 0;
 }
