@@ -1,7 +1,7 @@
 //! `probecost impact`, through its executable, with real agents.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -571,6 +571,35 @@ fn start(out: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
+/// A file of an agent that stays between blocks; its switch and its end each take a moment,
+/// and write a word into `log`.
+fn switched_agent(directory: &Path, log: &Path) -> PathBuf {
+    let file = directory.join("kept.toml");
+    let log = log.display();
+    let says = |word: &str| format!("sh -c 'sleep 0.2; echo {word} >> {log}'");
+    let text = format!(
+        "name = \"kept\"\ncommand = \"sleep 1000000\"\n[stop]\ncommand = \"{}\"\n\
+         [switch]\non = [\"{}\"]\noff = [\"{}\"]\n",
+        says("stop"),
+        says("on"),
+        says("off"),
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn interrupt(child: &mut Child) -> Option<i32> {
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    child.wait().unwrap().code()
+}
+
+fn written(out: &Path) -> Impact {
+    let written = std::fs::read(out.join("impact.json")).unwrap();
+    serde_json::from_slice(&written).unwrap()
+}
+
 /// Processes whose command line holds `mark`.
 fn processes(mark: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
@@ -654,12 +683,104 @@ fn ctrl_c_ends_all_and_keeps_what_was_measured() {
     );
     wait_until("the agent runs", || processes("881188") > 0);
     std::thread::sleep(Duration::from_secs(2));
-    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    interrupt(&mut child);
     assert_eq!(processes("881188"), 0);
-    let written = std::fs::read(out.path().join("impact.json")).unwrap();
-    let impact: Impact = serde_json::from_slice(&written).unwrap();
+    let impact = written(out.path());
     let note = impact.programs[0].note.as_ref().unwrap();
     assert!(note.contains("interrupted"), "{note}");
+}
+
+/// What was never measured is no pass: a run without an agent that is cut off, and the
+/// programs behind it.
+#[test]
+fn ctrl_c_leaves_no_program_without_rows() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let mut child = start(
+        out.path(),
+        &["--rounds", "1", "--arms", "stats", "--", "sleep", "771177"],
+    );
+    wait_until("the first run began", || processes("771177") > 0);
+    assert_eq!(interrupt(&mut child), Some(2));
+    let reason = written(out.path()).rows[0].reason.clone().unwrap();
+    assert!(reason.contains("interrupted"), "{reason}");
+
+    let arguments = ["--megabytes", "10", "--program", "grep,awk"];
+    let agent = ["--rounds", "100000", "--agent", "a=sleep 661166"];
+    let mut child = start(out.path(), &[arguments, agent].concat());
+    wait_until("the agent runs", || processes("661166") > 0);
+    assert_eq!(interrupt(&mut child), Some(2));
+    let impact = written(out.path());
+    let row = impact.rows.iter().find(|row| row.program == "awk").unwrap();
+    assert_eq!((&*row.arm, row.verdict), ("a", Outcome::Broken));
+    assert!(row.reason.as_ref().unwrap().contains("interrupted"));
+}
+
+#[test]
+fn ctrl_c_lets_an_agent_end_by_its_own_command() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let log = out.path().join("log");
+    let file = switched_agent(out.path(), &log);
+    let file = file.to_str().unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let mut child = start(
+        out.path(),
+        &["--rounds", "1000", "--agent-file", file, "--", "sleep", "3"],
+    );
+    wait_until("the agent is on", || said().contains("on"));
+    interrupt(&mut child);
+    assert!(said().ends_with("off\nstop\n"), "{}", said());
+}
+
+/// Measured or not: an agent that stays between blocks is ended as it wants to be.
+#[test]
+fn a_service_that_dies_lets_agents_end_by_their_own_command() {
+    let _alone = alone();
+    if !can_run("nginx") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let file = switched_agent(directory.path(), &log);
+    let file = file.to_str().unwrap();
+    let [service, url] = own_service(directory.path(), 6);
+    let arguments = ["--rounds", "200", "--service", &service, "--url", &url];
+    let output = command(directory.path(), &arguments)
+        .args(["--agent-file", file])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.ends_with("off\nstop\n"), "{said}");
+}
+
+/// An agent under which no request ends in its block has no latency, and no pass for it.
+#[test]
+fn a_measure_that_only_off_has_is_a_row() {
+    let log = |arm: &Arm, values: &[(ImpactMeasure, f64)]| {
+        let mut log = ArmLog::new(arm);
+        log.blocks = (0..2)
+            .map(|_| ProgramBlock {
+                values: values.iter().copied().collect(),
+                ..ProgramBlock::default()
+            })
+            .collect();
+        log
+    };
+    let measured = ProgramMeasured {
+        program: "made up".into(),
+        arms: vec![
+            log(&Arm::Off, &[(ImpactMeasure::P95, 1.0)]),
+            log(&Arm::Stats, &[]),
+        ],
+        length: Duration::from_secs(1),
+        note: None,
+    };
+    let limits = probecost::gate::Gate::here().unwrap().impact;
+    let rows = rows(&measured, 2, &limits);
+    let row = |measure| rows.iter().find(|row| row.measure == measure).unwrap();
+    let p95 = row(ImpactMeasure::P95);
+    assert_eq!(p95.verdict, Outcome::Inconclusive);
+    assert!(p95.reason.as_ref().unwrap().starts_with("0 of the"));
 }

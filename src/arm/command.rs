@@ -9,7 +9,7 @@ use super::own::DETAIL;
 use super::proof::{map_memory, resident, wants_to_run};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
-use crate::process::{Child, WardPlace, interrupted};
+use crate::process::{Child, WardPlace, interrupted, interruption};
 
 /// How long an agent's programs and its use of the CPU must stay as they are.
 const CALM: Duration = Duration::from_millis(60);
@@ -23,7 +23,7 @@ const CALM_SHARE: f64 = 0.2;
 /// How long an agent may take to answer a signal, a line, or a command.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// An agent whose process runs.
+/// An agent whose process runs. Dropped, it is killed with all that it started.
 pub struct CommandAgent {
     spec: Spec,
     place: WardPlace,
@@ -86,7 +86,7 @@ impl CommandAgent {
                 return Ok(());
             }
             if interrupted() {
-                return Err(Obstacle::new("interrupted", "start it again"));
+                return Err(interruption());
             }
             if begin.elapsed() > self.spec.patience {
                 let seconds = self.spec.patience.as_secs_f64();
@@ -158,22 +158,19 @@ impl CommandAgent {
         ))
     }
 
-    /// Runs one of its commands to its end.
+    /// Runs one of its commands to its end, whoever presses Ctrl-C meanwhile.
     fn command(&self, words: &[String]) -> Result<(), Obstacle> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).envs(&self.spec.environment);
         let mut child = self.place.start(command, &[])?;
-        match child.wait(self.spec.patience) {
+        match child.wait_out(self.spec.patience) {
             Some(status) if status.success() => Ok(()),
             status => {
                 child.output.settle(Duration::from_millis(50));
                 let how = status.map_or("does not end".into(), |status| status.to_string());
                 let said = child.output.last_line().unwrap_or_default();
                 Err(self.obstacle(
-                    &format!(
-                        "cannot be switched: {} gives {how} ({said})",
-                        words.join(" ")
-                    ),
+                    &format!("cannot be told: {} gives {how} ({said})", words.join(" ")),
                     "run that command by hand",
                 ))
             }
@@ -270,13 +267,17 @@ impl CommandAgent {
         line.unwrap_or_default().to_owned()
     }
 
-    /// Ends it, and waits until what it attached is gone. Fails where that stays.
+    /// Ends it, and waits until what it attached is gone. Fails where that stays, or its
+    /// own command does not end it.
     pub fn stop(mut self) -> Result<Ended, Obstacle> {
         // What ours prints are answers; its detailed statistics are worth keeping.
         let detail = self.is_ours().then(|| self.detail());
-        if let Some(words) = self.spec.stop.clone() {
-            self.command(&words)?;
-            self.child.wait(ANSWER);
+        let asked = match &self.spec.stop {
+            Some(words) => self.command(words),
+            None => Ok(()),
+        };
+        if self.spec.stop.is_some() && asked.is_ok() {
+            self.child.wait_out(ANSWER);
         }
         // One that reads lines ends where they do.
         self.stdin = None;
@@ -288,7 +289,7 @@ impl CommandAgent {
             }
         }
         self.place.kill();
-        self.gone(Evidence::is_empty)?;
+        asked.and(self.gone(Evidence::is_empty))?;
         self.child.output.settle(Duration::from_millis(50));
         Ok(Ended {
             printed: match detail {
@@ -306,5 +307,34 @@ impl CommandAgent {
             None => String::new(),
         };
         Obstacle::new(format!("the agent {} {what}{said}", self.spec.name), remedy)
+    }
+}
+
+impl Drop for CommandAgent {
+    fn drop(&mut self) {
+        // What left its group would run beside whatever is measured next.
+        self.place.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Ward;
+
+    #[test]
+    fn an_agent_that_never_becomes_ready_leaves_nothing_behind() {
+        let ward = Ward::new().unwrap();
+        let place = || ward.place("agent-a");
+        if place().cgroup().is_none() {
+            println!("skipped: only a cgroup holds those who leave their group");
+            return;
+        }
+        let mut spec = Spec::parse("a=sh -c 'setsid sleep 1000 & sleep 1000'").unwrap();
+        spec.ready = Ready::Socket("/no/such/socket".into());
+        spec.patience = Duration::from_millis(200);
+        let obstacle = CommandAgent::start(&spec, place(), &[]).err().unwrap();
+        assert!(obstacle.why.contains("not ready"), "{obstacle}");
+        assert!(place().pids().is_empty());
     }
 }

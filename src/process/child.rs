@@ -59,10 +59,20 @@ impl Child {
     /// Waits for its end, at most so long; `None` where it still runs, or somebody
     /// pressed Ctrl-C.
     pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
+        self.wait_unless(interrupted, longest)
+    }
+
+    /// The same, and Ctrl-C does not cut it short: what that began must be brought to its
+    /// end.
+    pub fn wait_out(&mut self, longest: Duration) -> Option<ExitStatus> {
+        self.wait_unless(|| false, longest)
+    }
+
+    fn wait_unless(&mut self, over: fn() -> bool, longest: Duration) -> Option<ExitStatus> {
         let begin = Instant::now();
         while self.status().is_none() {
             let left = longest.checked_sub(begin.elapsed())?;
-            if interrupted() {
+            if over() {
                 return None;
             }
             let slice = left.min(Duration::from_millis(200));
@@ -91,13 +101,8 @@ impl Child {
     pub fn stop(&mut self, signals: &[Signal], patience: Duration) -> Signal {
         for &signal in signals {
             self.signal(signal);
-            let begin = Instant::now();
-            // Not `wait`: what Ctrl-C began must be brought to its end.
-            while begin.elapsed() < patience {
-                if self.status().is_some() {
-                    return signal;
-                }
-                std::thread::sleep(Duration::from_millis(1));
+            if self.wait_out(patience).is_some() {
+                return signal;
             }
         }
         self.kill();

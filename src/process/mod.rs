@@ -12,7 +12,7 @@ mod ward;
 
 pub use child::Child;
 pub use output::KeptOutput;
-pub use signals::{interrupted, watch_signals};
+pub use signals::{interrupted, interruption, watch_signals};
 pub use tracefs::provide_tracefs;
 pub use ward::{Ward, WardPlace};
 

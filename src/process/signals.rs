@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::host::Obstacle;
+
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// From now on Ctrl-C and a polite kill are noted; a second one ends the process.
@@ -23,4 +25,9 @@ pub fn interrupted() -> bool {
     INTERRUPTED
         .get()
         .is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
+/// Why nothing came of what was asked to stop.
+pub fn interruption() -> Obstacle {
+    Obstacle::new("interrupted", "start it again")
 }

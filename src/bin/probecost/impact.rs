@@ -11,7 +11,7 @@ use probecost::experiment::impact::{RoundsPlan, arms_of, jobs, part, rows, runni
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
 use probecost::load::Endpoint;
-use probecost::process::{Ward, interrupted, provide_tracefs, watch_signals};
+use probecost::process::{Ward, interrupted, interruption, provide_tracefs, watch_signals};
 use probecost::schema::impact::{Impact, ImpactRow, ProgramReport, SCHEMA};
 use probecost::schema::{Exit, FigureRow, Figures, Shard};
 use probecost::{file, report};
@@ -157,14 +157,15 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
     );
     for program in programs {
-        if interrupted() {
-            break;
-        }
         let name = program.name();
         bar.set_message(name.to_owned());
         let arms = arms_of(impact.shard.as_ref(), name, &all);
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
-        let measured = match program.set_up(&ward, &inputs) {
+        let subject = match interrupted() {
+            true => Err(interruption()),
+            false => program.set_up(&ward, &inputs),
+        };
+        let measured = match subject {
             Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan(program), progress),
             Ok(Subject::Service(mut service)) => {
                 let plan = plan(program);

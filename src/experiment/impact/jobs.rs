@@ -9,7 +9,7 @@ use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
-use crate::process::{Child, MachineTime, Ward, WardPlace, interrupted};
+use crate::process::{Child, MachineTime, Ward, WardPlace, interrupted, interruption};
 use crate::schema::impact::{ImpactMeasure, Proof};
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::Job;
@@ -54,7 +54,7 @@ pub fn jobs(
     arms: &[Arm],
     ward: &Ward,
     plan: &RoundsPlan,
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<ProgramMeasured, Obstacle> {
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let place = ward.place("program");
@@ -69,46 +69,15 @@ pub fn jobs(
     if !block.failed.is_empty() {
         return Err(failing(runner.job.name(), &child));
     }
-    let mut rng = Rng::with_seed(plan.seed);
-    let (begin, mut round, mut longest) = (Instant::now(), 0, Duration::ZERO);
-    let mut note = None;
-    while !interrupted() {
-        let left = plan.length.saturating_sub(begin.elapsed());
-        if plan.is_over(round, left, longest) {
-            break;
-        }
-        let round_begin = Instant::now();
-        let live: Vec<usize> = (0..arms.len())
-            .filter(|&i| logs[i].ended.is_none())
-            .collect();
-        if live.len() < 2 {
-            break;
-        }
-        for place in mirrored(&mut rng, live.len()) {
-            let arm = live[place];
-            if interrupted() || logs[arm].ended.is_some() {
-                continue;
-            }
-            match runner.run(&mut standing[arm], &mut logs[arm], round) {
-                Ok((block, _)) => logs[arm].blocks.push(block),
-                Err(_) if interrupted() => {}
-                Err(obstacle) if arm == 0 => return Err(obstacle),
-                Err(obstacle) => logs[arm].ended = Some(obstacle),
-            }
-            progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64());
-        }
-        longest = longest.max(round_begin.elapsed());
-        round += 1;
-    }
-    if interrupted() {
-        note = Some("interrupted: what was measured until then".to_owned());
-    }
+    let begin = Instant::now();
+    let done = runner.rounds(plan, &mut standing, &mut logs, progress);
     end(&mut standing, &mut logs);
+    done?;
     Ok(ProgramMeasured {
         program: runner.job.name().into(),
         arms: logs,
         length: begin.elapsed(),
-        note,
+        note: interrupted().then(|| "interrupted: what was measured until then".to_owned()),
     })
 }
 
@@ -128,6 +97,47 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
+    /// Rounds until the time is over.
+    fn rounds(
+        &mut self,
+        plan: &RoundsPlan,
+        standing: &mut [Standing],
+        logs: &mut [ArmLog],
+        mut progress: impl FnMut(f64),
+    ) -> Result<(), Obstacle> {
+        let mut rng = Rng::with_seed(plan.seed);
+        let (begin, mut round, mut longest) = (Instant::now(), 0, Duration::ZERO);
+        while !interrupted() {
+            let left = plan.length.saturating_sub(begin.elapsed());
+            if plan.is_over(round, left, longest) {
+                break;
+            }
+            let round_begin = Instant::now();
+            let live: Vec<usize> = (0..logs.len())
+                .filter(|&i| logs[i].ended.is_none())
+                .collect();
+            if live.len() < 2 {
+                break;
+            }
+            for place in mirrored(&mut rng, live.len()) {
+                let arm = live[place];
+                if interrupted() || logs[arm].ended.is_some() {
+                    continue;
+                }
+                match self.run(&mut standing[arm], &mut logs[arm], round) {
+                    Ok((block, _)) => logs[arm].blocks.push(block),
+                    Err(_) if interrupted() => {}
+                    Err(obstacle) if arm == 0 => return Err(obstacle),
+                    Err(obstacle) => logs[arm].ended = Some(obstacle),
+                }
+                progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64());
+            }
+            longest = longest.max(round_begin.elapsed());
+            round += 1;
+        }
+        Ok(())
+    }
+
     /// One run under one arm: the arm is on, proven, and off again when it is over.
     fn run(
         &mut self,
@@ -181,14 +191,19 @@ impl Runner<'_> {
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() {
-            return Err(Obstacle::new(
-                format!(
-                    "{} runs for more than {} s",
-                    self.job.name(),
-                    PATIENCE.as_secs()
+            // What left its group would run beside whatever is measured next.
+            self.place.kill();
+            return Err(match interrupted() {
+                true => interruption(),
+                false => Obstacle::new(
+                    format!(
+                        "{} runs for more than {} s",
+                        self.job.name(),
+                        PATIENCE.as_secs()
+                    ),
+                    "measure something shorter",
                 ),
-                "measure something shorter",
-            ));
+            });
         }
         Ok((block, child))
     }

@@ -67,14 +67,15 @@ pub fn running(
         length: plan.length.saturating_sub(begin.elapsed()) / 2,
         ..*plan
     };
-    for (phase, regime) in [Regime::Rate(stage.rate), Regime::Saturation]
+    let done = [Regime::Rate(stage.rate), Regime::Saturation]
         .into_iter()
         .enumerate()
-    {
-        let told = |share: f64| progress((phase as f64 + share) / 2.0);
-        stage.phase(regime, &half, &mut standing, &mut logs, told)?;
-    }
+        .try_for_each(|(phase, regime)| {
+            let told = |share: f64| progress((phase as f64 + share) / 2.0);
+            stage.phase(regime, &half, &mut standing, &mut logs, told)
+        });
     end(&mut standing, &mut logs);
+    done?;
     let mut note = format!("at saturation {most:.0} a second; latencies at half of that");
     if stage.misled > 0 {
         note += &format!(
