@@ -75,6 +75,7 @@ pub fn jobs(
     done?;
     Ok(ProgramMeasured {
         program: runner.job.name().into(),
+        wanted: &[ImpactMeasure::Seconds],
         arms: logs,
         length: begin.elapsed(),
         note: interrupted().then(|| "interrupted: what was measured until then".to_owned()),

@@ -18,6 +18,7 @@ pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> V
     };
     let judged = |arm| Judged {
         program: &measured.program,
+        wanted: measured.wanted,
         length: measured.length,
         off,
         arm,
@@ -30,6 +31,7 @@ pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> V
 /// One arm against `off`.
 struct Judged<'a> {
     program: &'a str,
+    wanted: &'static [ImpactMeasure],
     length: Duration,
     off: &'a ArmLog,
     arm: &'a ArmLog,
@@ -65,14 +67,17 @@ impl Judged<'_> {
             .collect()
     }
 
-    fn measures(&self) -> Vec<ImpactMeasure> {
-        let all = self.arm.blocks.iter().flat_map(|block| block.values.keys());
-        all.copied().collect::<BTreeSet<_>>().into_iter().collect()
+    /// What was wanted, and what either side gave: an arm so slow that it gave nothing has
+    /// a row that says so.
+    fn measures(&self) -> BTreeSet<ImpactMeasure> {
+        let blocks = self.off.blocks.iter().chain(&self.arm.blocks);
+        let given = blocks.flat_map(|block| block.values.keys());
+        self.wanted.iter().chain(given).copied().collect()
     }
 
     fn first_measure(&self) -> ImpactMeasure {
-        let first = self.off.blocks.first().and_then(|b| b.values.keys().next());
-        first.copied().unwrap_or(ImpactMeasure::Seconds)
+        let first = self.wanted.first().copied();
+        first.unwrap_or(ImpactMeasure::Seconds)
     }
 
     fn row(&self, measure: ImpactMeasure) -> ImpactRow {

@@ -13,6 +13,8 @@ use crate::stats::median;
 pub struct ProgramMeasured {
     /// The program.
     pub program: String,
+    /// What it was to give, whether or not a block did.
+    pub wanted: &'static [ImpactMeasure],
     /// The arms, `off` first.
     pub arms: Vec<ArmLog>,
     /// How long all rounds of one kind took.

@@ -35,6 +35,15 @@ const SWITCHES: f64 = 10.0;
 /// Rounds that the time should do for, if that takes shorter blocks.
 const ROUNDS: u32 = 16;
 
+/// What a service is measured for: at half of its rate, and as fast as it answers.
+const WANTED: [ImpactMeasure; 5] = [
+    ImpactMeasure::P50,
+    ImpactMeasure::P95,
+    ImpactMeasure::P99,
+    ImpactMeasure::Max,
+    ImpactMeasure::Throughput,
+];
+
 /// How late the load may come to the slowest hundredth of its requests, in nanoseconds,
 /// before a block says nothing of the server.
 const MOST_LAG: u64 = 1_000_000;
@@ -88,6 +97,7 @@ pub fn running(
     }
     Ok(ProgramMeasured {
         program: stage.service.name.clone(),
+        wanted: &WANTED,
         arms: logs,
         // Both regimes have as many rounds.
         length: begin.elapsed(),
