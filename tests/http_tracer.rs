@@ -232,13 +232,35 @@ fn nobody_else_is_seen() {
     assert!(spans.lock().unwrap().is_empty());
 }
 
+/// Its thread does not stay behind, with what it was to give spans to.
+#[test]
+fn a_tracer_that_cannot_start_is_gone() {
+    let Some((_tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let mark = Arc::clone(&spans);
+    let options = Options {
+        cpu: Some(usize::MAX),
+        ..Options::default()
+    };
+    let started = Tracer::start(&options, move |span| mark.lock().unwrap().push(span));
+    assert!(started.err().unwrap().why.contains("consumer thread"));
+    let start = Instant::now();
+    // This test's, and the first tracer's.
+    while Arc::strong_count(&spans) > 2 {
+        assert!(start.elapsed() < Duration::from_secs(10), "it still reads");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A process that was named may end before its parent starts the next: nobody is killed.
 #[test]
 fn those_named_may_end_and_others_begin() {
     let Some((mut tracer, _, _turn)) = tracer() else {
         return;
     };
-    let script = "sleep 100 & echo begun; read go; kill $!; wait $!; cat /dev/null; cat /dev/null; exit 7";
+    let script =
+        "sleep 100 & echo begun; read go; kill $!; wait $!; cat /dev/null; cat /dev/null; exit 7";
     let mut shell = Command::new("sh")
         .args(["-c", script])
         .stdin(Stdio::piped())

@@ -70,10 +70,13 @@ impl Consumer {
             .name("agent-consumer".into())
             .spawn(move || {
                 let pinned = cpu.map_or(Ok(()), pin_this_thread);
+                let is_pinned = pinned.is_ok();
                 let tid = rustix::thread::gettid().as_raw_nonzero().get();
                 // The other end waits for exactly this message.
                 let _ = tell.send(pinned.map(|()| tid as u32));
-                read(ring, sink, &inner, wakeup, pause);
+                if is_pinned {
+                    read(ring, sink, &inner, wakeup, pause);
+                }
             })?;
         let tid = told
             .recv()
