@@ -4,8 +4,10 @@ use std::error::Error;
 
 use clap::Args;
 use probecost::experiment::overhead::{self, OverheadArgs, run_task};
+use probecost::host::Obstacle;
 use probecost::report::{self, Format};
 use probecost::schema::Exit;
+use probecost::workload::Name;
 
 /// `probecost overhead`
 #[derive(Args)]
@@ -28,8 +30,17 @@ pub fn run(command: &OverheadCommand) -> Result<Exit, Box<dyn Error>> {
         return Ok(Exit::Passed);
     }
     let Some(measured) = overhead::run(args, Some("overhead"))? else {
-        return Ok(Exit::Passed);
+        return Err(nothing(args.filter.as_deref().unwrap_or_default()).into());
     };
     command.format.print(&measured, report::overhead::render);
     Ok(Exit::of(measured.rows.iter().map(|row| row.verdict)))
+}
+
+/// What to say where a filter leaves nothing to measure.
+fn nothing(filter: &str) -> Obstacle {
+    let names: Vec<&str> = Name::ALL.iter().map(|name| name.as_str()).collect();
+    Obstacle::new(
+        format!("no workload that is asked for has {filter:?} in its name"),
+        format!("name some with --workload: {}", names.join(",")),
+    )
 }

@@ -65,7 +65,7 @@ pub struct OverheadArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only workloads whose name contains this
-    filter: Option<String>,
+    pub filter: Option<String>,
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
