@@ -116,6 +116,15 @@ pub(super) fn distrust_unsteady(rows: &mut [OverheadRow], workload: &str) {
     }
 }
 
+/// An instrument that could not be shown to be sound passes nothing.
+pub(super) fn distrust_unproven(rows: &mut [OverheadRow], why: &str) {
+    let passed = |row: &&mut OverheadRow| row.ops > 0 && row.verdict == Outcome::Pass;
+    for row in rows.iter_mut().filter(passed) {
+        row.verdict = Outcome::Inconclusive;
+        row.reason = why.into();
+    }
+}
+
 /// Judges what shows that the instrument itself is sound. Where it is not, no row has a
 /// number. Gives what a reader should know where a control could not decide.
 pub(super) fn judge_controls(controls: &mut Controls, rows: &mut [OverheadRow]) -> Vec<String> {
@@ -274,6 +283,17 @@ mod tests {
         assert_eq!(found(2.0, 0.9), (Outcome::Broken, 0, Some(Outcome::Fail)));
         let straddles = found(2.0, 1.025);
         assert_eq!(straddles, (Outcome::Pass, 1, Some(Outcome::Inconclusive)));
+    }
+
+    #[test]
+    fn an_instrument_without_its_controls_passes_nothing() {
+        let mut rows = [
+            judged(1.2, 1.2, 0, ONLY_DROPS),
+            judged(1.2, 1.2, 11, ONLY_DROPS),
+        ];
+        distrust_unproven(&mut rows, "no calibration");
+        let verdicts = rows.map(|row| row.verdict);
+        assert_eq!(verdicts, [Outcome::Inconclusive, Outcome::Fail]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The whole instrument: every arm of every workload, and the controls.
 
 mod args;
+mod controls;
 mod judging;
 mod process;
 mod rows;
@@ -14,8 +15,7 @@ use process::WorkerProcesses;
 pub use process::run_task;
 
 use super::assignment::{Assignment, pin_workload};
-use super::{Failure, Measured, Plan, calibrate, kernel_time, parts, proportionality};
-use super::{compare, unhooked};
+use super::{Failure, Measured, kernel_time};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::agent::{self, Agent, Wakeup};
@@ -23,11 +23,11 @@ use crate::file;
 use crate::host::{self, Obstacle, Right, Watch};
 use crate::schema::overhead::{
     AgentReport, Controls, FILE, Footprint, OffAgainstOff, OverheadReport, OverheadRow,
-    OverheadSettings, Pair, PairedComparison, Proportionality, SCHEMA, Unhooked, WorkloadPlace,
+    OverheadSettings, PairedComparison, SCHEMA, WorkloadPlace,
 };
 use crate::schema::{Host, OverheadArm};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
-use crate::workload::{Getppid, Name, Workload};
+use crate::workload::{Name, Workload};
 
 /// What to measure, and how.
 #[derive(Debug, Clone)]
@@ -184,17 +184,17 @@ pub fn overhead(
         }
     }
     let agent = agent.as_mut().ok().and_then(Option::as_mut);
-    let done = controls(
+    let unmeasured = controls::measure(
         &mut report.controls,
         &mut workloads,
         agent,
         request,
         &mut progress,
     );
-    if let Err(failure) = done {
-        report
-            .warnings
-            .push(format!("a control could not be measured: {failure}"));
+    for failure in unmeasured {
+        let why = format!("a control could not be measured: {failure}");
+        judging::distrust_unproven(&mut report.rows, &why);
+        report.warnings.push(why);
     }
     let open = judging::judge_controls(&mut report.controls, &mut report.rows);
     report.warnings.extend(open);
@@ -305,61 +305,6 @@ fn measure(
         consumer_cpu_share: median(&shares),
         clock_ns: median(&clocks).unwrap_or(0.0),
     })
-}
-
-/// The controls that belong to no one workload.
-fn controls(
-    controls: &mut Controls,
-    workloads: &mut [(Name, Box<dyn Workload>)],
-    agent: Option<&mut Agent>,
-    request: &OverheadRequest,
-    progress: &mut impl FnMut(&str, f64),
-) -> Result<(), Failure> {
-    let length = (request.length / 3).min(Duration::from_secs(3));
-    let plan = Plan {
-        length,
-        ..request.assignment.plan
-    };
-    if let Some((_, workload)) = workloads.first_mut() {
-        progress("twice the operations", 0.0);
-        let ratio = proportionality(&mut **workload, length / 3)?;
-        controls.proportionality = Some(Proportionality {
-            ratio,
-            verdict: None,
-        });
-    }
-    let Some(agent) = agent else {
-        return Ok(());
-    };
-    progress("calibration", 0.0);
-    controls.calibration = Some(calibrate(agent.pid(), length, plan.seed)?);
-    progress("a call not hooked", 0.0);
-    let rounds = unhooked(&mut Getppid, agent, &plan)?;
-    let off: Vec<f64> = rounds
-        .iter()
-        .flatten()
-        .step_by(2)
-        .flatten()
-        .map(|b| b.ns_per_op)
-        .collect();
-    let pairs: Vec<Pair> = rounds
-        .iter()
-        .map(|[off, hook]| Pair::of(hook, off))
-        .collect();
-    controls.unhooked = compare(&pairs).map(|vs_off| Unhooked {
-        call: "getppid".into(),
-        off_ns: median(&off).unwrap_or(0.0),
-        vs_off,
-    });
-    if let Some((_, workload)) = workloads
-        .iter_mut()
-        .find(|(name, _)| *name == Name::OpenClose)
-        && agent.blind_to(true, false).is_none()
-    {
-        progress("parts of an event", 0.0);
-        controls.parts = Some(parts(&mut **workload, agent, length, plan.seed)?);
-    }
-    Ok(())
 }
 
 fn settings(request: &OverheadRequest, places: Vec<WorkloadPlace>) -> OverheadSettings {
