@@ -54,13 +54,10 @@ impl Source {
     /// in time.
     pub fn finish(self, spans: &[Span]) -> Result<Vec<LoadBlock>, Obstacle> {
         match self {
-            Self::Own(mut running) => {
-                let blocks = spans
-                    .iter()
-                    .map(|&(from, to)| running.block(from, to))
-                    .collect();
-                running.finish(|_| ());
-                blocks
+            Self::Own(running) => {
+                let mut blocks = Blocks::of(spans, running.begin());
+                running.finish(|record| blocks.add(record));
+                Ok(blocks.blocks)
             }
             Self::Pgbench(pgbench) => pgbench.finish(spans),
         }
@@ -140,34 +137,53 @@ impl Pgbench {
         let text = fs::read_to_string(&log)
             .map_err(|error| Obstacle::new(format!("{}: {error}", log.display()), "see df"))?;
         let begin = self.begin.1.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let records: Vec<RequestRecord> = text
-            .lines()
+        let mut blocks = Blocks::of(spans, self.begin.0);
+        text.lines()
             .filter_map(|line| record(line, begin))
-            .collect();
-        let at = |moment: Instant| moment.duration_since(self.begin.0).as_nanos() as u64;
-        Ok(spans
-            .iter()
-            .map(|&(from, to)| block(&records, at(from), at(to)))
-            .collect())
+            .for_each(|record| blocks.add(&record));
+        Ok(blocks.blocks)
     }
 }
 
-/// What came of those that were due from `start` and ended before `end`.
-fn block(records: &[RequestRecord], start: u64, end: u64) -> LoadBlock {
-    let mut block = LoadBlock {
-        length: Duration::from_nanos(end - start),
-        tally: LoadTally::default(),
-        across: 0,
-    };
-    for record in records {
-        if (start..end).contains(&record.intended) {
-            match record.ended < end {
+/// What came of a load in each of some spans.
+struct Blocks {
+    /// The begin and the end of each, in nanoseconds since the load's.
+    spans: Vec<[u64; 2]>,
+    blocks: Vec<LoadBlock>,
+}
+
+impl Blocks {
+    fn of(spans: &[Span], begin: Instant) -> Self {
+        let at = |moment: Instant| moment.saturating_duration_since(begin).as_nanos() as u64;
+        let block = |&(from, to): &Span| LoadBlock {
+            length: to.saturating_duration_since(from),
+            tally: LoadTally::default(),
+            across: 0,
+        };
+        Self {
+            spans: spans.iter().map(|&(from, to)| [at(from), at(to)]).collect(),
+            blocks: spans.iter().map(block).collect(),
+        }
+    }
+
+    /// An answer belongs to the span in which it was due and came: under the next arm it
+    /// would say nothing of either. An error belongs to that in which it was due, however
+    /// long it took to show: a timeout is longer than most spans.
+    fn add(&mut self, record: &RequestRecord) {
+        let place = self
+            .spans
+            .partition_point(|&[_, end]| end <= record.intended);
+        let Some(&[start, end]) = self.spans.get(place) else {
+            return;
+        };
+        if start <= record.intended {
+            let block = &mut self.blocks[place];
+            match record.ended < end || record.outcome.is_err() {
                 true => block.tally.add(record),
                 false => block.across += 1,
             }
         }
     }
-    block
 }
 
 /// A line of pgbench's log: client, transaction, its time in µs from its scheduled start (or
@@ -215,14 +231,32 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_belongs_to_the_span_it_was_due_and_ended_in() {
-        let begin = Duration::from_secs(0);
-        let records: Vec<_> = ["0 0 100 0 0 500", "0 1 100 0 0 1050", "0 2 10 0 0 1900"]
-            .iter()
-            .filter_map(|line| record(line, begin))
-            .collect();
-        let first = block(&records, 0, 1_000_000);
-        assert_eq!((first.tally.answered, first.across), (1, 1));
-        assert_eq!(block(&records, 1_000_000, 2_000_000).tally.answered, 1);
+    fn an_answer_belongs_to_the_span_it_was_due_and_came_in_and_an_error_to_its_start() {
+        let begin = Instant::now();
+        let at = |ms: u64| begin + Duration::from_millis(ms);
+        let mut blocks = Blocks::of(&[(at(0), at(10)), (at(20), at(30))], begin);
+        let timeout = Err(RequestError::Timeout);
+        for (intended, ended, outcome) in [
+            (1, 5, Ok(())),
+            (9, 11, Ok(())),
+            (9, 2000, timeout),
+            (12, 15, timeout),
+            (21, 29, Ok(())),
+            (31, 32, Ok(())),
+        ] {
+            blocks.add(&RequestRecord {
+                number: 0,
+                intended: 1_000_000 * intended,
+                noticed: 1_000_000 * intended,
+                ended: 1_000_000 * ended,
+                outcome,
+            });
+        }
+        let counts = |block: &LoadBlock| {
+            let tally = &block.tally;
+            (tally.answered, tally.failed(), block.across)
+        };
+        let counts: Vec<_> = blocks.blocks.iter().map(counts).collect();
+        assert_eq!(counts, [(1, 1, 1), (1, 0, 0)]);
     }
 }
