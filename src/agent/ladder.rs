@@ -72,11 +72,6 @@ impl Rung {
         }
     }
 
-    /// Whether the hook runs at every system call of every thread.
-    pub fn taxes_every_call(self) -> bool {
-        matches!(self, Self::TpBtfSysEnter | Self::RawTpSysEnter)
-    }
-
     /// Whether the hook sees the inode behind a path.
     pub fn sees_inodes(self) -> bool {
         self == Self::LsmFileOpen

@@ -61,7 +61,7 @@ INLINE void emit_user_path(struct settings *set, struct counters *count, const c
 #undef TOO_SHORT_FOR
 #undef PUT_FILE
 
-/* FNV-1a over words in place of bytes; src/agent/policy.rs computes the same. */
+/* FNV-1a over words in place of bytes; src/agent/rule.rs computes the same. */
 INLINE int rule_matches(struct rule_path *path)
 {
 	u64 hash = 0xcbf29ce484222325ULL;

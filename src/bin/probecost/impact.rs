@@ -321,14 +321,9 @@ fn nobodys(ward: &Ward, count: u32) -> Vec<PathBuf> {
     (0..count).map_while(cgroup).collect()
 }
 
-fn write(directory: &Path, impact: &Impact) -> Result<(), Box<dyn Error>> {
-    let json = serde_json::to_vec_pretty(impact)?;
-    file::replace(&directory.join("impact.json"), &json)?;
-    let figures = serde_json::to_vec_pretty(&figures(impact))?;
-    Ok(file::replace(
-        &directory.join("figures/impact.json"),
-        &figures,
-    )?)
+fn write(directory: &Path, impact: &Impact) -> Result<(), Obstacle> {
+    file::write_json(&directory.join("impact.json"), impact)?;
+    file::write_json(&directory.join("figures/impact.json"), &figures(impact))
 }
 
 /// What each agent adds, in percent, for budgets of `cargo compare check --run DIR`.

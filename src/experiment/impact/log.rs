@@ -30,11 +30,10 @@ pub struct ArmLog {
     pub name: String,
     kind: ArmKind,
     command: Option<String>,
-    /// What every block rests on; none before the first.
+    /// What the proof of every block rests on; none before the first.
     proof: Option<Proof>,
     programs: usize,
     runs: u64,
-    silent: usize,
     pub(super) on_ms: Vec<f64>,
     pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
@@ -97,7 +96,6 @@ impl ArmLog {
             proof: None,
             programs: usize::MAX,
             runs: 0,
-            silent: 0,
             on_ms: Vec::new(),
             off_ms: Vec::new(),
             blocks: Vec::new(),
@@ -114,7 +112,6 @@ impl ArmLog {
         self.proof = Some(if same { seen.proof } else { Proof::None });
         self.programs = self.programs.min(seen.programs);
         self.runs += seen.runs.unwrap_or(0);
-        self.silent += usize::from(seen.runs == Some(0));
     }
 
     /// How long it took to turn it on.
@@ -144,12 +141,12 @@ impl ArmLog {
         self.counted.arrived += after.received - before.received;
     }
 
-    /// Whether its programs were seen to run, or it needs no such proof.
+    /// Whether its programs were seen to run in any block, or it needs no such proof.
     pub fn fires(&self) -> bool {
         self.runs > 0 || self.proof != Some(Proof::Bpf)
     }
 
-    /// Whether every block is proven.
+    /// Whether something was attached in every block, and its programs ran in at least one.
     pub fn proven(&self) -> bool {
         match self.kind {
             ArmKind::Off | ArmKind::Stats => true,

@@ -36,7 +36,7 @@ pub fn run_task(task: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// WorkerProcesses of this executable, which wants `subcommand` before `--worker`.
+/// Processes of this executable, which wants `subcommand` before `--worker`.
 pub(super) struct WorkerProcesses {
     pub(super) subcommand: Option<&'static str>,
 }
