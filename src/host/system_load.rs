@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::files::Files;
+use super::machine_time::{MachineTime, tick};
 use crate::schema::SystemLoad;
 
 /// A look at the machine's accounts, to be held against a later one.
@@ -13,15 +14,14 @@ pub struct Watch {
     load: Option<f64>,
 }
 
-/// Totals since the start of the machine, in ticks but for the pressure.
+/// Totals since the start of the machine, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Accounts {
-    /// All time of all processors, and the parts of it that were busy and stolen.
-    all: Option<[u64; 3]>,
+    machine: Option<MachineTime>,
     /// Processor time of this process and of its children that have ended.
-    own: Option<u64>,
-    /// Time with some task waiting, in microseconds.
-    pressure: Option<u64>,
+    own: Option<f64>,
+    /// Time with some task waiting.
+    pressure: Option<f64>,
 }
 
 impl Watch {
@@ -53,7 +53,7 @@ impl Watch {
 impl Accounts {
     fn read(files: &Files) -> Self {
         Self {
-            all: files.text("proc/stat").ok().and_then(|t| processors(&t)),
+            machine: MachineTime::read(files),
             own: files.text("proc/self/stat").ok().and_then(|t| own(&t)),
             pressure: files
                 .text("proc/pressure/cpu")
@@ -63,50 +63,42 @@ impl Accounts {
     }
 
     fn until(&self, later: &Self, seconds: f64) -> SystemLoad {
-        let since = |now: Option<u64>, then: Option<u64>| Some(now?.checked_sub(then?)? as f64);
-        let part = |i: usize| since(later.all.map(|a| a[i]), self.all.map(|a| a[i]));
-        let all = part(0).filter(|all| *all > 0.0);
-        let share = |ticks: Option<f64>| Some(ticks? / all? * 100.0);
+        let since = |now: Option<f64>, then: Option<f64>| Some(now? - then?).filter(|s| *s >= 0.0);
+        let part = |of: fn(MachineTime) -> f64| since(later.machine.map(of), self.machine.map(of));
+        let all = part(|m| m.all).filter(|all| *all > 0.0);
+        let share = |part: Option<f64>| Some(part? / all? * 100.0);
         let own = since(later.own, self.own);
         SystemLoad {
-            steal_pct: share(part(2)),
-            others_pct: share(part(1).zip(own).map(|(busy, own)| (busy - own).max(0.0))),
+            steal_pct: share(part(|m| m.stolen)),
+            others_pct: share(
+                part(|m| m.busy)
+                    .zip(own)
+                    .map(|(busy, own)| (busy - own).max(0.0)),
+            ),
             cpu_pressure_pct: since(later.pressure, self.pressure)
                 .filter(|_| seconds > 0.0)
-                .map(|us| us / 1e4 / seconds),
+                .map(|waiting| waiting / seconds * 100.0),
             load_before: None,
             frequency_mhz: None,
         }
     }
 }
 
-/// All, busy and stolen ticks of the first line of `/proc/stat`.
-fn processors(stat: &str) -> Option<[u64; 3]> {
-    let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let ticks: Vec<u64> = line
-        .split_whitespace()
-        .map_while(|t| t.parse().ok())
-        .collect();
-    // user nice system idle iowait irq softirq steal; guest time is part of user's.
-    let [user, nice, system, idle, iowait, irq, softirq, steal] = *ticks.first_chunk()?;
-    let busy = user + nice + system + irq + softirq;
-    Some([busy + idle + iowait + steal, busy, steal])
-}
-
-/// Ticks of this process and its children from `/proc/self/stat`. The command's name,
+/// Seconds of this process and its children from `/proc/self/stat`. The command's name,
 /// which may hold spaces and brackets, ends at the last bracket.
-fn own(stat: &str) -> Option<u64> {
+fn own(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     // Counted from the state, which follows the name: utime stime cutime cstime.
     let times = fields.split_whitespace().skip(11).take(4);
     let times: Vec<u64> = times.map_while(|t| t.parse().ok()).collect();
-    (times.len() == 4).then(|| times.iter().sum())
+    (times.len() == 4).then(|| times.iter().sum::<u64>() as f64 * tick())
 }
 
-/// The total of the `some` line of a pressure file, in microseconds.
-fn pressure(text: &str) -> Option<u64> {
+/// The total of the `some` line of a pressure file, which is in microseconds.
+fn pressure(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|l| l.strip_prefix("some "))?;
-    line.rsplit_once("total=")?.1.trim().parse().ok()
+    let total: u64 = line.rsplit_once("total=")?.1.trim().parse().ok()?;
+    Some(total as f64 / 1e6)
 }
 
 fn first_number(text: &str) -> Option<f64> {
@@ -153,10 +145,11 @@ mod tests {
             "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n",
         );
         let seen = before.until(&after, 1.0);
-        assert_eq!(seen.steal_pct, Some(10.0));
         // 80 ticks were busy, 50 of them its own, of 200 in all.
-        assert_eq!(seen.others_pct, Some(15.0));
-        assert_eq!(seen.cpu_pressure_pct, Some(50.0));
+        let found = [seen.steal_pct, seen.others_pct, seen.cpu_pressure_pct];
+        for (found, share) in found.into_iter().zip([10.0, 15.0, 50.0]) {
+            assert!((found.unwrap() - share).abs() < 1e-9, "{seen:?}");
+        }
         assert_eq!(
             seen.disturbances(),
             [

@@ -8,8 +8,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::arm::{Arm, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
-use crate::host::Obstacle;
-use crate::process::{Child, Ward, WardPlace, busy_seconds, interrupted, interruption};
+use crate::host::{MachineTime, Obstacle};
+use crate::process::{Child, Ward, WardPlace, interrupted, interruption};
 use crate::schema::impact::{ImpactMeasure, Proof};
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::Job;
@@ -222,7 +222,9 @@ impl Runner<'_> {
     /// CPU time of the program so far: of all that ran in its cgroup, or, without one, of
     /// the machine.
     fn cpu(&self) -> Option<f64> {
-        self.place.cpu_seconds().or_else(busy_seconds)
+        self.place
+            .cpu_seconds()
+            .or_else(|| Some(MachineTime::now()?.busy))
     }
 }
 

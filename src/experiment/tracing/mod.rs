@@ -9,14 +9,13 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use procfs::process::Process;
-use procfs::{CurrentSI, KernelStats};
 
 pub use server::Served;
 
 use crate::agent::Options;
 use crate::experiment::usage::footprint_of_this_process;
 use crate::gate::TracingLimits;
-use crate::host::{Host, Obstacle, provenance};
+use crate::host::{Host, MachineTime, Obstacle, provenance};
 use crate::load::{LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
@@ -194,13 +193,13 @@ fn block(
     std::thread::sleep(SETTLING);
     let lost = |counts: TracerCounts| counts.traffic.failed;
     let cpu_before = tracer.consumer_cpu_time()?;
-    let busy_before = busy()?;
+    let machine_before = machine_time()?;
     let before = tracer.counts()?;
     let from = Instant::now();
     std::thread::sleep(BLOCK);
     let to = Instant::now();
     let at_end = tracer.counts()?;
-    let busy_after = busy()?;
+    let machine_after = machine_time()?;
     let (mut numbers, mut faults) = (Vec::new(), 0);
     let within = |record: &RequestRecord| {
         numbers.push(record.number);
@@ -217,11 +216,12 @@ fn block(
     let (tally, across) = &mut measured.arms[arm as usize];
     tally.merge(&block.tally);
     *across += block.across;
-    let [all, busy] = [0, 1].map(|i| busy_after[i].saturating_sub(busy_before[i]) as f64);
+    let all = machine_after.all - machine_before.all;
+    let busy = machine_after.busy - machine_before.busy;
     Ok(ArmBlock {
         arm,
         round,
-        busy_pct: busy / all.max(1.0) * 100.0,
+        busy_pct: busy / all.max(f64::MIN_POSITIVE) * 100.0,
         tracer_cpu_pct: cpu.as_secs_f64() / block.length.as_secs_f64() * 100.0,
         pieces: at_end.traffic.seen - before.traffic.seen,
         lost: lost(after) - lost(before),
@@ -253,15 +253,8 @@ impl Measured {
     }
 }
 
-/// Ticks of all CPUs since the machine's start: all, and the busy ones.
-fn busy() -> Result<[u64; 2], Obstacle> {
-    let stat = KernelStats::current()
-        .map_err(|e| Obstacle::new(format!("/proc/stat cannot be read: {e}"), "mount /proc"))?;
-    let cpu = stat.total;
-    let [wait, irq, soft, steal] =
-        [cpu.iowait, cpu.irq, cpu.softirq, cpu.steal].map(Option::unwrap_or_default);
-    let busy = cpu.user + cpu.nice + cpu.system + irq + soft;
-    Ok([busy + cpu.idle + wait + steal, busy])
+fn machine_time() -> Result<MachineTime, Obstacle> {
+    MachineTime::now().ok_or_else(|| Obstacle::new("/proc/stat cannot be read", "mount /proc"))
 }
 
 /// Gives back what starting left behind: megabytes of the kernel's types, in which a leak
