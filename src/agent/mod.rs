@@ -17,6 +17,7 @@
 
 pub mod calls;
 mod climb;
+pub(crate) mod clock;
 pub(crate) mod consumer;
 mod counters;
 mod family;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use crate::agent::Sink;
+use crate::agent::clock::now_ns;
 use crate::agent::record::Record;
 
 /// Of so many records the age of one is taken: a look at the clock costs as much
@@ -58,9 +59,7 @@ impl<S: Sink> Sink for Aged<S> {
         if self.taken.is_multiple_of(ONE_OF)
             && let Ok(record) = Record::decode(record)
         {
-            let now = clock_gettime(ClockId::Monotonic);
-            let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-            let age = now.saturating_sub(record.time_ns());
+            let age = now_ns(ClockId::Monotonic).saturating_sub(record.time_ns());
             let mut ages = self.ages.0.lock().unwrap_or_else(PoisonError::into_inner);
             ages.saturating_record(age);
         }

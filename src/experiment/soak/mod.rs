@@ -9,11 +9,12 @@ mod sample;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use super::Failure;
 use super::assignment::pin_workload;
 use crate::agent::Options;
+use crate::agent::clock::now_ns;
 use crate::file;
 use crate::gate::{AgentBudgets, Gate};
 use crate::host::{self, Obstacle, Watch};
@@ -181,11 +182,8 @@ fn settings(request: &SoakRequest) -> SoakSettings {
 
 /// How long this machine has been suspended since it was switched on, in seconds.
 fn asleep() -> f64 {
-    let seconds = |clock| {
-        let now = clock_gettime(clock);
-        now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
-    };
-    seconds(ClockId::Boottime) - seconds(ClockId::Monotonic)
+    let [all, awake] = [ClockId::Boottime, ClockId::Monotonic].map(now_ns);
+    all.saturating_sub(awake) as f64 / 1e9
 }
 
 /// Calls that come at a steady rate.

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
+use crate::agent::clock::now_ns;
 use crate::schema::span::{HttpSpan, Side};
 
 /// The spans of the requests of one load, whose paths end in their numbers.
@@ -60,8 +61,7 @@ impl Taken {
         if span.side != Side::Server || !span.complete {
             return;
         }
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        let now = now_ns(ClockId::Monotonic);
         let mut age = self.age.lock().unwrap_or_else(PoisonError::into_inner);
         age.saturating_record(now.saturating_sub(span.end_ns()));
         let number = span

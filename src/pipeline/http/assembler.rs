@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::connection::{Connection, Foreign, Place, Way};
 use super::message::Bytes;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use crate::agent::Sink;
+use crate::agent::clock::now_ns;
 use crate::agent::http::{Kind, Piece};
 use crate::schema::span::HttpSpan;
 
@@ -47,9 +48,7 @@ pub(super) struct BlindUntil(Arc<AtomicU64>);
 
 impl BlindUntil {
     pub(super) fn now(&self) {
-        let now = clock_gettime(ClockId::Monotonic);
-        let ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-        self.0.store(ns, Ordering::Release);
+        self.0.store(now_ns(ClockId::Monotonic), Ordering::Release);
     }
 
     fn lies_between(&self, before_ns: u64, after_ns: u64) -> bool {
@@ -417,13 +416,9 @@ mod tests {
         let mut taken = Vec::new();
         let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
         let blind_until = assembler.blind_until();
-        let now = || {
-            let now = clock_gettime(ClockId::Monotonic);
-            now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-        };
         let mut piece = |kind, bytes: &[u8]| {
             assembler.piece(&Piece {
-                time_ns: now(),
+                time_ns: now_ns(ClockId::Monotonic),
                 socket: 7,
                 pid: 1,
                 kind,

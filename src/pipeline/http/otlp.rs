@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::SpanSink;
+use crate::agent::clock::now_ns;
 use crate::host::Obstacle;
 use crate::schema::span::{HttpSpan, Side};
 
@@ -42,7 +43,7 @@ impl Otlp {
             agent: config.build().into(),
             url: url.to_owned(),
             random: fastrand::Rng::new(),
-            since_epoch: now(ClockId::Realtime).saturating_sub(now(ClockId::Monotonic)),
+            since_epoch: now_ns(ClockId::Realtime).saturating_sub(now_ns(ClockId::Monotonic)),
         })
     }
 
@@ -94,11 +95,6 @@ impl SpanSink for Otlp {
             .send(request.to_string());
         sent.map(drop).map_err(io::Error::other)
     }
-}
-
-fn now(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use rustix::time::ClockId;
 
 use super::groups::{Groups, Rank};
 use super::load::{PAGE, read_number, write_number};
-use super::monitor::now_ns;
 use super::psi::{MACHINE, Stalled, WINDOW_US, stalled};
 use super::toucher::{Toucher, broken, this_program};
 use super::{PressureArgs, judge};
+use crate::agent::clock::now_ns;
 use crate::gate;
 use crate::host::{self, Host, Obstacle};
 use crate::schema::pressure::{
@@ -203,7 +204,7 @@ impl<'a> Bench<'a> {
         let mut crossed = None;
         while Instant::now() < end {
             if crossed.is_none() && stalled(account)?.some - before >= THRESHOLD_US {
-                crossed = Some(now_ns());
+                crossed = Some(now_ns(ClockId::Monotonic));
             }
             sleep(LOOK_EVERY);
         }
@@ -327,11 +328,8 @@ impl Monitor {
     }
 
     fn resident_mb(&self) -> f64 {
-        let path = format!("/proc/{}/status", self.process.id());
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kb = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kb.unwrap_or(f64::NAN) * 1024.0 / 1e6
+        let bytes = host::resident_memory(self.process.id());
+        bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6)
     }
 
     /// Ends it, and gives the times of its reactions.

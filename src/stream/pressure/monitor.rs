@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use super::load::{read_number, write_number};
 use super::psi;
+use crate::agent::clock::now_ns;
 use crate::experiment::die_with_parent;
 
 /// What a monitor is told; not for people.
@@ -66,7 +67,7 @@ pub fn watch(part: &MonitorPart) -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let triggers = triggers?;
     let mut out = io::stdout();
-    writeln!(out, "{}", now_ns())?;
+    writeln!(out, "{}", now_ns(ClockId::Monotonic))?;
     loop {
         let mut polled: Vec<PollFd<'_>> = triggers
             .iter()
@@ -79,7 +80,7 @@ pub fn watch(part: &MonitorPart) -> Result<(), Box<dyn std::error::Error>> {
         {
             return Err("the kernel has taken an account of stalls away".into());
         }
-        writeln!(out, "{}", now_ns())?;
+        writeln!(out, "{}", now_ns(ClockId::Monotonic))?;
         part.hold.act(Duration::from_millis(part.slice_ms))?;
     }
 }
@@ -110,9 +111,4 @@ impl Hold {
         }
         Ok(())
     }
-}
-
-pub(super) fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
