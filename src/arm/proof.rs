@@ -7,6 +7,7 @@ use std::process::Command;
 
 use aya::programs::{loaded_links, loaded_programs};
 
+use crate::host::resident_memory;
 use crate::process::WardPlace;
 use crate::schema::impact::Proof;
 
@@ -236,12 +237,5 @@ pub(super) fn wants_to_run(pids: &[u32]) -> bool {
 
 /// Resident memory of these processes, in bytes.
 pub(super) fn resident(pids: &[u32]) -> u64 {
-    let one = |pid: &u32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    };
-    pids.iter().filter_map(one).sum::<u64>() * 1024
+    pids.iter().filter_map(|pid| resident_memory(*pid)).sum()
 }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::io;
 
+use crate::host::resident_memory;
 use crate::schema::overhead::Footprint;
 
 /// Of this process.
 pub(super) fn footprint_of_this_process() -> io::Result<Footprint> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let resident =
-        kib(&status, "VmRSS:").ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))?;
+    let resident = resident_memory(std::process::id())
+        .ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS"))?;
     let mut maps = 0;
     for file in fs::read_dir("/proc/self/fdinfo")? {
         // The directory's own descriptor is gone by the time it is read.
@@ -17,20 +17,13 @@ pub(super) fn footprint_of_this_process() -> io::Result<Footprint> {
             maps += map_memory(&info).unwrap_or(0);
         }
     }
-    Ok(Footprint {
-        resident: resident * 1024,
-        maps,
-    })
+    Ok(Footprint { resident, maps })
 }
 
 /// The memory of a map, from its fdinfo; none for another kind of descriptor.
 fn map_memory(info: &str) -> Option<u64> {
     value(info, "map_type:")?;
     value(info, "memlock:")?.parse().ok()
-}
-
-fn kib(status: &str, key: &str) -> Option<u64> {
-    value(status, key)?.strip_suffix("kB")?.trim().parse().ok()
 }
 
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -48,12 +41,6 @@ mod tests {
         let program = "pos:\t0\nprog_type:\t17\nmemlock:\t4096\nprog_id:\t3\n";
         assert_eq!(map_memory(map), Some(16384));
         assert_eq!(map_memory(program), None);
-    }
-
-    #[test]
-    fn resident_memory_is_in_kib() {
-        assert_eq!(kib("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2048));
-        assert_eq!(kib("Name:\tx\n", "VmRSS:"), None);
     }
 
     #[test]

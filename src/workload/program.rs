@@ -6,10 +6,7 @@ use crate::host::Obstacle;
 
 /// Where the program `name` lies; otherwise the package to install.
 pub fn find(name: &str, package: &str) -> Result<PathBuf, Obstacle> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // An ordinary user's PATH lacks where servers lie.
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    find_in(name, directories).ok_or_else(|| {
+    program_path(name).ok_or_else(|| {
         Obstacle::new(
             format!("{name} is not installed"),
             format!("install it: apt-get install {package}"),
@@ -17,11 +14,15 @@ pub fn find(name: &str, package: &str) -> Result<PathBuf, Obstacle> {
     })
 }
 
-fn find_in(name: &str, directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+/// Where the program `name` lies, if it is installed; a whole path stays what it is.
+pub fn program_path(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return Path::new(name).exists().then(|| name.into());
     }
-    directories
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // An ordinary user's PATH lacks where servers lie.
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
 }

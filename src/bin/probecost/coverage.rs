@@ -10,6 +10,7 @@ use probecost::results::Results;
 use probecost::schema::Exit;
 use probecost::stream::Bounds;
 use probecost::stream::coverage::{OWN_COUNTS, coverage, make_known_calls};
+use probecost::workload::program_path;
 
 use crate::command::BoundsArgs;
 use probecost::report::Format;
@@ -75,7 +76,7 @@ pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
         }
         None => args.command.clone(),
     };
-    let strace = args.known.is_none() && !args.without_strace && is_installed("strace");
+    let strace = args.known.is_none() && !args.without_strace && program_path("strace").is_some();
     let coverage = coverage(&command, strace, bounds)?;
     if let Some(results) = &results {
         results.write_json("coverage.json", &coverage)?;
@@ -85,11 +86,5 @@ pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
         Some(share) if share < LEAST_SHARE => Exit::Failed,
         Some(_) => Exit::Passed,
         None => Exit::Undecided,
-    })
-}
-
-fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
     })
 }

@@ -11,7 +11,7 @@ use oci_spec::image::MediaType;
 
 use super::judge::{TreeTally, judge};
 use super::layout::{EROFS, Layout};
-use super::mount::{Backing, drop_caches, file_system, mounted_below, own_namespace};
+use super::mount::{Backing, drop_caches, mounted_below, own_namespace};
 use super::observation::PullTimes;
 use super::plant::{Fault, Subject};
 use super::pull::{PulledTree, Route, Took, erofs_name, storage};
@@ -103,7 +103,7 @@ pub fn measure(
             cold: args.cold,
             seed: args.seed,
             tree: args.tree.display().to_string(),
-            file_system: file_system(scratch.path())?,
+            file_system: host::file_system(scratch.path())?,
         },
         images,
         ways,

@@ -130,17 +130,3 @@ pub(super) fn mounted_below(root: &Path) -> io::Result<usize> {
     let points = all.lines().filter_map(|line| line.split(' ').nth(4));
     Ok(points.filter(|point| point.starts_with(&*root)).count())
 }
-
-/// The kind of file system that `path` lies on.
-pub(super) fn file_system(path: &Path) -> io::Result<String> {
-    let path = fs::canonicalize(path)?;
-    let all = fs::read_to_string("/proc/self/mountinfo")?;
-    let mounts = all.lines().filter_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        Some((left.split(' ').nth(4)?, right.split(' ').next()?))
-    });
-    // The last of the longest: what was mounted later lies on top.
-    let around = mounts.filter(|(point, _)| path.starts_with(point));
-    let nearest = around.max_by_key(|(point, _)| point.len());
-    Ok(nearest.map_or("unknown", |(_, kind)| kind).to_owned())
-}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::host::Obstacle;
+use crate::workload::program_path;
 
 /// A program, as shell scripts that call the same in every run: of each service something is
 /// wanted before it is there, so that being refused is always part of it, and then until it
@@ -112,7 +113,10 @@ subprocess.run([\"true\"])'",
 impl Program {
     /// What stands in its way, if anything does.
     pub(super) fn missing(&self) -> Option<String> {
-        let missing = self.needs.iter().find(|need| !is_there(need))?;
+        let missing = self
+            .needs
+            .iter()
+            .find(|need| program_path(need).is_none())?;
         Some(format!("{missing} is not installed"))
     }
 
@@ -147,15 +151,10 @@ impl Program {
 
 fn at(script: &str, directory: &Path, port: u16) -> String {
     let this = std::env::current_exe().unwrap_or_default();
+    // It finds what `missing` does.
+    let script = format!("PATH=$PATH:/usr/sbin:/sbin\n{script}");
     script
         .replace("@DIR", &directory.to_string_lossy())
         .replace("@PORT", &port.to_string())
         .replace("@SELF", &this.to_string_lossy())
-}
-
-fn is_there(need: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        // A whole path stays what it is.
-        std::env::split_paths(&path).any(|directory| directory.join(need).exists())
-    })
 }
