@@ -24,7 +24,7 @@ pub struct Exported {
 }
 
 #[derive(Debug, Default)]
-struct HttpCounts {
+struct ExportCounts {
     written: AtomicU64,
     queue_full: AtomicU64,
     unwritable: AtomicU64,
@@ -66,7 +66,7 @@ impl<W: Write + Send> SpanSink for SpanLines<W> {
 /// The writing end of the queue. It never waits.
 pub struct Export {
     queue: Option<SyncSender<HttpSpan>>,
-    counts: Arc<HttpCounts>,
+    counts: Arc<ExportCounts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -77,7 +77,7 @@ impl Export {
     /// No thread can be started.
     pub fn start(to: impl SpanSink + 'static, capacity: usize) -> Result<Self, Obstacle> {
         let (queue, spans) = mpsc::sync_channel(capacity);
-        let counts = Arc::new(HttpCounts::default());
+        let counts = Arc::new(ExportCounts::default());
         let inner = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
             .name("span-export".into())
@@ -125,7 +125,7 @@ impl Export {
     }
 }
 
-fn hand_over(spans: &Receiver<HttpSpan>, mut to: impl SpanSink, counts: &HttpCounts) {
+fn hand_over(spans: &Receiver<HttpSpan>, mut to: impl SpanSink, counts: &ExportCounts) {
     let mut batch = Vec::with_capacity(TOGETHER);
     while let Ok(span) = spans.recv() {
         batch.push(span);
