@@ -102,8 +102,8 @@ fn beside(watched: &Watched, expected: &Expected) -> Vec<Call> {
     calls
 }
 
-/// CallCounter seen of those expected. One that was seen too often makes up for none that
-/// was not.
+/// Calls seen of those expected. One that was seen too often makes up for none that was
+/// not.
 fn share(calls: &[Call]) -> Option<f64> {
     let expected: u64 = calls.iter().filter_map(|call| call.expected).sum();
     let seen: u64 = calls
