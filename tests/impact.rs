@@ -745,7 +745,7 @@ fn a_service_that_dies_lets_agents_end_by_their_own_command() {
     let log = directory.path().join("log");
     let file = switched_agent(directory.path(), &log);
     let file = file.to_str().unwrap();
-    let [service, url] = own_service(directory.path(), 6);
+    let [service, url] = own_service(directory.path(), 8);
     let arguments = ["--rounds", "200", "--service", &service, "--url", &url];
     let output = command(directory.path(), &arguments)
         .args(["--agent-file", file])
