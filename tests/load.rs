@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use probecost::agent::record::{Record, Target};
 use probecost::agent::{self, Agent, Options, Sink, Wakeup};
-use probecost::host::Obstacle;
+use probecost::host::{Obstacle, allowed_cpus};
 use probecost::instrument::RecordLoad;
 use probecost::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
 
@@ -50,6 +50,8 @@ fn what_a_full_ring_loses_is_counted_exactly() {
     let Some((mut load, _alone)) = load(small_ring(), pipeline) else {
         return;
     };
+    // What a CPU lost is told by its next record.
+    agent::pin_this_thread(allowed_cpus()[0]).unwrap();
     load.pause_consumer(true);
     load.set_per_call(20).unwrap();
     // The pause holds from the consumer's next look on.
