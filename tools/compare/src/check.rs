@@ -58,6 +58,7 @@ pub struct CheckArgs {
 /// A file that is needed cannot be used.
 pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     let runs = load(&args.runs)?;
+    input::one_commit(&runs)?;
     let host = match input::one_host(&runs)? {
         Some(host) => Some(host),
         // Nobody copied these here: `cargo bench` has just made them.

@@ -121,19 +121,10 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
 fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Failure> {
     let records: Vec<_> = runs.iter().filter_map(|r| r.record.as_ref()).collect();
     let (commit, changed) = match records.first() {
-        Some(first) => {
-            if let Some(other) = records.iter().find(|r| r.commit != first.commit) {
-                let name = |c: &Option<String>| c.clone().unwrap_or("none".into());
-                return Err(Failure::new(format!(
-                    "the runs are of two commits, {} and {}",
-                    name(&first.commit),
-                    name(&other.commit)
-                ))
-                .remedy("refresh with the runs of one of them"));
-            }
+        Some(_) => {
             let dirty = records.iter().find(|r| r.dirty);
             (
-                first.commit.clone(),
+                input::one_commit(runs)?,
                 dirty.map(|_| "when the runs were made".to_owned()),
             )
         }

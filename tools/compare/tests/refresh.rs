@@ -379,6 +379,43 @@ fn runs_are_made_kept_and_gone_on_with() {
 }
 
 #[test]
+fn runs_of_another_commit_or_command_are_not_gone_on_with() {
+    let place = Place::new();
+    let script = measure(&place);
+    let git = |words: &[&str]| {
+        let name = ["-c", "user.name=a", "-c", "user.email=a@localhost"];
+        let mut command = Command::new("git");
+        command.args(name).args(words).current_dir(place.path("."));
+        assert!(command.output().unwrap().status.success(), "{words:?}");
+    };
+    let commit = ["commit", "--quiet", "--allow-empty", "--message=a"];
+    git(&["init", "--quiet"]);
+    fs::write(place.path("followed"), "").unwrap();
+    git(&["add", "followed"]);
+    git(&commit);
+    let run = |out: &str, script: &str| {
+        place.compare(&[
+            "run", "--times", "1", "--out", out, "--", "sh", "-c", script,
+        ])
+    };
+    run("runs", &script).exits(0);
+    let ran = run("runs", &script).exits(0);
+    assert!(!ran.out.contains("the newest"), "{}", ran.out);
+    run("runs", &format!("true && {script}")).breaks("runs/1", "another command");
+    fs::write(place.path("followed"), "changed").unwrap();
+    let ran = run("runs", &script).exits(0);
+    assert!(ran.out.contains("the newest of them began"), "{}", ran.out);
+    git(&[&commit[..], &["--all"]].concat());
+    run("runs", &script).breaks("runs/1", "another commit");
+    run("others", &script).exits(0);
+    place.baseline(&[bench("a", 1000.0)]);
+    let check = ["check", "--baseline", "b.json", "--run", "runs", "others"];
+    place
+        .compare(&check)
+        .breaks("", "the runs are of two commits");
+}
+
+#[test]
 fn a_command_that_fails_or_measures_nothing_is_said() {
     let place = Place::new();
     let run = |command: &[&str]| {

@@ -67,19 +67,23 @@ fn ids(verdict: &Verdict, status: Status) -> Vec<String> {
 
 fn measure(place: &Path, runs: &[PathBuf; 2], verdicts: &[PathBuf; 2]) -> Result<(), Failure> {
     let project = place.join("project");
-    let trial = Trial {
-        kind: Kind::Peers,
-        number: 0,
-    };
-    let mut files = Files::new(&trial.recipe());
-    files.commit(&project)?;
-    let mut built = vec![build(&project, &place.join("base-bench"))?];
-    files.change(Change::Version, 0);
-    files.commit(&project)?;
-    built.push(build(&project, &place.join("head-bench"))?);
+    let built = ["base-bench", "head-bench"].map(|name| place.join(name));
+    // Whoever goes on does so at the commit that the runs are of.
+    if !built[1].exists() {
+        let trial = Trial {
+            kind: Kind::Peers,
+            number: 0,
+        };
+        let mut files = Files::new(&trial.recipe());
+        files.commit(&project)?;
+        build(&project, &built[0])?;
+        files.change(Change::Version, 0);
+        files.commit(&project)?;
+        build(&project, &built[1])?;
+    }
     for k in 1..=RUNS {
         for (bench, out) in built.iter().zip(runs) {
-            run(bench, out, k)?;
+            run(&project, bench, out, k)?;
         }
     }
     keep(&verdicts[0], &duet(&project, &["--as-built"])?)?;
@@ -87,7 +91,7 @@ fn measure(place: &Path, runs: &[PathBuf; 2], verdicts: &[PathBuf; 2]) -> Result
 }
 
 /// What cargo builds, kept at `to`.
-fn build(project: &Path, to: &Path) -> Result<PathBuf, Failure> {
+fn build(project: &Path, to: &Path) -> Result<(), Failure> {
     let output = Command::new("cargo")
         .args(["bench", "--no-run", "--message-format", "json"])
         .current_dir(project)
@@ -103,16 +107,17 @@ fn build(project: &Path, to: &Path) -> Result<PathBuf, Failure> {
     });
     let made = made.ok_or_else(|| Failure::at(project, "cargo bench --no-run made no bench"))?;
     fs::copy(made, to).map_err(|e| Failure::at(to, e))?;
-    Ok(to.to_owned())
+    Ok(())
 }
 
-/// Run number `k` of a bench, by Criterion itself.
-fn run(bench: &Path, out: &Path, k: usize) -> Result<(), Failure> {
+/// Run number `k` of a bench of the project, by Criterion itself.
+fn run(project: &Path, bench: &Path, out: &Path, k: usize) -> Result<(), Failure> {
     let status = Command::new(env!("CARGO_BIN_EXE_cargo-compare"))
         .args(["run", "--times", &k.to_string(), "--out"])
         .args([out, Path::new("--"), bench])
         .args(["--bench", "--noplot"])
         .args(["--warm-up-time", "0.3", "--measurement-time", "1"])
+        .current_dir(project)
         .stdout(Stdio::null())
         .status()
         .map_err(|e| Failure::at(bench, e))?;

@@ -161,6 +161,27 @@ pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Ho
     }
 }
 
+/// The commit that all runs are of, where they say.
+///
+/// # Errors
+/// They are of more than one.
+pub fn one_commit(runs: &[Run]) -> Result<Option<String>, Failure> {
+    let mut commits = runs.iter().filter_map(|r| Some(&r.record.as_ref()?.commit));
+    let first = commits.next().cloned().flatten();
+    match commits.find(|commit| **commit != first) {
+        None => Ok(first),
+        Some(other) => {
+            let name = |commit: Option<String>| commit.unwrap_or("none".to_owned());
+            Err(Failure::new(format!(
+                "the runs are of two commits, {} and {}",
+                name(first),
+                name(other.clone())
+            ))
+            .remedy("take the runs of one of them alone"))
+        }
+    }
+}
+
 /// Which part of a suite all runs are of, where they are of one.
 ///
 /// # Errors

@@ -50,6 +50,9 @@ struct Series {
     host: Host,
     toolchain: Option<String>,
     portion: Option<Portion>,
+    commit: Option<String>,
+    /// Whether the work tree differs from the commit.
+    dirty: bool,
 }
 
 /// Makes the runs that are not there yet, and says where they lie. A run is there
@@ -72,13 +75,16 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let missing: Vec<usize> = (1..=times)
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
-    same_part(&out, times, portion.as_ref())?;
+    let head = repository::head(Path::new("."))?;
     let series = Series {
         command,
         host: Host::read().map_err(|e| Failure::new(e.to_string()))?,
         toolchain: toolchain(),
         portion,
+        dirty: head.as_ref().is_some_and(|head| !head.changed.is_empty()),
+        commit: head.map(|head| head.commit),
     };
+    let earlier = earlier(&out, times, &series)?;
     let bar = bar(times, times - missing.len());
     let mut disturbed = 0;
     for k in &missing {
@@ -105,8 +111,9 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let shown = args.out.display();
     let mut said = match missing.len() {
         0 => format!(
-            "{shown} already holds {} runs; more: --times, others: --out\n",
-            times
+            "{shown} already holds {} runs; more: --times, others: --out\n{}",
+            times,
+            doubt(&earlier, series.dirty).unwrap_or_default()
         ),
         new => format!("{new} runs made, {} in {shown}\n", times),
     };
@@ -117,22 +124,57 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     Ok(said)
 }
 
-/// Makes sure that the runs that are there already are of the same part.
-fn same_part(out: &Path, times: usize, portion: Option<&Portion>) -> Result<(), Failure> {
+/// What is noted of the runs that are there already.
+///
+/// # Errors
+/// One of them is not of this series.
+fn earlier(out: &Path, times: usize, series: &Series) -> Result<Vec<RunRecord>, Failure> {
+    let mut earlier = Vec::new();
     for run in (1..=times).map(|k| out.join(k.to_string())) {
         let Some(record) = input::read_record(&run)? else {
             continue;
         };
-        if record.portion.as_ref() != portion {
-            let of = |portion: Option<&Portion>| {
-                portion.map_or("no part".to_owned(), |p| format!("part {}", p.shard))
-            };
-            let (there, here) = (of(record.portion.as_ref()), of(portion));
-            let why = format!("a run of {there} of a suite, this is {here}, or its suite changed");
-            return Err(Failure::at(&run, why).remedy("--out with another directory"));
+        if let Some(why) = stranger(&record, series) {
+            return Err(Failure::at(&run, why).remedy(format!(
+                "--out with another directory, or rm -r {}",
+                out.display()
+            )));
         }
+        earlier.push(record);
     }
-    Ok(())
+    Ok(earlier)
+}
+
+/// Why a run is not of this series, where it is not.
+fn stranger(record: &RunRecord, series: &Series) -> Option<String> {
+    let part = |portion: Option<&Portion>| {
+        portion.map_or("no part".to_owned(), |p| format!("part {}", p.shard))
+    };
+    let commit = |commit: &Option<String>| commit.clone().unwrap_or("none".to_owned());
+    if record.portion != series.portion {
+        let (there, here) = (part(record.portion.as_ref()), part(series.portion.as_ref()));
+        return Some(format!(
+            "a run of {there} of a suite, this is {here}, or its suite changed"
+        ));
+    }
+    if record.commit != series.commit {
+        let (there, here) = (commit(&record.commit), commit(&series.commit));
+        return Some(format!("a run of another commit, {there}; this is {here}"));
+    }
+    (record.command != series.command)
+        .then(|| format!("a run of another command: {}", record.command.join(" ")))
+}
+
+/// When the newest of the runs was made, where the work tree may have changed since.
+fn doubt(earlier: &[RunRecord], dirty: bool) -> Option<String> {
+    let newest = earlier.iter().map(|record| record.started).max()?;
+    let newest = newest.round(jiff::Unit::Second).unwrap_or(newest);
+    (dirty || earlier.iter().any(|record| record.dirty)).then(|| {
+        format!(
+            "the newest of them began at {newest}, and the work tree differs from its commit: \
+             what changed since is in none of them\n"
+        )
+    })
 }
 
 /// One run. Its directory gets its name only when it is whole.
@@ -148,7 +190,6 @@ fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
     let (program, arguments) = (series.command)
         .split_first()
         .ok_or_else(|| Failure::new("no command"))?;
-    let head = repository::head(Path::new("."))?;
     let before = probes::measure();
     let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
     let unstartable = |e: io::Error| {
@@ -193,8 +234,8 @@ fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
         started,
         seconds,
         command: series.command.clone(),
-        dirty: head.as_ref().is_some_and(|h| !h.changed.is_empty()),
-        commit: head.map(|h| h.commit),
+        dirty: series.dirty,
+        commit: series.commit.clone(),
         toolchain: series.toolchain.clone(),
         surroundings,
         probes: both(&before, &after),
