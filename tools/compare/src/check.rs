@@ -78,23 +78,17 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     let (baseline, commit) = load_baseline(&path, args.against.as_deref())?;
     let gate = baselines::gate_beside(&path)?;
     let mut notes = Vec::new();
-    let other_machine = match (&host, &baseline.host) {
-        (Some(ours), Some(theirs)) if ours.class() != theirs.class() => {
-            Some(theirs.difference(ours).join("; "))
-        }
-        (Some(ours), Some(theirs)) => {
+    let other_machine = baseline.other_machine(host.as_ref());
+    match (&host, &baseline.host) {
+        (Some(ours), Some(theirs)) if ours.class() == theirs.class() => {
             notes.extend(unknown_settings(ours, theirs));
-            let reasons = theirs.kept_differently(ours);
-            (!reasons.is_empty()).then(|| reasons.join("; "))
         }
-        _ => {
-            notes.push(
-                "Not both sides say which machine they were measured on: taken to be the same one."
-                    .to_owned(),
-            );
-            None
-        }
-    };
+        (Some(_), Some(_)) => {}
+        _ => notes.push(
+            "Not both sides say which machine they were measured on: taken to be the same one."
+                .to_owned(),
+        ),
+    }
     let thresholds = Thresholds::of(&gate, args.policy)?;
     let machine = Machine::of(
         &baseline,

@@ -91,6 +91,11 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         true => Some(Baseline::load(&path)?),
         false => None,
     };
+    // What cannot be said of the old one must not be found out once it is gone.
+    let moved = match &old {
+        Some(old) => moved(old, &runs, host.as_ref(), &gate)?,
+        None => String::new(),
+    };
     let mut baseline = match (&old, args.append) {
         (Some(old), true) => same_machine(old, host, &path)?,
         (None, true) => {
@@ -110,9 +115,7 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         baseline.benchmarks.len(),
         if sessions == 1 { "" } else { "s" },
     );
-    if let Some(old) = &old {
-        said += &moved(old, &runs, &gate)?;
-    }
+    said += &moved;
     said += &sight(&baseline, &gate);
     Ok(said)
 }
@@ -285,22 +288,32 @@ fn six_digits(value: f64) -> f64 {
 }
 
 /// What the new runs change, held against the old baseline as `check` would.
-fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
+fn moved(
+    old: &Baseline,
+    runs: &[Run],
+    host: Option<&Host>,
+    gate: &Gate,
+) -> Result<String, Failure> {
     let thresholds = Thresholds::of(gate, GatePolicy::Strict)?;
+    let other_machine = old.other_machine(host);
     let rules = Rules {
         thresholds: &thresholds,
         only: None,
-        other_machine: None,
+        other_machine: other_machine.as_deref(),
         machine: &Machine::default(),
         portion: None,
     };
     let rows = rows(old, runs, &rules)?.rows;
-    let moved: Vec<&VerdictRow> = rows
-        .iter()
-        .filter(|r| !matches!(r.status, Status::Unchanged | Status::Filtered))
-        .collect();
+    let plain = [Status::Unchanged, Status::Filtered, Status::Incomparable];
+    let moved: Vec<&VerdictRow> = rows.iter().filter(|r| !plain.contains(&r.status)).collect();
+    let times = match other_machine {
+        Some(why) => format!("Times of another machine are not compared: {why}.\n"),
+        None => String::new(),
+    };
     if moved.is_empty() {
-        return Ok("\nNothing moved against the baseline that was there.\n".into());
+        return Ok(format!(
+            "\nNothing moved against the baseline that was there.\n{times}"
+        ));
     }
     let body = moved.iter().map(|row| {
         let some = |v: Option<f64>| v.map_or("–".into(), |v| report::quantity(v, row.unit));
@@ -313,7 +326,7 @@ fn moved(old: &Baseline, runs: &[Run], gate: &Gate) -> Result<String, Failure> {
         ]
     });
     let head = ["moved", "before", "now", "change", "verdict"];
-    Ok(format!("\n{}\n", report::table(&head, body, false)))
+    Ok(format!("\n{}\n{times}", report::table(&head, body, false)))
 }
 
 /// Above which size a change of each benchmark can be seen, where that is not the

@@ -141,6 +141,45 @@ fn what_moved_is_said() {
 }
 
 #[test]
+fn what_moved_cannot_be_said_before_the_baseline_is_gone() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let before = baseline(&place);
+    place.runs("now", 10, &suite()[1..]);
+    let refresh = ["refresh", "--run", "now", "--out", "b.json"];
+    for (gate, words) in [
+        ("[focus]\npatterns = [\"(\"]\n", "focus pattern `(`"),
+        (
+            "[benchmark]\non = { change_pct = 8 }\n",
+            "did you mean `one`?",
+        ),
+    ] {
+        fs::write(place.path("gate.toml"), gate).unwrap();
+        place.compare(&refresh).breaks("gate.toml", words);
+        assert_eq!(baseline(&place), before);
+    }
+}
+
+#[test]
+fn times_of_another_machine_do_not_move() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let slower: Vec<Bench> = suite().into_iter().map(|b| b.slower(2.0)).collect();
+    place.runs("now", 10, &slower);
+    let mut other = host();
+    other["cores"] = json!(64);
+    for k in 1..=10 {
+        let path = place.path(&format!("now/{k}/host.json"));
+        fs::write(path, record(&other).to_string()).unwrap();
+    }
+    let ran = place
+        .compare(&["refresh", "--run", "now", "--out", "b.json"])
+        .exits(0);
+    assert!(!ran.out.contains("regressed"), "{}", ran.out);
+    assert!(ran.out.contains("cores: 2 against 64"), "{}", ran.out);
+}
+
+#[test]
 fn a_session_is_appended_with_its_gaps() {
     let place = Place::new();
     place.baseline(&suite()[..2]);
