@@ -45,10 +45,10 @@ impl<'a> Thresholds<'a> {
     }
 
     /// Why a benchmark of these medians, in nanoseconds, is never alarmed on, where that
-    /// is so.
+    /// is so: it is too short on both sides.
     pub fn too_short(&self, old: f64, new: f64) -> Option<String> {
         let shortest = self.gate.times.shortest_ns;
-        (old.min(new) < shortest)
+        (old.max(new) < shortest)
             .then(|| format!("shorter than {shortest} ns: shown, never alarmed on"))
     }
 
@@ -114,10 +114,11 @@ mod tests {
                 .out_of_focus("b/a")
                 .is_some_and(|why| why.contains("focus"))
         );
-        assert_eq!(thresholds.too_short(50.0, 60.0), None);
+        assert_eq!(thresholds.too_short(50.0, 49.0), None);
+        assert_eq!(thresholds.too_short(49.0, 4900.0), None);
         assert!(
             thresholds
-                .too_short(60.0, 49.0)
+                .too_short(40.0, 49.0)
                 .is_some_and(|why| why.contains("50 ns"))
         );
         gate.focus.patterns = vec!["(".into()];

@@ -115,6 +115,11 @@ fn nothing_compared_is_broken() {
         .check(&[bench("tiny", 30.0)], &["--format", "json"])
         .exits(2);
     assert_eq!(ran.row("tiny")["status"], "filtered");
+    // What was short and is so no longer is judged.
+    let ran = place
+        .check(&[bench("tiny", 1000.0)], &["--format", "json"])
+        .exits(1);
+    assert_eq!(ran.row("tiny")["status"], "regressed");
 }
 
 #[test]

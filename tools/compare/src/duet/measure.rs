@@ -192,7 +192,7 @@ impl DuetBench<'_> {
         for run in runs.iter_mut().filter(|run| run.end == End::Open) {
             let times: Vec<f64> = (run.screen.iter())
                 .filter(|r| r.is_time)
-                .map(|r| r.base_ns.min(r.head_ns))
+                .map(|r| r.base_ns.max(r.head_ns))
                 .collect();
             run.end = if run.screen.len() < SHORT_SCREEN.min(rounds) {
                 End::NoTime
