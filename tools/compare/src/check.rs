@@ -123,6 +123,12 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         notes.extend(machine.remark(&baseline, &runs));
     }
     notes.extend(remarks(&runs, &rows, &gate));
+    if other_machine.is_some() && rows.iter().any(|r| r.status == Status::Incomparable) {
+        notes.push(
+            "Not the machine of the baseline: of what is incomparable only ratios within a run and counts were judged."
+                .to_owned(),
+        );
+    }
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
     let changes: Vec<f64> = timed(&rows).filter_map(|r| r.change_pct).collect();
@@ -222,12 +228,6 @@ fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
         remarks.push(
             "Few runs see only large changes. For more: cargo compare run --times 5 --out DIR -- cargo bench, \
              and check with --run DIR."
-                .to_owned(),
-        );
-    }
-    if rows.iter().any(|r| r.status == Status::Incomparable) {
-        remarks.push(
-            "Not the machine of the baseline: of what is incomparable only ratios within a run and counts were judged."
                 .to_owned(),
         );
     }

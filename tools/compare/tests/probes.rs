@@ -147,7 +147,7 @@ fn taken(place: &Place, name: &str, percent: f64) {
 /// The probes look for quiet moments, a benchmark's median bears all of them.
 #[test]
 fn on_a_machine_that_others_use_more_nothing_is_called_slower() {
-    let check = |before: f64, now: f64, factor: f64| {
+    let check = |before: f64, now: f64, factor: f64, more: &[&str]| {
         let place = Place::new();
         runs(&place, "old", 10, &suite(), &[]);
         taken(&place, "old", before);
@@ -156,15 +156,9 @@ fn on_a_machine_that_others_use_more_nothing_is_called_slower() {
             .exits(0);
         runs(&place, "now", 5, &slower(&[("sort", factor)]), &[]);
         taken(&place, "now", now);
-        place.compare(
-            &[
-                &["check", "--baseline", "b.json", "--run", "now"],
-                &JSON[..],
-            ]
-            .concat(),
-        )
+        place.compare(&[&["check", "--baseline", "b.json", "--run", "now"], more].concat())
     };
-    let ran = check(1.0, 45.0, 1.16).exits(3);
+    let ran = check(1.0, 45.0, 1.16, &JSON).exits(3);
     let row = ran.row("sort");
     assert_eq!(row["status"], "incomparable");
     let reason = row["reason"].as_str().unwrap();
@@ -173,9 +167,13 @@ fn on_a_machine_that_others_use_more_nothing_is_called_slower() {
         "{reason}"
     );
     assert_eq!(ran.row("hash")["status"], "unchanged");
+    assert!(!ran.out.contains("Not the machine"), "{}", ran.out);
+    let text = check(1.0, 45.0, 1.16, &[]).exits(3).out;
+    let headline = "undecided: the machine is not as it was";
+    assert!(text.starts_with(headline), "{text}");
     // As busy as ever, or what became faster all the same: judged as always.
-    check(45.0, 50.0, 1.16).exits(1);
-    let ran = check(1.0, 45.0, 0.8).exits(0);
+    check(45.0, 50.0, 1.16, &JSON).exits(1);
+    let ran = check(1.0, 45.0, 0.8, &JSON).exits(0);
     assert_eq!(ran.row("sort")["status"], "improved");
 }
 

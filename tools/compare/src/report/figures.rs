@@ -198,13 +198,19 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
             "broken: benchmarks of the baseline were not measured"
         }
         (Exit::Broken, _) => "broken: nothing was compared",
-        (Exit::Undecided, _) if open == 0 && verdict.probes.iter().any(|p| p.moved) => {
+        (Exit::Undecided, _) if open == 0 && same_class(verdict) => {
             "undecided: the machine is not as it was"
         }
         (Exit::Undecided, _) if open == 0 => "undecided: the baseline is of another machine",
         (Exit::Undecided, _) if verdict.duet.is_some() => "undecided: these rounds cannot tell",
         (Exit::Undecided, _) => "undecided: these runs cannot tell",
     }
+}
+
+/// Whether both sides say that they were measured on machines of one class.
+fn same_class(verdict: &Verdict) -> bool {
+    let ours = verdict.host.as_ref().map(|host| host.class());
+    ours.is_some() && ours == verdict.baseline.host
 }
 
 /// `5 runs against 10 in baselines/x.json (commit 1234567)`, or
