@@ -48,7 +48,7 @@ fn a_slower_head_is_named_and_nothing_else() {
         "head new against base old, ",
         "a/two: slower in 16 of 16 rounds of its own",
         "99 % interval   slower in   verdict",
-        "2 of 3 were cleared by a screen of 6 rounds",
+        "2 of 3 were cleared by a screen of up to 6 rounds, 1 judged on fresh ones alone;",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
     }
@@ -131,6 +131,8 @@ fn a_panic_and_a_hang_are_rows() {
     );
     assert!(panicked.contains("panicked at 7"), "{panicked}");
     assert_eq!(ran.row("c")["status"], "broken");
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains(" not decided; chance"), "{notes}");
     let hung = reason("c");
     assert!(
         hung.contains("head took longer than 1 s") && hung.contains("--timeout"),

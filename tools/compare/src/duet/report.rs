@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use probecost::gate::Gate;
+use probecost::gate::{Duet, Gate};
 use probecost::host::{Host, provenance};
 use probecost::schema::{
     BaselineUsed, DuetSetup, GatePolicy, PairedRounds, Portion, RoundsEvidence, RowEvidence,
@@ -254,17 +254,27 @@ fn gap(gap: &Gap) -> VerdictRow {
 fn notes(found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     let runs = &found.suite.runs;
-    let screened = runs.iter().filter(|c| c.fresh.is_empty()).count();
-    let numbers = &found.gate.duet;
     if !runs.is_empty() {
-        notes.push(format!(
-            "{screened} of {} were cleared by a screen of {} rounds, the others judged on fresh ones alone; \
-             chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
-            runs.len(),
-            numbers.screen_rounds,
-            100.0 * numbers.family_error
-        ));
+        notes.push(decided(runs, &found.gate.duet));
     }
     notes.extend(found.notes.iter().cloned());
     notes
+}
+
+/// How many benchmarks were decided, and by which rounds.
+fn decided(runs: &[BenchmarkRun], numbers: &Duet) -> String {
+    let count = |of: fn(&End) -> bool| runs.iter().filter(|run| of(&run.end)).count();
+    let cleared = count(|end| matches!(end, End::Cleared));
+    let settled = count(|end| matches!(end, End::Settled(_)));
+    let rest = match runs.len() - cleared - settled {
+        0 => String::new(),
+        rest => format!(", {rest} not decided"),
+    };
+    format!(
+        "{cleared} of {} were cleared by a screen of up to {} rounds, {settled} judged on fresh ones \
+         alone{rest}; chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
+        runs.len(),
+        numbers.screen_rounds,
+        100.0 * numbers.family_error
+    )
 }
