@@ -461,6 +461,12 @@ fn a_command_that_fails_or_measures_nothing_is_said() {
         place.compare(&[&["run", "--times", "2", "--out", "runs", "--"], command].concat())
     };
     run(&["sh", "-c", "echo because >&2; exit 7"]).breaks("exit status: 7", "because");
+    // What it measured before it failed is no run.
+    let half = format!("{}; exit 7", measure(&place));
+    run(&["sh", "-c", &half]).breaks("exit status: 7", "measured");
+    place
+        .compare(&["check", "--run", "runs"])
+        .breaks("runs: holds only a run", "less runs/1.partial/output.log");
     run(&["true"]).breaks("1.partial", "holds no benchmarks");
     run(&["no-such-program"]).breaks("no-such-program", "No such file");
     assert!(!place.path("runs/1").exists());

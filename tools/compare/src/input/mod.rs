@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 pub use criterion::Samples;
 pub use home::criterion_home;
-pub use record::{read as read_record, write as write_record};
+pub use record::{LOG, read as read_record, write as write_record};
 
 /// A time per operation above which something is wrong, in nanoseconds: eleven days.
 pub const LONGEST_NS: f64 = 1e15;
@@ -101,6 +101,11 @@ fn load(place: &Path) -> Result<Vec<Run>, Failure> {
     }
     let several = record::runs_in(place)?;
     if several.is_empty() {
+        if let Some(partial) = record::unfinished_in(place) {
+            let log = partial.join(record::LOG);
+            return Err(Failure::at(place, "holds only a run that did not end well")
+                .remedy(format!("less {}", log.display())));
+        }
         return Ok(vec![load_home(place)?]);
     }
     several.par_iter().map(|run| load_home(run)).collect()

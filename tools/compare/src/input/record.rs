@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// The file's name, beside the benchmarks of a Criterion home.
 const NAME: &str = "host.json";
 
+/// What the command of a run printed, beside it.
+pub const LOG: &str = "output.log";
+
 /// Writes the record beside the results in `home`.
 ///
 /// # Errors
@@ -37,6 +40,19 @@ pub fn read(home: &Path) -> Result<Option<RunRecord>, Failure> {
             ))
         }),
     }
+}
+
+/// A run in `dir` that `compare run` began and that did not end well, where there is one.
+pub fn unfinished_in(dir: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    let mut partial = entries.filter(|path| {
+        let number = path
+            .file_stem()
+            .and_then(|n| n.to_str()?.parse::<u64>().ok());
+        let named = path.extension().is_some_and(|e| e == "partial");
+        named && number.is_some() && path.join(LOG).is_file()
+    });
+    partial.next()
 }
 
 /// The runs that `compare run` left in `dir`, by number; none where it is no such directory.

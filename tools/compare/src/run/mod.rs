@@ -184,7 +184,7 @@ fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
         fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
     }
     fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
-    let log_path = partial.join("output.log");
+    let log_path = partial.join(input::LOG);
     let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
     let other = log.try_clone().map_err(|e| Failure::at(&log_path, e))?;
     let (program, arguments) = (series.command)
