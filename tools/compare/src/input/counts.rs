@@ -2,6 +2,7 @@
 //! and allocations, counted.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,20 @@ struct Summary {
 /// All counts in the files at `paths`, by id. A file of that name from another program
 /// is passed over.
 pub fn read(paths: &[PathBuf]) -> BTreeMap<String, Reading> {
-    paths.iter().flat_map(|path| read_one(path)).collect()
+    let mut counts = BTreeMap::new();
+    for path in paths {
+        let of_file: BTreeMap<String, Reading> = read_one(path).into_iter().collect();
+        for (id, reading) in of_file {
+            match counts.entry(id) {
+                Entry::Vacant(new) => drop(new.insert(reading)),
+                Entry::Occupied(mut taken) => {
+                    let why = format!("{}: another file counts the same", path.display());
+                    taken.insert(Reading::Broken(why));
+                }
+            }
+        }
+    }
+    counts
 }
 
 fn read_one(path: &Path) -> Vec<(String, Reading)> {
@@ -162,6 +176,21 @@ mod tests {
                 "bench::group::decode [instructions]".into(),
                 Reading::Count(687.0, Unit::Instructions)
             )]
+        );
+    }
+
+    #[test]
+    fn the_same_count_in_two_files_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a.json", "b.json"].map(|name| dir.path().join(name));
+        for path in &paths {
+            fs::write(path, SEVEN).unwrap();
+        }
+        let counts = read(&paths);
+        let only = counts.values().collect::<Vec<_>>();
+        assert!(
+            matches!(&only[..], [Reading::Broken(why)] if why.contains("b.json: another file")),
+            "{only:?}"
         );
     }
 

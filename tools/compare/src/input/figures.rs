@@ -19,12 +19,13 @@ const NAME: &str = "figures";
 /// earlier run, and are passed over.
 ///
 /// # Errors
-/// A file that cannot be read, or is no file of figures.
+/// A file that cannot be read, or is no file of figures, or two that have the same.
 pub fn read(
     home: &Path,
     began: Option<SystemTime>,
 ) -> Result<BTreeMap<String, FigureRow>, Failure> {
     let mut figures = BTreeMap::new();
+    let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in files(&home.join(NAME))? {
         let written = fs::metadata(&path).and_then(|m| m.modified());
         let written = written.map_err(|e| Failure::at(&path, e))?;
@@ -36,7 +37,13 @@ pub fn read(
             Failure::at(&path, cause)
                 .remedy(format!("run that bench again, or rm {}", path.display()))
         })?;
-        figures.extend(rows);
+        for (id, row) in rows {
+            if let Some(other) = places.insert(id.clone(), path.clone()) {
+                let why = format!("`{id}` is in {} as well", other.display());
+                return Err(Failure::at(&path, why));
+            }
+            figures.insert(id, row);
+        }
     }
     Ok(figures)
 }
@@ -97,6 +104,20 @@ mod tests {
         assert_eq!(figures["ring/lost"].value.hi, 0.2);
         let later = SystemTime::now() + Duration::from_secs(60);
         assert_eq!(read(home.path(), Some(later)).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn two_files_with_the_same_figure_are_named() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("figures")).unwrap();
+        for name in ["a.json", "b.json"] {
+            fs::write(home.path().join("figures").join(name), FILE).unwrap();
+        }
+        let error = read(home.path(), None).unwrap_err().to_string();
+        assert!(
+            error.contains("a.json") && error.contains("b.json"),
+            "{error}"
+        );
     }
 
     #[test]
