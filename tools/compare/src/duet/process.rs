@@ -97,6 +97,8 @@ pub struct Process {
     stdout: Stream,
     stderr: Stream,
     started: Instant,
+    /// Whether its status was taken: its number may be somebody else's since.
+    reaped: bool,
 }
 
 /// What a process prints.
@@ -138,6 +140,7 @@ impl Process {
             stdout,
             stderr,
             started: Instant::now(),
+            reaped: false,
         })
     }
 
@@ -244,13 +247,15 @@ impl Process {
     fn reap(&mut self) -> io::Result<ExitStatus> {
         // No group is left where nothing of it runs.
         let _ = kill_process_group(self.pid, Signal::KILL);
-        self.child.wait()
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok(status)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
+        if !self.reaped {
             let _ = self.reap();
         }
     }
@@ -287,6 +292,41 @@ impl Stream {
             if self.kept.len() > 2 * MOST {
                 self.kept.drain(..self.kept.len() - MOST);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn what_an_ended_process_left_behind_is_ended_with_it() {
+        let cpu = sched_getaffinity(None).unwrap();
+        let cpu = Cpu {
+            theirs: cpu,
+            ours: None,
+        };
+        let interrupt = Interrupt::listen().unwrap();
+        let patience = Patience {
+            limit: Duration::from_secs(60),
+            interrupt: &interrupt,
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 100 >/dev/null 2>&1 & echo $!"]);
+        let mut process = Process::start(&mut command, &cpu, Command::spawn).unwrap();
+        while !process.wait_for(None, &patience).unwrap().1 {}
+        let left = Path::new("/proc")
+            .join(process.stdout().trim())
+            .join("cmdline");
+        let runs = || std::fs::read(&left).is_ok_and(|words| !words.is_empty());
+        assert!(runs());
+        drop(process);
+        let dropped = Instant::now();
+        while runs() {
+            assert!(dropped.elapsed() < Duration::from_secs(10), "it still runs");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
