@@ -110,6 +110,11 @@ pub fn pair(
             let reason = format!("base's {name} does not list its benchmarks: it {why}");
             found.gaps.push(gap(name, Status::Broken, reason));
         }
+        // No row of base would say so.
+        (Ok(_), Err(why)) if !base.ids().iter().any(|id| wanted(id)) => {
+            let reason = format!("head's {name} does not list its benchmarks: it {why}");
+            found.gaps.push(gap(name, Status::Broken, reason));
+        }
         _ => {}
     }
     let changing = changing([base, head]);
@@ -292,6 +297,9 @@ mod tests {
         let found = pair(&listed(&["a"]), &silent());
         assert_eq!(found.gaps[0].status, Status::Missing);
         assert!(found.gaps[0].reason.contains("signal: 6"));
+        let found = pair_with(&Gate::shipped(), &listed(&["a"]), &silent(), Some("^b"));
+        assert_eq!(found.gaps[0].status, Status::Broken);
+        assert!(found.gaps[0].reason.contains("head's t does not list"));
         let found = pair(&silent(), &listed(&["a"]));
         let statuses = [found.gaps[0].status, found.gaps[1].status];
         assert_eq!(statuses, [Status::Broken, Status::New]);
