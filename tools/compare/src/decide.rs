@@ -4,11 +4,7 @@ use probecost::gate::{Severities, Times};
 use probecost::schema::{Severity, Shift, Status, TimedEvidence};
 use probecost::stats::{CONFIDENCE, Interval, Reference, holm, median};
 
-use crate::verdict::percent;
-
-/// The confidence with which a noise floor is stated: of changes that are none, one in
-/// twenty comes out above it.
-pub const FLOOR_CONFIDENCE: f64 = 0.95;
+use crate::verdict::{FLOOR_CONFIDENCE, percent};
 
 /// A benchmark's figures on both sides. All are positive.
 #[derive(Debug, Clone)]

@@ -13,7 +13,6 @@ use probecost::stats::{Reference, median};
 
 use crate::baseline::{Baseline, BenchmarkRuns, Session};
 use crate::baselines;
-use crate::decide::FLOOR_CONFIDENCE;
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run};
 use crate::probes::{self, Machine, taken_pct};
@@ -21,7 +20,7 @@ use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
 use crate::thresholds::Thresholds;
-use crate::verdict::thousandths;
+use crate::verdict::{FLOOR_CONFIDENCE, thousandths};
 
 /// Fewer runs show no spread worth the name.
 const FEWEST_RUNS: usize = 5;
@@ -131,7 +130,7 @@ fn session(runs: &[Run], args: &RefreshArgs, path: &Path) -> Result<Session, Fai
                 dirty.map(|_| "when the runs were made".to_owned()),
             )
         }
-        // RunCounts that say nothing of where they come from are taken to be of this work tree.
+        // Runs that say nothing of where they come from are taken to be of this work tree.
         None => match repository::head(Path::new("."))? {
             None => (None, None),
             Some(head) => {

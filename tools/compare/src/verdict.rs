@@ -3,6 +3,10 @@
 use probecost::schema::VerdictRow;
 use probecost::stats::Interval;
 
+/// The confidence with which a noise floor is stated: of changes that are none, one in
+/// twenty comes out above it.
+pub const FLOOR_CONFIDENCE: f64 = 0.95;
+
 /// Puts what matters most first.
 pub fn sort(rows: &mut [VerdictRow]) {
     rows.sort_by(|a, b| {

@@ -49,7 +49,7 @@ pub struct Built {
     pub commits: [String; 2],
     /// Their bench executables.
     pub benches: [BTreeMap<Target, Executable>; 2],
-    /// DuetBench targets that were asked for by name, and that one side lacks.
+    /// Bench targets that were asked for by name, and that one side lacks.
     pub lacking: [Vec<String>; 2],
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,

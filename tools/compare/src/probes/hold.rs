@@ -8,9 +8,8 @@ use probecost::stats::{CONFIDENCE, Reference, holm, median};
 
 use super::ALL;
 use crate::baseline::Baseline;
-use crate::decide::FLOOR_CONFIDENCE;
 use crate::input::Run;
-use crate::verdict::{percent, thousandths};
+use crate::verdict::{FLOOR_CONFIDENCE, percent, thousandths};
 
 /// A benchmark whose process spends this share of its time in the kernel, in percent, is
 /// taken to resemble the probes that do: Criterion's own statistics dilute the share of a
@@ -135,7 +134,7 @@ impl Machine {
     }
 }
 
-/// `open_close +16.4 % (spread 2.1 %)`
+/// `probe open_close +16.4 %, of which its own spread explains 2.1 %`
 fn figures(probe: &ProbeRow) -> String {
     let spread = probe.noise_floor_pct.unwrap_or(0.0);
     let (name, change) = (&probe.name, probe.change_pct);
