@@ -7,7 +7,6 @@ use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::file;
-use probecost::gate::Gate;
 use probecost::schema::{GatePolicy, Host, Status, Unit, VerdictRow};
 use probecost::stats::{Reference, median};
 
@@ -90,9 +89,10 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         true => Some(Baseline::load(&path)?),
         false => None,
     };
+    let thresholds = Thresholds::of(&gate, GatePolicy::Strict)?;
     // What cannot be said of the old one must not be found out once it is gone.
     let moved = match &old {
-        Some(old) => moved(old, &runs, host.as_ref(), &gate)?,
+        Some(old) => moved(old, &runs, host.as_ref(), &thresholds)?,
         None => String::new(),
     };
     let mut baseline = match (&old, args.append) {
@@ -115,7 +115,7 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         if sessions == 1 { "" } else { "s" },
     );
     said += &moved;
-    said += &sight(&baseline, &gate);
+    said += &sight(&baseline, &thresholds);
     Ok(said)
 }
 
@@ -291,12 +291,11 @@ fn moved(
     old: &Baseline,
     runs: &[Run],
     host: Option<&Host>,
-    gate: &Gate,
+    thresholds: &Thresholds,
 ) -> Result<String, Failure> {
-    let thresholds = Thresholds::of(gate, GatePolicy::Strict)?;
     let other_machine = old.other_machine(host);
     let rules = Rules {
-        thresholds: &thresholds,
+        thresholds,
         only: None,
         other_machine: other_machine.as_deref(),
         machine: &Machine::default(),
@@ -330,32 +329,34 @@ fn moved(
 
 /// Above which size a change of each benchmark can be seen, where that is not the
 /// threshold.
-fn sight(baseline: &Baseline, gate: &Gate) -> String {
-    let threshold = gate.policy.strict.change_pct;
+fn sight(baseline: &Baseline, thresholds: &Thresholds) -> String {
     let times = baseline
         .benchmarks
         .iter()
-        .filter(|(_, h)| h.unit == Unit::Ns);
+        .filter(|(id, h)| h.unit == Unit::Ns && thresholds.out_of_focus(id).is_none());
     let mut noisy: Vec<(f64, &str, f64)> = times
         .filter_map(|(id, history)| {
+            let ns = median(&history.medians().concat())?;
+            if thresholds.too_short(ns, ns).is_some() {
+                return None;
+            }
             let logs: Vec<Vec<f64>> = history
                 .medians()
                 .iter()
                 .map(|s| s.iter().map(|v| v.ln()).collect())
                 .collect();
-            let drift = (gate.times.session_drift_pct / 100.0).ln_1p();
+            let drift = (thresholds.gate.times.session_drift_pct / 100.0).ln_1p();
             let floor = Reference {
                 sessions: &logs,
                 drift,
             }
             .noise_floor(RUNS_OF_A_CHECK, FLOOR_CONFIDENCE);
             let floor = floor.map_or(f64::INFINITY, |f| 100.0 * f.exp_m1());
-            let ns = median(&history.medians().concat())?;
-            (floor > threshold).then_some((floor, id.as_str(), ns))
+            (floor > thresholds.threshold_pct(id)).then_some((floor, id.as_str(), ns))
         })
         .collect();
     if noisy.is_empty() {
-        return format!("\nEvery benchmark shows changes above {threshold} %.\n");
+        return "\nEvery benchmark shows changes above its threshold.\n".to_owned();
     }
     noisy.sort_by(|a, b| b.0.total_cmp(&a.0));
     let body = noisy.iter().map(|(floor, id, ns)| {
@@ -370,12 +371,12 @@ fn sight(baseline: &Baseline, gate: &Gate) -> String {
         ]
     });
     let table = report::table(
-        &["too noisy for the threshold", "time", "seen above"],
+        &["too noisy for its threshold", "time", "seen above"],
         body,
         false,
     );
     format!(
-        "\n{table}\nAll others show changes above {threshold} %. More runs and more sessions (--append) see more.\n"
+        "\n{table}\nAll others show changes above theirs. More runs and more sessions (--append) see more.\n"
     )
 }
 

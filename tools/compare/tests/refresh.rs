@@ -160,6 +160,28 @@ fn what_moved_cannot_be_said_before_the_baseline_is_gone() {
     }
 }
 
+/// As `check` judges: by its own threshold, and not at all what it leaves out.
+#[test]
+fn what_is_too_noisy_is_so_for_its_own_threshold() {
+    let place = Place::new();
+    let benches = [
+        bench("noisy", 1000.0).noisy(20.0),
+        bench("calm", 1000.0),
+        bench("short", 10.0).noisy(20.0),
+    ];
+    place.runs("now", 10, &benches);
+    let names = |gate: &str| {
+        fs::write(place.path("gate.toml"), gate).unwrap();
+        let refresh = ["refresh", "--run", "now", "--out", "b.json"];
+        let ran = place.compare(&refresh).exits(0);
+        ["noisy", "calm", "short"].map(|name| ran.out.lines().any(|l| l.trim().starts_with(name)))
+    };
+    assert_eq!(names(""), [true, false, false]);
+    assert_eq!(names("[focus]\npatterns = [\"^calm\"]\n"), [false; 3]);
+    let own = "[benchmark]\nnoisy = { change_pct = 90 }\ncalm = { change_pct = 0.01 }\n";
+    assert_eq!(names(own), [false, true, false]);
+}
+
 #[test]
 fn times_of_another_machine_do_not_move() {
     let place = Place::new();
