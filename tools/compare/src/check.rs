@@ -23,6 +23,7 @@ use crate::repository;
 use crate::rows::{JudgedRows, Rules, rows};
 use crate::shard;
 use crate::thresholds::{Thresholds, policy};
+use crate::verdict::{changes_pct, timed};
 
 /// `cargo compare check`
 #[derive(Debug, Args)]
@@ -131,7 +132,7 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     }
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
-    let changes: Vec<f64> = timed(&rows).filter_map(|r| r.change_pct).collect();
+    let changes = changes_pct(&rows);
     Ok(Verdict {
         schema: Verdict::SCHEMA,
         provenance: provenance(),
@@ -191,11 +192,6 @@ fn load_baseline(
     let baseline = Baseline::parse(&bytes)
         .map_err(|cause| Failure::new(format!("{revision}:{}: {cause}", path.display())))?;
     Ok((baseline, Some(commit)))
-}
-
-/// The rows that were decided by their times.
-fn timed(rows: &[VerdictRow]) -> impl Iterator<Item = &VerdictRow> {
-    rows.iter().filter(|r| r.ci_pct.is_some())
 }
 
 /// What a reader of the whole verdict should know.

@@ -1,6 +1,6 @@
 //! What `check` and `duet` say of their rows in common.
 
-use probecost::schema::VerdictRow;
+use probecost::schema::{Status, VerdictRow};
 use probecost::stats::Interval;
 
 /// The confidence with which a noise floor is stated: of changes that are none, one in
@@ -16,6 +16,17 @@ pub fn sort(rows: &mut [VerdictRow]) {
             .then(size(b).total_cmp(&size(a)))
             .then(a.id.cmp(&b.id))
     });
+}
+
+/// The rows that were judged by their times.
+pub fn timed(rows: &[VerdictRow]) -> impl Iterator<Item = &VerdictRow> {
+    let judged = |row: &&VerdictRow| row.ci_pct.is_some() && row.status != Status::Filtered;
+    rows.iter().filter(judged)
+}
+
+/// The changes of those, in percent.
+pub fn changes_pct(rows: &[VerdictRow]) -> Vec<f64> {
+    timed(rows).filter_map(|row| row.change_pct).collect()
 }
 
 /// An interval of logarithms as percent.

@@ -16,7 +16,7 @@ use super::sequential::{Rule, Settled, Threshold, estimate};
 use super::sides::Name;
 use super::subjects::Gap;
 use crate::decide::shared_shift;
-use crate::verdict::{percent, sort, thousandths};
+use crate::verdict::{changes_pct, percent, sort, thousandths};
 
 /// Everything that was found.
 pub struct Found<'a> {
@@ -44,11 +44,7 @@ pub fn verdict(found: &Found) -> Verdict {
         .collect();
     sort(&mut rows);
     let summary = Summary::of(&rows);
-    let changes: Vec<f64> = rows
-        .iter()
-        .filter(|r| r.ci_pct.is_some() && r.status != Status::Filtered)
-        .filter_map(|r| r.change_pct)
-        .collect();
+    let changes = changes_pct(&rows);
     let [base, head] = found.names;
     let rounds = found.suite.runs.iter().map(|c| c.shown().len());
     Verdict {

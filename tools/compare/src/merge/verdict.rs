@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::rows;
 use crate::shard;
 use crate::thresholds::Thresholds;
-use crate::verdict::sort;
+use crate::verdict::{changes_pct, sort};
 
 /// One verdict on all rows. Rows that were decided among their shard's are decided again
 /// among all, from the same figures and by the same rule.
@@ -176,11 +176,7 @@ fn without_times(row: VerdictRow) -> VerdictRow {
 
 /// A change that most rows share.
 fn shift(rows: &[VerdictRow], verdict: &Verdict, gate: &Gate) -> Result<Option<Shift>, Failure> {
-    let changes: Vec<f64> = rows
-        .iter()
-        .filter(|r| r.ci_pct.is_some() && r.status != Status::Filtered)
-        .filter_map(|r| r.change_pct)
-        .collect();
+    let changes = changes_pct(rows);
     let threshold_pct = match verdict.duet {
         Some(_) => gate.duet.change_pct,
         None => Thresholds::of(gate, verdict.policy)?.usual_threshold_pct(),
