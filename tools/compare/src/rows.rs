@@ -349,7 +349,7 @@ fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -
     }
     let pairs: Vec<(Time, Time)> = runs
         .iter()
-        .filter_map(|run| Some((time(run, id)?, time(run, &below_id)?)))
+        .filter_map(|run| Some((run.time(id)?, run.time(&below_id)?)))
         .collect();
     let evidence = Evidence {
         old: quotients(&above.median, &below.median),
@@ -372,13 +372,6 @@ fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -
     };
     let row = with_current(row, Unit::Ratio, &evidence.new);
     Some(Draft::Open(row, measure(&evidence, &thresholds.gate.times)))
-}
-
-fn time(run: &Run, id: &str) -> Option<Time> {
-    match run.readings.get(id) {
-        Some(Reading::Time(time)) => Some(*time),
-        _ => None,
-    }
 }
 
 /// One table over another, run by run, where both have a value.

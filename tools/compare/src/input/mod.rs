@@ -70,6 +70,14 @@ pub struct Time {
 }
 
 impl Run {
+    /// The time that it measured of a benchmark, where it did.
+    pub fn time(&self, id: &str) -> Option<Time> {
+        match self.readings.get(id) {
+            Some(Reading::Time(time)) => Some(*time),
+            _ => None,
+        }
+    }
+
     /// What a frozen probe took around it, in nanoseconds, where it was taken: the quicker
     /// of both times, when other programs left it alone for longer.
     pub fn probe(&self, name: &str) -> Option<f64> {

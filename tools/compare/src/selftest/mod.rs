@@ -139,11 +139,7 @@ pub fn others(base: &Path, head: &Path) -> Result<Vec<OtherVerdict>, Failure> {
     let head = input::load_all(&[head.to_owned()])?;
     let ids: BTreeSet<&String> = base.iter().flat_map(|run| run.readings.keys()).collect();
     let times = |runs: &[Run], id: &str| -> Vec<Time> {
-        let time = |run: &Run| match run.readings.get(id) {
-            Some(Reading::Time(time)) => Some(*time),
-            _ => None,
-        };
-        runs.iter().filter_map(time).collect()
+        runs.iter().filter_map(|run| run.time(id)).collect()
     };
     let sides = SideRuns {
         baseline: base.len(),
@@ -248,7 +244,7 @@ fn benches(runs: &[Run], thresholds: &Thresholds) -> (Vec<Bench>, Vec<Aside>) {
     for id in ids {
         let medians: Vec<f64> = runs
             .iter()
-            .filter_map(|r| Some(time(r, id)?.median))
+            .filter_map(|r| Some(r.time(id)?.median))
             .collect();
         let reason = match median(&medians) {
             Some(ns) if medians.len() == runs.len() => {
@@ -275,18 +271,11 @@ fn benches(runs: &[Run], thresholds: &Thresholds) -> (Vec<Bench>, Vec<Aside>) {
     (benches, aside)
 }
 
-fn time(run: &Run, id: &str) -> Option<Time> {
-    match run.readings.get(id) {
-        Some(Reading::Time(time)) => Some(*time),
-        _ => None,
-    }
-}
-
 /// Times by run, then by benchmark.
 fn times(runs: &[Run], benches: &[Bench]) -> Result<Vec<Vec<Time>>, Failure> {
     let of = |run: &Run, id: &str| {
         let none = || Failure::at(&run.place, format!("has no time of `{id}`"));
-        time(run, id).ok_or_else(none)
+        run.time(id).ok_or_else(none)
     };
     runs.iter()
         .map(|run| benches.iter().map(|bench| of(run, &bench.id)).collect())
