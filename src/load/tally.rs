@@ -69,6 +69,14 @@ impl LoadTally {
         }
     }
 
+    /// Forgets all, and keeps the room.
+    pub fn clear(&mut self) {
+        self.answered = 0;
+        self.errors = Default::default();
+        self.latency.reset();
+        self.lag.reset();
+    }
+
     /// Counts those of another tally as well.
     pub fn merge(&mut self, other: &Self) {
         self.answered += other.answered;

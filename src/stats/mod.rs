@@ -7,12 +7,14 @@ mod fisher;
 mod interval;
 mod order;
 mod regression;
+mod shift;
 
 pub use change::{Change, Reference, holm};
 pub use fisher::fisher;
 pub use interval::{Interval, median_interval, runs_for_median_interval};
 pub use order::{mad, median, quantile};
 pub use regression::{lack_of_fit, slope};
+pub use shift::shift_interval;
 
 /// The confidence of every interval that this project prints.
 ///

@@ -6,20 +6,20 @@ use super::{ARMS, ArmBlock, BLOCK, Measured};
 use crate::gate::{Limit, TracingLimits, judge as hold};
 use crate::schema::Outcome;
 use crate::schema::tracing::{Requirement, TracingArm};
-use crate::stats::{CONFIDENCE, Interval, median_interval, slope};
+use crate::stats::{CONFIDENCE, Interval, median_interval, shift_interval, slope};
 
 /// The part of a run in which tables and caches fill up.
 const WARM_UP: f64 = 0.2;
-/// Looks at memory that are averaged before a line is laid through them: neighbours are
-/// not independent of each other.
-const TOGETHER: usize = 6;
+/// Looks at memory, one a cycle, that are averaged before a line is laid through them:
+/// neighbours are not independent of each other.
+const TOGETHER: usize = 4;
 
 /// Every requirement and what became of it.
 pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirement> {
     let blocks = &measured.blocks;
     let traced = || blocks.iter().filter(|b| b.arm == TracingArm::Tracing);
     let cpu: Vec<f64> = traced().map(|b| b.tracer_cpu_pct).collect();
-    let busy = differences(blocks, TracingArm::Tracing, |b| Some(b.busy_pct));
+    let busy = differences(blocks, TracingArm::Tracing, |b| b.busy_pct);
     let memory = Interval::exact(measured.memory as f64 / 1e6);
     let lost = measured.counts.traffic.failed;
     let mut rows = vec![
@@ -39,9 +39,10 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
         (TracingArm::Tracing, "added"),
     ] {
         for (at, percentile) in ["p50", "p95", "p99"].into_iter().enumerate() {
-            let added = differences(blocks, arm, |b| b.latency_us[at]);
-            let added: Vec<f64> = added.iter().map(|us| us / 1e3).collect();
-            let interval = median_interval(&added, CONFIDENCE);
+            let added = measured.latencies.iter().filter_map(|round| {
+                Some((round[arm as usize][at]? - round[TracingArm::Off as usize][at]?) / 1e3)
+            });
+            let interval = shift_interval(&added.collect::<Vec<f64>>(), CONFIDENCE);
             rows.push(most(
                 &format!("{name}_{percentile}_ms"),
                 interval,
@@ -97,19 +98,16 @@ fn requirement(
 }
 
 /// What an arm has more of than `off` in the same round.
-fn differences(
-    blocks: &[ArmBlock],
-    arm: TracingArm,
-    value: impl Fn(&ArmBlock) -> Option<f64>,
-) -> Vec<f64> {
-    let rounds = blocks.last().map_or(0, |last| last.round + 1);
-    let mean = |round: usize, arm: TracingArm| {
-        let of_round = blocks.iter().filter(|b| b.round == round && b.arm == arm);
-        let values: Option<Vec<f64>> = of_round.map(&value).collect();
-        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+fn differences(blocks: &[ArmBlock], arm: TracingArm, value: impl Fn(&ArmBlock) -> f64) -> Vec<f64> {
+    let mean = |round: &[ArmBlock], arm: TracingArm| {
+        let values: Vec<f64> = (round.iter().filter(|b| b.arm == arm))
+            .map(&value)
+            .collect();
+        values.iter().sum::<f64>() / values.len() as f64
     };
-    (0..rounds)
-        .filter_map(|round| Some(mean(round, arm)? - mean(round, TracingArm::Off)?))
+    let rounds = blocks.chunk_by(|one, next| one.round == next.round);
+    rounds
+        .map(|round| mean(round, arm) - mean(round, TracingArm::Off))
         .collect()
 }
 
@@ -160,9 +158,8 @@ fn rate(events: f64, lost: u64, limit: f64) -> Requirement {
 /// The share of blocks without loss, error or stall.
 fn availability<'a>(blocks: impl Iterator<Item = &'a ArmBlock>, limit: f64) -> Requirement {
     let (mut all, mut up) = (0.0, 0.0);
-    for block in blocks {
-        let is_answered = block.latency_us.iter().all(Option::is_some);
-        let is_up = block.lost == 0 && block.faults == 0 && is_answered;
+    for block in blocks.filter(|block| block.due > 0) {
+        let is_up = block.lost == 0 && block.faults == 0;
         all += 1.0;
         up += f64::from(is_up);
     }
@@ -221,7 +218,7 @@ mod tests {
                     arm,
                     round,
                     span: k * 500_000_000..(k + 1) * 500_000_000,
-                    latency_us: [Some(100.0); 3],
+                    due: 100,
                     faults: 0,
                     busy_pct: 50.0,
                     tracer_cpu_pct: 1.0,
@@ -231,6 +228,7 @@ mod tests {
         });
         Measured {
             blocks: blocks.collect(),
+            latencies: vec![[[Some(100.0); 3]; 3]; rounds],
             arms: Default::default(),
             sent: 0,
             seen: 0,

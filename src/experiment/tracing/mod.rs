@@ -2,23 +2,22 @@
 //! running load, and each request belongs to the block in which it was due.
 
 mod judging;
+mod memory;
 mod server;
 mod spans;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use procfs::process::Process;
-
 pub use server::Served;
 
 use crate::agent::Options;
-use crate::experiment::usage::footprint_of_this_process;
 use crate::gate::TracingLimits;
 use crate::host::{Host, MachineTime, Obstacle, provenance};
 use crate::load::{LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
+use memory::{Leak, asked_for, memory, release_free_memory};
 use spans::Spans;
 
 /// What is measured.
@@ -42,8 +41,13 @@ pub struct TracingRequest {
 }
 
 const ARMS: [TracingArm; 3] = [TracingArm::Off, TracingArm::Attached, TracingArm::Tracing];
-/// How long a block is: attaching takes a fiftieth of it.
-const BLOCK: Duration = Duration::from_millis(500);
+/// How long a block is: short, since how soon an idle machine wakes up drifts from second
+/// to second by more than any tracer adds.
+const BLOCK: Duration = Duration::from_millis(100);
+/// How often the arms come in an order and its mirror before they are compared.
+const CYCLES: usize = 5;
+/// The blocks of a round.
+const ROUND_BLOCKS: usize = 2 * ARMS.len() * CYCLES;
 /// The percentiles that are compared.
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 /// A request that takes so long stood still.
@@ -51,15 +55,19 @@ const STALL: Duration = Duration::from_secs(1);
 /// What is thrown away after a switch of arm.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// A block of one arm. Figures only: histograms of hundreds of blocks would be growth of
+/// Latencies in microseconds at [`QUANTILES`]; none without an answer.
+type LatencyUs = [Option<f64>; QUANTILES.len()];
+
+/// A block of one arm. Figures only: histograms of thousands of blocks would be growth of
 /// the process that is judged for growing.
+#[derive(Clone)]
 struct ArmBlock {
     arm: TracingArm,
     round: usize,
     /// From when to when, in nanoseconds since the load's start.
     span: Range<u64>,
-    /// Latencies in microseconds at [`QUANTILES`]; none without an answer.
-    latency_us: [Option<f64>; QUANTILES.len()],
+    /// Requests due in it.
+    due: u64,
     /// Requests due in it that failed or stood still, whenever they ended.
     faults: u64,
     /// The machine's busy time in it, in percent of all CPUs' time.
@@ -75,6 +83,8 @@ struct ArmBlock {
 /// All that was measured.
 struct Measured {
     blocks: Vec<ArmBlock>,
+    /// Round by round, of all blocks of each arm.
+    latencies: Vec<[LatencyUs; ARMS.len()]>,
     /// All blocks of each arm together, with what reached over their ends.
     arms: [(LoadTally, u64); ARMS.len()],
     /// Requests of the blocks that were traced, and of these those with a span.
@@ -101,11 +111,13 @@ pub fn tracing(
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let (server_cpu, own_cpu) = request.cpus.unzip();
     let server = request.server.start(server_cpu)?;
-    let rounds = (request.length.as_secs_f64() / (2 * ARMS.len() as u32 * BLOCK).as_secs_f64())
-        .ceil()
-        .max(1.0) as usize;
-    let most = (request.rate * (rounds * 6 + 10) as f64) as usize;
-    let mut spans = Spans::with_room(most);
+    // More than there will be: switching takes its time, too.
+    let rounds = request
+        .length
+        .div_duration_f64(ROUND_BLOCKS as u32 * BLOCK)
+        .ceil() as usize;
+    let seconds = (2 * request.length + Duration::from_secs(60)).as_secs_f64();
+    let mut spans = Spans::with_room((request.rate * seconds) as usize);
     let options = Options {
         cpu: own_cpu,
         ..Options::default()
@@ -128,39 +140,48 @@ pub fn tracing(
     let mut load = Running::start(plan)?;
     let mut order = fastrand::Rng::with_seed(request.seed);
     let mut measured = Measured {
-        blocks: Vec::with_capacity(rounds * 6),
+        blocks: memory::touched(rounds * ROUND_BLOCKS, &ArmBlock::NONE),
+        latencies: memory::touched(rounds, &Default::default()),
         arms: Default::default(),
         sent: 0,
         seen: 0,
         counts: TracerCounts::default(),
         spans,
         memory: 0,
-        asked_for: Vec::with_capacity(rounds * 6),
+        asked_for: memory::touched(rounds * CYCLES, &Default::default()),
     };
+    let mut tallies: [LoadTally; ARMS.len()] = Default::default();
     release_free_memory();
-    let mut leak = Vec::new();
+    let mut leak = Leak::of(request.planted_mb_per_minute);
     let begin = Instant::now();
-    for round in 0..rounds {
-        // Each order and its mirror, so that a drift within a round weighs on all alike.
-        let mut arms = ARMS;
-        order.shuffle(&mut arms);
-        for arm in arms.into_iter().chain(arms.into_iter().rev()) {
-            match arm {
-                TracingArm::Off => {}
-                TracingArm::Attached => elsewhere.attach()?,
-                TracingArm::Tracing => tracer.attach()?,
+    while measured.latencies.is_empty() || begin.elapsed() < request.length {
+        tallies.iter_mut().for_each(LoadTally::clear);
+        for _ in 0..CYCLES {
+            // Each order and its mirror, so that a drift weighs on all alike.
+            let mut arms = ARMS;
+            order.shuffle(&mut arms);
+            for arm in arms.into_iter().chain(arms.into_iter().rev()) {
+                match arm {
+                    TracingArm::Off => {}
+                    TracingArm::Attached => elsewhere.attach()?,
+                    TracingArm::Tracing => tracer.attach()?,
+                }
+                let tally = &mut tallies[arm as usize];
+                let one = block(&mut load, &tracer, &mut measured, arm, tally)?;
+                measured.blocks.push(one);
+                tracer.detach();
+                elsewhere.detach();
             }
-            let one = block(&mut load, &tracer, &mut measured, arm, round)?;
-            measured.blocks.push(one);
-            tracer.detach();
-            elsewhere.detach();
-            let hours = begin.elapsed().as_secs_f64() / 3600.0;
-            measured.asked_for.push((hours, asked_for()?));
-            let planted = request.planted_mb_per_minute * 1e6 / 60.0 * BLOCK.as_secs_f64();
-            // Memory that nobody looks at would never be taken.
-            leak.push(std::hint::black_box(vec![1_u8; planted as usize]));
-            progress((measured.blocks.len() as f64) / (rounds * 6) as f64);
+            let passed = begin.elapsed();
+            leak.grow(passed);
+            measured
+                .asked_for
+                .push((passed.as_secs_f64() / 3600.0, asked_for()?));
+            progress(passed.div_duration_f64(request.length).min(1.0));
         }
+        let of_round = tallies.each_ref();
+        let latencies = of_round.map(|tally| QUANTILES.map(|q| tally.latency_us(q)));
+        measured.latencies.push(latencies);
     }
     let seconds = begin.elapsed().as_secs_f64();
     measured.counts = tracer.drain()?;
@@ -188,7 +209,7 @@ fn block(
     tracer: &Tracer,
     measured: &mut Measured,
     arm: TracingArm,
-    round: usize,
+    of_round: &mut LoadTally,
 ) -> Result<ArmBlock, Obstacle> {
     std::thread::sleep(SETTLING);
     let lost = |counts: TracerCounts| counts.traffic.failed;
@@ -216,19 +237,34 @@ fn block(
     let (tally, across) = &mut measured.arms[arm as usize];
     tally.merge(&block.tally);
     *across += block.across;
+    of_round.merge(&block.tally);
     let all = machine_after.all - machine_before.all;
     let busy = machine_after.busy - machine_before.busy;
     Ok(ArmBlock {
         arm,
-        round,
+        round: measured.latencies.len(),
         busy_pct: busy / all.max(f64::MIN_POSITIVE) * 100.0,
         tracer_cpu_pct: cpu.as_secs_f64() / block.length.as_secs_f64() * 100.0,
         pieces: at_end.traffic.seen - before.traffic.seen,
         lost: lost(after) - lost(before),
-        latency_us: QUANTILES.map(|q| block.tally.latency_us(q)),
+        due: block.tally.due() + block.across,
         span: load.since_begin(from)..load.since_begin(to),
         faults,
     })
+}
+
+impl ArmBlock {
+    const NONE: Self = Self {
+        arm: TracingArm::Off,
+        round: 0,
+        span: 0..0,
+        due: 0,
+        faults: 0,
+        busy_pct: 0.0,
+        tracer_cpu_pct: 0.0,
+        pieces: 0,
+        lost: 0,
+    };
 }
 
 fn is_fault(record: &RequestRecord) -> bool {
@@ -255,39 +291,6 @@ impl Measured {
 
 fn machine_time() -> Result<MachineTime, Obstacle> {
     MachineTime::now().ok_or_else(|| Obstacle::new("/proc/stat cannot be read", "mount /proc"))
-}
-
-/// Gives back what starting left behind: megabytes of the kernel's types, in which a leak
-/// would hide for minutes before resident memory grows.
-fn release_free_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer, and may be called at any time by any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
-/// Anonymous memory of this process, in bytes: what a leak makes grow. Its resident memory
-/// grows besides, by pages of the program that are run for the first time.
-fn asked_for() -> Result<f64, Obstacle> {
-    let status = Process::myself().and_then(|process| process.status());
-    let kb = status.map(|status| status.rssanon);
-    kb.ok()
-        .flatten()
-        .map(|kb| kb as f64 * 1024.0)
-        .ok_or_else(|| {
-            let why = "/proc/self/status does not say how much memory is anonymous";
-            Obstacle::new(why, "mount /proc; Linux 4.5 or newer says it")
-        })
-}
-
-/// Memory of this process, resident and of its maps, in bytes.
-fn memory() -> Result<u64, Obstacle> {
-    let footprint = footprint_of_this_process().map_err(|error| {
-        let why = format!("this process cannot see itself: {error}");
-        Obstacle::new(why, "mount /proc")
-    })?;
-    Ok(footprint.resident + footprint.maps)
 }
 
 fn rows(measured: &Measured) -> Vec<TracingArmRow> {
