@@ -47,7 +47,7 @@ fn every_request_is_seen_and_every_requirement_judged() {
             report
                 .arms
                 .iter()
-                .all(|arm| arm.blocks == 2 && arm.failed == 0)
+                .all(|arm| arm.blocks == 10 && arm.failed == 0)
         );
         let seen = row(&report, "seen_pct");
         assert_eq!(seen.measured.unwrap().est, 100.0, "{}", seen.reason);
