@@ -92,6 +92,17 @@ impl Running {
         self.begin
     }
 
+    /// Fails where its thread has ended by itself.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn alive(&self) -> Result<(), Obstacle> {
+        match &self.thread {
+            Some(thread) if !thread.is_finished() => Ok(()),
+            _ => Err(ended()),
+        }
+    }
+
     /// The requests that were due from one moment and ended before another, which has
     /// passed. What was due before is forgotten: blocks come in the order of time.
     ///
@@ -384,6 +395,14 @@ mod tests {
         let mut tally = LoadTally::default();
         load.finish(|record| tally.add(record));
         assert!(tally.errors(RequestError::Refused) >= 20, "{tally:?}");
+    }
+
+    #[test]
+    fn a_load_that_has_ended_says_so() {
+        let server = Server::start(Behaviour::default(), None).unwrap();
+        let load = Running::start(plan(server.target(), Regime::Rate(100.0), 50)).unwrap();
+        let obstacle = std::iter::repeat_with(|| load.alive()).find_map(Result::err);
+        assert!(obstacle.unwrap().why.contains("has ended"));
     }
 
     #[test]

@@ -32,3 +32,24 @@ impl Format {
 pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
+
+/// A number to so many decimals; what rounds to nothing has no sign.
+pub(super) fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.trim_start_matches(['-', '0', '.']) {
+        "" => text.trim_start_matches('-').to_owned(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        for (value, text) in [(-0.0001, "0.000"), (-0.02, "-0.020"), (1.5, "1.500")] {
+            assert_eq!(fixed(value, 3), text);
+        }
+    }
+}

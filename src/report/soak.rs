@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{Table, presets};
 
+use super::format::fixed;
 use crate::schema::Check;
 use crate::schema::soak::{SoakReport, SoakSample};
 use crate::stats::median;
@@ -50,9 +51,10 @@ fn write_report(text: &mut String, report: &SoakReport) -> fmt::Result {
             measured,
             verdict,
         } = check;
-        let mut shown = format!("{:.4}", measured.est);
+        let mut shown = fixed(measured.est, 4);
         if measured.lo < measured.hi {
-            write!(shown, " [{:.4}, {:.4}]", measured.lo, measured.hi)?;
+            let (lo, hi) = (fixed(measured.lo, 4), fixed(measured.hi, 4));
+            write!(shown, " [{lo}, {hi}]")?;
         }
         table.add_row([
             measure.clone(),

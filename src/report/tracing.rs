@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::format::fixed;
 use crate::schema::tracing::{TracingArm, TracingReport};
 
 /// The arms, and requirement by requirement a row.
@@ -38,10 +39,10 @@ pub fn render(report: &TracingReport) -> String {
     for row in &report.rows {
         let shown = row.measured.map(|m| {
             let interval = match m.lo < m.hi {
-                true => format!("{:.3} … {:.3}", m.lo, m.hi),
+                true => format!("{} … {}", fixed(m.lo, 3), fixed(m.hi, 3)),
                 false => String::new(),
             };
-            (format!("{:.3}", m.est), interval)
+            (fixed(m.est, 3), interval)
         });
         let (est, interval) = shown.unwrap_or(("-".into(), String::new()));
         rows.add_row([

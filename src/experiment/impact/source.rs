@@ -66,7 +66,7 @@ impl Source {
     /// Fails where it has ended by itself.
     pub fn alive(&mut self) -> Result<(), Obstacle> {
         match self {
-            Self::Own(_) => Ok(()),
+            Self::Own(running) => running.alive(),
             Self::Pgbench(pgbench) => pgbench.alive(),
         }
     }
