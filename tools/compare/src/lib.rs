@@ -10,6 +10,7 @@
 //! * [`verdict`]: what was found.
 //! * `probes`: what the machine itself takes, and whether it is as it was.
 //! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
+//! * `listing`: what benches say they have.
 //! * [`share`]: how often something came true.
 //! * [`failure`], [`destination`]: what went wrong, and where an answer goes.
 
@@ -23,6 +24,7 @@ pub mod duet;
 pub mod failure;
 pub mod history;
 mod input;
+mod listing;
 pub mod merge;
 mod probes;
 pub mod profile;

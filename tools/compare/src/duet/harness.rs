@@ -9,6 +9,7 @@ use super::criterion;
 use super::process::{Cpu, Patience, Process, RunError, failed};
 use super::turns::{self, Pipes};
 use crate::input::Samples;
+use crate::listing::listed;
 
 /// A bench executable, and where cargo would run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +71,10 @@ impl Executable {
         let mut process = self.start(&arguments, None, home.path(), Some(&mut pipes), cpu)?;
         process.wait(patience)?;
         let said = process.stdout();
-        Ok(ids(&said).map(|ids| Listing {
+        let listed = listed(&said);
+        Ok((!listed.built_in).then(|| Listing {
             whole_seconds: said.lines().any(|line| line.ends_with(": bench")),
-            ids,
+            ids: listed.ids,
             turns: pipes.greeted(),
             set_up: started.elapsed(),
         }))
@@ -145,26 +147,6 @@ impl Executable {
     }
 }
 
-/// The benchmarks in what `--list` printed; `None` where it was the standard library's
-/// harness that answered. Criterion says `bench` up to 0.4, and `benchmark` since.
-fn ids(said: &str) -> Option<Vec<String>> {
-    let totals = said.lines().rev().find(|line| !line.is_empty());
-    let built_in = totals.is_some_and(|l| {
-        let words: Vec<&str> = l.split(' ').collect();
-        matches!(
-            words[..],
-            [_, "test," | "tests,", _, "benchmark" | "benchmarks"]
-        )
-    });
-    let id = |line: &str| {
-        let id = line
-            .strip_suffix(": benchmark")
-            .or_else(|| line.strip_suffix(": bench"))?;
-        Some(id.to_owned())
-    };
-    (!built_in).then(|| said.lines().filter_map(id).collect())
-}
-
 /// Whether what Criterion printed is time, and not another measurement's unit.
 fn is_time(said: &str) -> bool {
     let line = said.lines().find_map(|line| line.split_once("time:   ["));
@@ -221,15 +203,5 @@ mod tests {
         assert!(!is_time(
             "a   time:   [120.1 cycles 121.0 cycles 122.2 cycles]\n"
         ));
-    }
-
-    #[test]
-    fn lists_of_all_criterions_are_read_and_those_of_the_standard_library_are_not() {
-        let old = "a/b: bench\nsome words\nc: bench\n";
-        let new = "a/b: benchmark\nc: benchmark\n";
-        assert_eq!(ids(old).unwrap(), ["a/b", "c"]);
-        assert_eq!(ids(new).unwrap(), ["a/b", "c"]);
-        assert_eq!(ids("x: test\n\n1 test, 0 benchmarks\n"), None);
-        assert_eq!(ids("x: benchmark\n\n0 tests, 1 benchmarks\n"), None);
     }
 }

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::baselines;
 use crate::failure::Failure;
+use crate::report::json;
 use crate::repository;
 use crate::verdict::thousandths;
 
@@ -200,11 +201,7 @@ fn timeline(args: &HistoryArgs) -> Result<Timeline, Failure> {
 fn render(timeline: &Timeline, format: HistoryFormat) -> Result<String, Failure> {
     match format {
         HistoryFormat::Text => Ok(table::render(timeline)),
-        HistoryFormat::Json => {
-            let text = serde_json::to_string_pretty(timeline)
-                .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
-            Ok(text + "\n")
-        }
+        HistoryFormat::Json => json(timeline),
         HistoryFormat::Html => Ok(page::render(timeline)),
     }
 }

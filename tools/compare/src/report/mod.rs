@@ -9,6 +9,7 @@ mod smaller;
 mod text;
 
 use probecost::schema::Verdict;
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -40,18 +41,22 @@ pub enum ReportFormat {
 /// # Errors
 /// The verdict cannot be written as JSON.
 pub fn render(verdict: &Verdict, format: ReportFormat, colour: bool) -> Result<String, Failure> {
-    let json = |result: serde_json::Result<String>| {
-        let text = result.map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
-        Ok(text + "\n")
-    };
     match format {
         ReportFormat::Text => Ok(text::render(verdict, colour)),
         ReportFormat::Markdown => Ok(markdown::render(verdict)),
-        ReportFormat::Json => json(serde_json::to_string_pretty(verdict)),
+        ReportFormat::Json => json(verdict),
         ReportFormat::Github => Ok(github::render(verdict)),
-        ReportFormat::Bmf => json(serde_json::to_string_pretty(&bmf::metrics(verdict))),
-        ReportFormat::CustomSmallerIsBetter => {
-            json(serde_json::to_string_pretty(&smaller::entries(verdict)))
-        }
+        ReportFormat::Bmf => json(&bmf::metrics(verdict)),
+        ReportFormat::CustomSmallerIsBetter => json(&smaller::entries(verdict)),
     }
+}
+
+/// A document as JSON that people can read, too.
+///
+/// # Errors
+/// It holds what JSON cannot.
+pub fn json(document: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
+    Ok(text + "\n")
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use probecost::schema::{Exit, Verdict};
 use serde::Serialize;
 
-use super::{ReportFormat, render, summarise};
+use super::{ReportFormat, json, render, summarise};
 use crate::destination::Destination;
 use crate::failure::Failure;
 
@@ -48,9 +48,7 @@ impl Output {
     /// # Errors
     /// It cannot be written.
     pub fn write_json(self, document: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(document)
-            .map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
-        self.destination.write(&(text + "\n"))
+        self.destination.write(&json(document)?)
     }
 
     /// Writes the verdict, and gives what it ends with.

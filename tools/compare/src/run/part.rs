@@ -8,6 +8,7 @@ use probecost::gate::Gate;
 use probecost::schema::{Portion, Shard};
 
 use crate::failure::Failure;
+use crate::listing::listed;
 use crate::shard;
 
 /// Which benchmarks of `command` are this shard's, and the command that runs those alone.
@@ -44,16 +45,10 @@ fn list(command: &[String]) -> Result<Vec<String>, Failure> {
     if !output.status.success() {
         return Err(failure(format!("ended with {}", output.status)));
     }
-    let said = String::from_utf8_lossy(&output.stdout);
-    let id = |line: &str| {
-        let id = line.strip_suffix(": benchmark");
-        id.or_else(|| line.strip_suffix(": bench"))
-            .map(str::to_owned)
-    };
-    let names: Vec<String> = said.lines().filter_map(id).collect();
-    match names.is_empty() {
-        false => Ok(names),
-        true => Err(failure("lists no benchmark".to_owned())),
+    let listed = listed(&String::from_utf8_lossy(&output.stdout));
+    match listed.ids.is_empty() {
+        false => Ok(listed.ids),
+        true => Err(failure("lists no benchmark of Criterion's".to_owned())),
     }
 }
 

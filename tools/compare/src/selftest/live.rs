@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::SelftestFormat;
 use crate::duet::{Interrupt, Question, Selection, Stage, Variation, What};
 use crate::failure::Failure;
+use crate::report::json;
 use crate::share::Share;
 
 /// What is planted, in percent.
@@ -111,9 +112,7 @@ pub fn live(trial: &Live) -> Result<String, Failure> {
     let suites = run(trial, &stage, &interrupt)?;
     let report = report(trial, suites)?;
     match trial.format {
-        SelftestFormat::Json => serde_json::to_string_pretty(&report)
-            .map(|text| text + "\n")
-            .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
+        SelftestFormat::Json => json(&report),
         SelftestFormat::Text => Ok(text(&report)),
     }
 }

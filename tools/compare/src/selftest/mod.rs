@@ -23,6 +23,7 @@ use regex::Regex;
 use crate::baselines;
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run, Time};
+use crate::report::json;
 use crate::thresholds::{Thresholds, policy};
 
 use live::Live;
@@ -226,9 +227,7 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
     let report = study::study(&collection, aside, sides, &thresholds, file, args.seed);
     match args.format {
         SelftestFormat::Text => Ok(text::render(&report)),
-        SelftestFormat::Json => serde_json::to_string_pretty(&report)
-            .map(|text| text + "\n")
-            .map_err(|e| Failure::new(format!("cannot write JSON: {e}"))),
+        SelftestFormat::Json => json(&report),
     }
 }
 
