@@ -21,6 +21,7 @@ pub(crate) mod clock;
 pub(crate) mod consumer;
 mod counters;
 mod family;
+pub(crate) mod heap;
 pub mod http;
 pub(crate) mod ladder;
 pub(crate) mod maps;

@@ -4,6 +4,7 @@
 mod command;
 mod file;
 mod held;
+mod knob;
 mod own;
 mod proof;
 mod spec;
@@ -11,7 +12,8 @@ mod standing;
 
 pub use command::{CommandAgent, Ended};
 pub use held::{Held, SETTLE, Seen, timed};
-pub use own::{Answer, Knob, Knobs, OwnMode, serve};
+pub use knob::Knob;
+pub use own::{Answer, Knobs, OwnMode, serve};
 pub use proof::{Baseline, Evidence, Probe, stir};
 pub use spec::{Ready, Spec, Switch, words};
 pub use standing::Standing;

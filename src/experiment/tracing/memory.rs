@@ -48,16 +48,6 @@ impl Leak {
     }
 }
 
-/// Gives back what starting left behind: megabytes of the kernel's types, in which a leak
-/// would hide for minutes before resident memory grows.
-pub(super) fn release_free_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer, and may be called at any time by any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Anonymous memory of this process, in bytes: what a leak makes grow. Its resident memory
 /// grows besides, by pages of the program that are run for the first time.
 pub(super) fn asked_for() -> Result<f64, Obstacle> {

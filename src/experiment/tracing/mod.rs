@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 pub use server::Served;
 
-use crate::agent::Options;
+use crate::agent::{Options, heap};
 use crate::gate::TracingLimits;
 use crate::host::{Host, MachineTime, Obstacle, provenance};
 use crate::load::{LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::pipeline::http::{Tracer, TracerCounts};
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingArmRow, TracingReport};
-use memory::{Leak, asked_for, memory, release_free_memory};
+use memory::{Leak, asked_for, memory};
 use spans::Spans;
 
 /// What is measured.
@@ -151,7 +151,7 @@ pub fn tracing(
         asked_for: memory::touched(rounds * CYCLES, &Default::default()),
     };
     let mut tallies: [LoadTally; ARMS.len()] = Default::default();
-    release_free_memory();
+    heap::release_free_memory();
     let mut leak = Leak::of(request.planted_mb_per_minute);
     let begin = Instant::now();
     while measured.latencies.is_empty() || begin.elapsed() < request.length {

@@ -2,7 +2,7 @@
 
 /// The benchmarks that one target listed, or several, one after the other.
 #[derive(Debug, PartialEq)]
-pub struct Listed {
+pub struct ListAnswer {
     /// Criterion's, by id.
     pub ids: Vec<String>,
     /// Whether the standard library's harness answered, too.
@@ -11,8 +11,8 @@ pub struct Listed {
 
 /// Reads an answer. Criterion says `bench` up to 0.4 and `benchmark` since; the standard
 /// library's harness says how many it listed, and Criterion measures none of those.
-pub fn listed(said: &str) -> Listed {
-    let mut listed = Listed {
+pub fn listed(said: &str) -> ListAnswer {
+    let mut listed = ListAnswer {
         ids: Vec::new(),
         built_in: false,
     };
