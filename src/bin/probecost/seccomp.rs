@@ -75,7 +75,7 @@ struct CompareArgs {
     #[arg(long, value_name = "DIR", default_value = "target/seccomp")]
     out: PathBuf,
     /// Pairs of runs of a build, with and without learning, to see what that costs
-    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 360, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
     /// Profiles; without any, those of ten programs are learnt and put to the test
     profiles: Vec<PathBuf>,
