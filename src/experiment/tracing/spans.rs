@@ -29,7 +29,8 @@ impl Spans {
         by_number
             .iter()
             .for_each(|mark| mark.store(0, Ordering::Relaxed));
-        let minute = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds");
+        let mut minute = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds");
+        minute.reset();
         Self(Arc::new(Taken {
             by_number,
             age: Mutex::new(minute),

@@ -454,6 +454,15 @@ fn the_live_selftest_counts_what_is_found_and_what_is_not() {
         .exits(0)
         .json();
     assert_eq!(json["found"]["came"], 2);
+    // What is built already takes no word on how to build it.
+    for (asked, cause) in [
+        (["selftest", "--duet", "old", "--bench", "a"], "old: is built already"),
+        (["selftest", "--run", "old", "--bench", "a"], "cannot be used with"),
+        (["duet", "--bin-base", "old", "--bench", "a"], "cannot be used with"),
+    ] {
+        let said = place.compare(&asked).exits(2).err;
+        assert!(said.contains(cause), "{said}");
+    }
     // One that pays no heed to it would make the power look like none.
     executable(&place, "old", "a b", "");
     let said = place.compare(&selftest).exits(2).err;

@@ -22,24 +22,15 @@ pub struct DuetArgs {
     /// The revision to judge [default: HEAD, of a clean work tree]
     #[arg(long, value_name = "REV", requires = "base")]
     pub head: Option<String>,
-    /// Only these bench targets
-    #[arg(long = "bench", value_name = "NAME", num_args = 1.., requires = "base")]
-    pub benches: Vec<String>,
-    /// The package of a workspace whose benches to build
-    #[arg(long, short, value_name = "NAME", requires = "base")]
-    pub package: Option<String>,
-    /// Features to build with
-    #[arg(long, short = 'F', value_name = "FEATURES", num_args = 1.., requires = "base")]
-    pub features: Vec<String>,
-    /// Compare what cargo builds, without a layout that both sides share
-    #[arg(long, requires = "base")]
-    pub as_built: bool,
+    /// What is built of both.
+    #[command(flatten)]
+    pub selection: Selection,
     /// A bench executable to compare with, instead of a revision
     #[arg(
         long,
         value_name = "EXE",
         requires = "bin_head",
-        conflicts_with = "base"
+        conflicts_with_all = ["base", "selection"]
     )]
     pub bin_base: Option<PathBuf>,
     /// The bench executable to judge
@@ -91,12 +82,7 @@ impl DuetArgs {
             (Some(base), _, _) => What::Revisions {
                 base: base.clone(),
                 head: self.head.clone(),
-                selection: Selection {
-                    benches: self.benches.clone(),
-                    package: self.package.clone(),
-                    features: self.features.clone(),
-                    as_built: self.as_built,
-                },
+                selection: self.selection.clone(),
             },
             (None, Some(base), Some(head)) => What::Executables {
                 base: base.clone(),

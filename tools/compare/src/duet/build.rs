@@ -30,16 +30,21 @@ pub struct BuildDir {
     _lock: File,
 }
 
-/// What is built of a project.
-#[derive(Debug, Clone, Default)]
+/// What is built of a project, as cargo is asked for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[group(id = "selection", multiple = true)]
 pub struct Selection {
-    /// The bench targets; all where there is none.
+    /// Only these bench targets
+    #[arg(long = "bench", value_name = "NAME", num_args = 1..)]
     pub benches: Vec<String>,
-    /// The package, in a workspace.
+    /// The package of a workspace whose benches to build
+    #[arg(long, short, value_name = "NAME")]
     pub package: Option<String>,
-    /// Features to build with, as cargo takes them.
+    /// Features to build with
+    #[arg(long, short = 'F', value_name = "FEATURES", num_args = 1..)]
     pub features: Vec<String>,
-    /// As cargo builds it, without a layout that both sides share.
+    /// Compare what cargo builds, without a layout that both sides share
+    #[arg(long)]
     pub as_built: bool,
 }
 

@@ -6,7 +6,7 @@
 //! functions can be laid out anew, one suite more: what a layout alone makes of it.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +16,7 @@ use regex::Regex;
 use serde::Serialize;
 
 use super::SelftestFormat;
-use crate::duet::{Interrupt, Question, Selection, Stage, Variation, What};
+use crate::duet::{Interrupt, Question, Stage, Variation, What};
 use crate::failure::Failure;
 use crate::report::json;
 use crate::share::Share;
@@ -29,8 +29,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is asked.
 pub struct Live {
-    /// A bench executable that plants by `PROBECOST_PLANT_PCT`; else this project's.
-    pub executable: Option<PathBuf>,
+    /// What is held against itself: a bench executable that plants by
+    /// `PROBECOST_PLANT_PCT`, or this project's HEAD.
+    pub what: What,
     /// Suites of either kind.
     pub times: usize,
     /// Only benchmarks that match.
@@ -97,18 +98,7 @@ struct Suites {
 /// The executable cannot be used, has no benchmarks, or plants nothing.
 pub fn live(trial: &Live) -> Result<String, Failure> {
     let interrupt = Interrupt::listen()?;
-    let what = match &trial.executable {
-        Some(executable) => What::Executables {
-            base: executable.clone(),
-            head: executable.clone(),
-        },
-        None => What::Revisions {
-            base: "HEAD".to_owned(),
-            head: None,
-            selection: Selection::default(),
-        },
-    };
-    let stage = Stage::set(&what, &interrupt)?;
+    let stage = Stage::set(&trial.what, &interrupt)?;
     let suites = run(trial, &stage, &interrupt)?;
     let report = report(trial, suites)?;
     match trial.format {
@@ -145,7 +135,7 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
         if interrupt.came() {
             break;
         }
-        let ids = ids(&unchanged, &trial.subject())?;
+        let ids = ids(&unchanged, trial.subject())?;
         suites.unchanged.push(unchanged);
         let id = ids[k % ids.len()].clone();
         let planted = suite(
@@ -166,8 +156,11 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
 
 impl Live {
     /// What is held against itself, in words.
-    fn subject(&self) -> PathBuf {
-        self.executable.clone().unwrap_or_else(|| "HEAD".into())
+    fn subject(&self) -> &Path {
+        match &self.what {
+            What::Executables { head, .. } => head,
+            What::Revisions { base, .. } => Path::new(base),
+        }
     }
 }
 
@@ -222,17 +215,17 @@ fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
     let seen_pct = median(&seen);
     // A bench that plants nothing would make the power look like none.
     let planted = |seen: f64| seen >= f64::from(PERCENT) / 3.0;
-    let rows = match (seen_pct, &trial.executable) {
-        (Some(seen), Some(executable)) if !planted(seen) => {
+    let rows = match (seen_pct, &trial.what) {
+        (Some(seen), What::Executables { head, .. }) if !planted(seen) => {
             return Err(Failure::at(
-                executable,
+                head,
                 format!(
                     "plants nothing: asked for +{PERCENT} %, it came out {seen:+.1} % slower in the middle"
                 ),
             )
             .remedy("let the bench do so many percent more when PROBECOST_PLANT_PCT says so"));
         }
-        (Some(seen), None) if !planted(seen) => {
+        (Some(seen), What::Revisions { .. }) if !planted(seen) => {
             suites.planted.clear();
             Vec::new()
         }

@@ -21,6 +21,7 @@ use probecost::stats::median;
 use regex::Regex;
 
 use crate::baselines;
+use crate::duet::{Selection, What};
 use crate::failure::Failure;
 use crate::input::{self, Reading, Run, Time};
 use crate::report::json;
@@ -38,13 +39,16 @@ const MORE_RUNS: &str = "cargo compare run --times 40 --out DIR -- cargo bench";
 #[derive(Debug, Args)]
 pub struct SelftestArgs {
     /// Runs of an unchanged program, 7 at least, 40 or more better
-    #[arg(long = "run", value_name = "DIR", num_args = 1.., required_unless_present = "duet")]
+    #[arg(long = "run", value_name = "DIR", num_args = 1.., required_unless_present = "duet", conflicts_with = "selection")]
     pub runs: Vec<PathBuf>,
     /// Instead: how often `duet` errs, live, by this bench executable, or HEAD of this
     /// project, against itself, as it is and with PROBECOST_PLANT_PCT=5 in one of its
     /// benchmarks; of a project also what its layout does
     #[arg(long, value_name = "EXE", num_args = 0..=1, conflicts_with_all = ["runs", "planted", "baseline"])]
     pub duet: Option<Option<PathBuf>>,
+    /// What is built of the project.
+    #[command(flatten)]
+    pub selection: Selection,
     /// With --duet: suites of either kind
     #[arg(long, value_name = "N", default_value_t = 20, requires = "duet", value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
@@ -166,8 +170,23 @@ pub fn others(base: &Path, head: &Path) -> Result<Vec<OtherVerdict>, Failure> {
 /// Runs or a gate.toml that cannot be used, or too few runs.
 pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
     if let Some(executable) = &args.duet {
+        let what = match executable {
+            Some(built) if args.selection == Selection::default() => What::Executables {
+                base: built.clone(),
+                head: built.clone(),
+            },
+            Some(built) => {
+                let failure = Failure::at(built, "is built already");
+                return Err(failure.remedy("leave it out, or what says how to build"));
+            }
+            None => What::Revisions {
+                base: "HEAD".to_owned(),
+                head: None,
+                selection: args.selection.clone(),
+            },
+        };
         return live::live(&Live {
-            executable: executable.clone(),
+            what,
             times: args.times as usize,
             only: args.only.clone(),
             seed: args.seed,
