@@ -10,10 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde_json::Value;
-
-const GREETING: &[u8] = b"turns 1\n";
 
 /// A bench executable, built as tests are; `None` where this user may not build here.
 fn bench() -> Option<PathBuf> {
@@ -64,7 +63,7 @@ impl Side {
         let child = Command::new(bench)
             .args(arguments)
             .env(
-                "PROBECOST_TURNS",
+                VARIABLE,
                 format!("{},{}", they_read.as_raw_fd(), they_write.as_raw_fd()),
             )
             .env("CRITERION_HOME", home.path())
@@ -82,8 +81,16 @@ impl Side {
     fn measure(bench: &Path) -> Self {
         let times = ["--warm-up-time", "0.01", "--measurement-time", "0.05"];
         let rest = ["--sample-size", "10", "--nresamples", "1001"];
-        let what = ["--bench", "--noplot", "--exact", "full_read/off"];
-        Self::start(bench, &[&what[..], &times, &rest].concat())
+        let (what, filter) = (["--bench", "--noplot"], ["^(?:full_read/off)$"]);
+        Self::start(bench, &[&what[..], &times, &rest, &filter].concat())
+    }
+
+    /// What of an agent the process holds.
+    fn agent(&self) -> Vec<PathBuf> {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open = descriptors.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+        let ours = |name: &PathBuf| name.to_string_lossy().starts_with("anon_inode:bpf");
+        open.filter(ours).collect()
     }
 
     fn word(&mut self) -> Option<u8> {
@@ -111,15 +118,16 @@ fn a_bench_takes_turns() {
     // It waits before each block, and goes on when told, to the end.
     let mut side = Side::measure(&bench);
     side.greet();
-    assert_eq!(side.word(), Some(b'r'));
+    assert_eq!(side.word(), Some(READY));
     thread::sleep(Duration::from_millis(200));
     assert_eq!(side.child.try_wait().unwrap(), None, "it did not wait");
+    assert_eq!(side.agent(), Vec::<PathBuf>::new(), "nobody asked for one");
     let mut blocks = 0;
     loop {
-        side.say.as_mut().unwrap().write_all(b"g").unwrap();
+        side.say.as_mut().unwrap().write_all(&[GO]).unwrap();
         blocks += 1;
         match side.word() {
-            Some(word) => assert_eq!(word, b'r'),
+            Some(word) => assert_eq!(word, READY),
             None => break,
         }
     }
@@ -136,7 +144,7 @@ fn a_bench_takes_turns() {
     // Without a driver it ends, and badly.
     let mut left = Side::measure(&bench);
     left.greet();
-    assert_eq!(left.word(), Some(b'r'));
+    assert_eq!(left.word(), Some(READY));
     left.say = None;
     assert!(!left.child.wait().unwrap().success());
 }

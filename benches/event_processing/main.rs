@@ -17,7 +17,6 @@ use probecost::pipeline::{
     Aggregate, BATCH, Batch, Binary, Cgroups, Encode, Event, Json, Output, Pipeline, Pool,
     Processes, Registry, Workers, Writer,
 };
-use probecost_bench::arguments::may_ask_for;
 use probecost_bench::blocks::{BLOCK, Blocks};
 use probecost_bench::scenario;
 use probecost_bench::turns::Turns;
@@ -30,9 +29,7 @@ fn main() {
     whole(&mut criterion);
     before_and_after(&mut criterion);
     workers(&mut criterion);
-    if may_ask_for("ring") {
-        ring::bench(&mut criterion);
-    }
+    ring::bench(&mut criterion);
     criterion.final_summary();
 }
 

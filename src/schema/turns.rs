@@ -6,6 +6,8 @@
 //! arguments; before each block it writes [`READY`] and waits for [`GO`]. A block is over,
 //! and this side quiet, when its next [`READY`] comes, or the end of the pipe. Where the
 //! driver is gone, the executable ends; without the variable nobody waits.
+//!
+//! A driver asks for benchmarks by a regular expression, which is its last argument.
 
 /// The environment variable that names the pipes.
 pub const VARIABLE: &str = "PROBECOST_TURNS";
@@ -15,3 +17,7 @@ pub const GREETING: &[u8] = b"turns 1\n";
 pub const READY: u8 = b'r';
 /// The block may begin.
 pub const GO: u8 = b'g';
+
+/// The environment variable by how many percent a bench is to be slower than it is: a whole
+/// number, so that one can see whether it is found.
+pub const PLANT: &str = "PROBECOST_PLANT_PCT";

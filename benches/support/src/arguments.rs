@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use regex::Regex;
+
 use crate::fail::fail;
 use crate::turns;
 
@@ -29,16 +31,40 @@ pub fn take_require_agent() {
     fail(&format!("this executable cannot start itself: {error:?}"))
 }
 
-/// Whether a benchmark whose id starts like this may be asked for. A driver asks for
-/// one at a time (`--exact`), and what only others need would be in its way.
-pub fn may_ask_for(start: &str) -> bool {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let exact = turns::are_taken() && arguments.iter().any(|argument| argument == "--exact");
-    !exact || arguments.iter().any(|argument| argument.starts_with(start))
+/// Whether this benchmark may be asked for. A driver asks for one at a time, and what only
+/// others need would be in its way. To say what there is, one needs all of it.
+pub fn may_ask_for(id: &str) -> bool {
+    let filter = std::env::args().skip(1).last();
+    !turns::are_taken() || takes(filter.as_deref(), id)
+}
+
+/// Whether a driver's last argument takes this benchmark: a regular expression as Criterion
+/// reads it, or an option, and then all are.
+fn takes(last: Option<&str>, id: &str) -> bool {
+    let filter = last.filter(|last| !last.starts_with("--"));
+    let filter = filter.and_then(|filter| Regex::new(filter).ok());
+    filter.is_none_or(|filter| filter.is_match(id))
 }
 
 /// Whether all benchmarks were asked for, none by name, and no turns of them.
 pub fn all_asked_for() -> bool {
     let mut arguments = std::env::args().skip(1);
     !turns::are_taken() && arguments.all(|argument| argument == "--bench")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_asks_for_what_its_last_argument_matches() {
+        let one = Some("^(?:open_close/off)$");
+        assert!(takes(one, "open_close/off"));
+        assert!(!takes(one, "open_close/hook") && !takes(one, "open_close/off/x"));
+        assert!(takes(Some("hook$"), "open_close/hook"));
+        // A list of all, and a filter that is no regular expression.
+        for all in [None, Some("--list"), Some("(")] {
+            assert!(takes(all, "open_close/hook"));
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use probecost::agent::{self, Agent, Options, pin_this_thread};
 use probecost::host::{self, Obstacle};
+use probecost::schema::turns::PLANT;
 use probecost::workload::{Calls, Name, Workload, default_file};
 
 use crate::arguments::may_ask_for;
@@ -14,12 +15,17 @@ use crate::fail::fail;
 use crate::settings;
 use crate::turns::{Ns, Turns};
 
+const OFF: &str = "off";
+const HOOK: &str = "hook";
+const EVENT: &str = "event";
+const ARMS: [&str; 3] = [OFF, HOOK, EVENT];
+
 /// The body of a target: benches `names`, each under all arms, with what one
 /// operation moves.
 pub fn bench(names: &[(Name, Option<Throughput>)]) {
     let mut criterion = settings::criterion();
     for (name, throughput) in names {
-        if !may_ask_for(&format!("{name}/")) {
+        if !ARMS.iter().any(|arm| wanted(*name, arm)) {
             continue;
         }
         if let Err(obstacle) = arms(&mut criterion, *name, throughput.clone()) {
@@ -27,6 +33,11 @@ pub fn bench(names: &[(Name, Option<Throughput>)]) {
         }
     }
     criterion.final_summary();
+}
+
+/// Whether a workload may be asked for under this arm.
+fn wanted(name: Name, arm: &str) -> bool {
+    may_ask_for(&format!("{name}/{arm}"))
 }
 
 fn arms(
@@ -42,15 +53,14 @@ fn arms(
     if let Some(throughput) = throughput {
         group.throughput(throughput);
     }
-    let wanted = |arm: &str| may_ask_for(&format!("{name}/{arm}"));
-    let agent = (wanted("hook") || wanted("event")).then(|| start(workload.calls(), &cpus));
+    let agent = (wanted(name, HOOK) || wanted(name, EVENT)).then(|| start(workload.calls(), &cpus));
     // After the agent, whose consumer would otherwise inherit this CPU.
     if let Some(&cpu) = cpus.first() {
         pin_this_thread(cpu)
             .map_err(|e| Obstacle::new(e.to_string(), "allow this process a CPU"))?;
     }
     let mut blocks = Blocks::plain(BLOCK);
-    time(&mut group, "off", |times| {
+    time(&mut group, OFF, |times| {
         blocks.block(times, |(), times| repeat(&mut *workload, times))
     });
     match agent {
@@ -83,22 +93,19 @@ fn hooked(
 ) -> Result<(), Obstacle> {
     let mut blocks = Blocks::new(agent, BLOCK)?;
     let before = blocks.hook().stats()?.total();
-    let ran = time(group, "hook", |times| {
+    let ran = time(group, HOOK, |times| {
         blocks.block(times, |_, times| repeat(workload, times))
     });
     let agent = blocks.hook();
     let silent = agent.stats()?.total() - before;
     agent.set_emitting(true)?;
-    let emitted = time(group, "event", |times| {
+    let emitted = time(group, EVENT, |times| {
         blocks.block(times, |_, times| repeat(workload, times))
     });
     let agent = blocks.hook();
     agent.set_emitting(false)?;
     let loud = agent.drain()?.total() - before - silent;
-    for (arm, ran, seen) in [
-        ("hook", ran, silent.seen),
-        ("event", emitted, loud.submitted),
-    ] {
+    for (arm, ran, seen) in [(HOOK, ran, silent.seen), (EVENT, emitted, loud.submitted)] {
         if ran && seen == 0 {
             return Err(Obstacle::new(
                 format!("the {arm} arm ran, and the agent saw none of it"),
@@ -112,10 +119,10 @@ fn hooked(
 /// A slowdown to plant, in percent: so many more operations are made than are counted.
 /// Whoever judges results can try with it whether a real slowdown is found.
 fn planted_percent() -> u64 {
-    match std::env::var("PROBECOST_PLANT_PCT").map(|percent| percent.parse()) {
+    match std::env::var(PLANT).map(|percent| percent.parse()) {
         Err(_) => 0,
         Ok(Ok(percent)) => percent,
-        Ok(Err(_)) => fail(&"PROBECOST_PLANT_PCT is no whole number of percent"),
+        Ok(Err(_)) => fail(&format!("{PLANT} is no whole number of percent")),
     }
 }
 

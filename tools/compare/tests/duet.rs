@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -205,22 +206,46 @@ fn an_interrupt_keeps_what_there_is_and_leaves_nothing_behind() {
     );
     let temporary = place.path("tmp");
     fs::create_dir(&temporary).unwrap();
+    let ran = interrupted(&place, &temporary, "in_b").exits(3);
+    assert_eq!(ran.row("a")["runs"]["current"], 1, "a round of it was made");
+    let stopped = ran.row("b");
+    assert_eq!(stopped["status"], "inconclusive");
+    assert!(
+        stopped["reason"].as_str().unwrap().contains("interrupted"),
+        "{stopped}"
+    );
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+/// What rounds have decided before an interrupt stays decided.
+#[test]
+fn an_interrupt_takes_back_no_verdict() {
+    let place = Place::new();
+    executable(&place, "old", "a b", "");
+    // `b` stays open: it is slower in three rounds of four, until one waits.
+    executable(
+        &place,
+        "new",
+        "a b",
+        "ns=1100\n[[ $id == b ]] && { echo . >>rounds; n=$(wc -l <rounds)\n\
+         ((n % 4)) || ns=900\n((n > 6 + 18)) && { touch in_b; sleep 100; }; }",
+    );
+    let ran = interrupted(&place, &place.path(""), "in_b").exits(1);
+    assert_eq!(ran.row("a")["status"], "regressed");
+    let reason = ran.row("b")["reason"].to_string();
+    assert!(reason.contains("interrupted"), "{reason}");
+}
+
+/// A duet that gets a Ctrl-C as soon as the file `sign` is there.
+fn interrupted(place: &Place, temporary: &Path, sign: &str) -> Ran {
     let mut child = place
-        .command(&[
-            "duet",
-            "--bin-base",
-            "old",
-            "--bin-head",
-            "new",
-            "--format",
-            "json",
-        ])
-        .env("TMPDIR", &temporary)
+        .command(&[&DUET[..], &["--format", "json"]].concat())
+        .env("TMPDIR", temporary)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while !place.path("in_b").exists() {
+    while !place.path(sign).exists() {
         assert_eq!(
             child.try_wait().unwrap(),
             None,
@@ -231,20 +256,11 @@ fn an_interrupt_keeps_what_there_is_and_leaves_nothing_behind() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let ran = Ran {
+    Ran {
         exit: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
-        err: String::new(),
-    };
-    assert_eq!(ran.row("a")["runs"]["current"], 1, "a round of it was made");
-    let stopped = ran.row("b");
-    assert_eq!(stopped["status"], "inconclusive");
-    assert!(
-        stopped["reason"].as_str().unwrap().contains("interrupted"),
-        "{stopped}"
-    );
-    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 #[test]
@@ -456,9 +472,18 @@ fn the_live_selftest_counts_what_is_found_and_what_is_not() {
     assert_eq!(json["found"]["came"], 2);
     // What is built already takes no word on how to build it.
     for (asked, cause) in [
-        (["selftest", "--duet", "old", "--bench", "a"], "old: is built already"),
-        (["selftest", "--run", "old", "--bench", "a"], "cannot be used with"),
-        (["duet", "--bin-base", "old", "--bench", "a"], "cannot be used with"),
+        (
+            ["selftest", "--duet", "old", "--bench", "a"],
+            "old: is built already",
+        ),
+        (
+            ["selftest", "--run", "old", "--bench", "a"],
+            "cannot be used with",
+        ),
+        (
+            ["duet", "--bin-base", "old", "--bench", "a"],
+            "cannot be used with",
+        ),
     ] {
         let said = place.compare(&asked).exits(2).err;
         assert!(said.contains(cause), "{said}");

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use git2::{IndexAddOption, Repository, Signature};
@@ -78,6 +79,7 @@ impl Project {
     fn bench(&self, table: &str) {
         let source = format!(
             r#"use std::fs;
+use std::os::unix::fs::symlink;
 fn main() {{
     let table: &[(&str, u64)] = {table};
     let args: Vec<String> = std::env::args().collect();
@@ -182,6 +184,18 @@ fn revisions_are_built_compared_and_cleared_away() {
         status.iter().all(|s| s.status().is_ignored()),
         "the work tree was touched"
     );
+}
+
+/// Cargo tells where its files are without symbolic links.
+#[test]
+fn a_target_directory_may_be_a_symbolic_link() {
+    let project = Project::new();
+    fs::create_dir(project.place.path("elsewhere")).unwrap();
+    symlink("elsewhere", project.place.path("target")).unwrap();
+    project.write(".gitignore", "/target\n/elsewhere\n");
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD"]).exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 2);
 }
 
 #[test]

@@ -99,6 +99,8 @@ impl BuildDir {
         })?;
         let root = metadata.target_directory.into_std_path_buf().join("duet");
         fs::create_dir_all(&root).map_err(|e| Failure::at(&root, e))?;
+        // Cargo tells where things are without symbolic links.
+        let root = root.canonicalize().map_err(|e| Failure::at(&root, e))?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| Failure::at(&path, e))?;
         lock.try_lock().map_err(|e| {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use probecost::schema::turns::{PLANT, VARIABLE};
+
 use super::criterion;
 use super::process::{Cpu, Patience, Process, RunError, failed};
-use super::turns::{self, Pipes};
+use super::turns::Pipes;
 use crate::input::Samples;
 use crate::listing::listed;
 
@@ -30,10 +32,6 @@ pub struct Listing {
     /// What saying so took: what every process of it sets up, whatever it measures.
     pub set_up: Duration,
 }
-
-/// Tells a bench by how many percent it is to be slower than it is, so that one can see
-/// whether it is found.
-const PLANT: &str = "PROBECOST_PLANT_PCT";
 
 /// How long a process measures a benchmark.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +124,7 @@ impl Executable {
             .args(arguments)
             .current_dir(&self.directory)
             .env("CRITERION_HOME", home)
-            .env_remove(turns::VARIABLE);
+            .env_remove(VARIABLE);
         if let Some(task) = task {
             let SamplingConfig {
                 warm_up,

@@ -194,7 +194,9 @@ impl DuetBench<'_> {
                 .filter(|r| r.is_time)
                 .map(|r| r.base_ns.max(r.head_ns))
                 .collect();
-            run.end = if run.screen.len() < SHORT_SCREEN.min(rounds) {
+            run.end = if self.interrupted() {
+                End::Interrupted
+            } else if run.screen.len() < SHORT_SCREEN.min(rounds) {
                 End::NoTime
             } else if median(&times).is_some_and(|ns| ns < self.gate.times.shortest_ns) {
                 End::Short
@@ -222,7 +224,7 @@ impl DuetBench<'_> {
             .bar
             .inc_length((all.len() * USUAL_ROUNDS.min(self.most)) as u64);
         let mut unsettled = Vec::new();
-        while !waiting.is_empty() && !progress.is_over() {
+        while !waiting.is_empty() && !progress.is_over() && !self.interrupted() {
             let rest = waiting.split_off(self.affordable(&waiting, runs, progress));
             let mut active = std::mem::replace(&mut waiting, rest);
             for k in 0..self.most {
@@ -237,16 +239,23 @@ impl DuetBench<'_> {
                     let look = || rule.look(&ratios(&run.fresh), run.subject.threshold());
                     run.end == End::Open && !(rule.looks_after(rounds) && look() != Look::Open)
                 });
-                if active.is_empty() || progress.is_over() {
+                if active.is_empty() || progress.is_over() || self.interrupted() {
                     break;
                 }
             }
             unsettled.extend(active);
         }
+        // What a look has settled already stays so.
         for i in waiting.into_iter().chain(unsettled) {
-            if runs[i].end == End::Open && runs[i].fresh.len() < FEWEST.min(self.most) {
-                runs[i].end = End::NoTime;
+            let run = &mut runs[i];
+            if run.end != End::Open {
+                continue;
             }
+            run.end = match run.fresh.len() {
+                rounds if rounds < self.most && self.interrupted() => End::Interrupted,
+                rounds if rounds < FEWEST.min(self.most) => End::NoTime,
+                _ => End::Open,
+            };
         }
         let whole: Vec<usize> = (all.into_iter())
             .filter(|i| runs[*i].end == End::Open)
@@ -293,7 +302,7 @@ impl DuetBench<'_> {
         rounds: impl Fn(&mut BenchmarkRun) -> &mut Vec<Round>,
     ) {
         for batch in self.batches(runs, which, &mut progress.rng) {
-            if progress.is_over() || self.rounds.patience.interrupt.came() {
+            if progress.is_over() || self.interrupted() {
                 break;
             }
             let started = Instant::now();
@@ -321,11 +330,10 @@ impl DuetBench<'_> {
                 progress.bar.inc(1);
             }
         }
-        if self.rounds.patience.interrupt.came() {
-            for run in runs.iter_mut().filter(|run| run.end == End::Open) {
-                run.end = End::Interrupted;
-            }
-        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.rounds.patience.interrupt.came()
     }
 
     /// Who shares a process with whom: as many of a target as its set-up warrants, and in

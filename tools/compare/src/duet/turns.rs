@@ -1,22 +1,15 @@
-//! Turns: two processes alive at once, one of which measures while the other waits.
-//!
-//! The executable is given two pipes in `PROBECOST_TURNS=<read fd>,<write fd>`. It greets
-//! with a line; before each block it writes `r` and waits for `g`. The next `r`, or the
-//! end of the pipe, says that the block is over and its side is quiet.
+//! The driver of turns: two processes alive at once, one of which measures while the other
+//! waits (see [`probecost::schema::turns`]).
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
 
+use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::process::{Patience, Process, RunError, failed};
-
-/// Where an executable finds its pipes.
-pub const VARIABLE: &str = "PROBECOST_TURNS";
-
-const GREETING: &[u8] = b"turns 1\n";
 
 /// One side's pipes.
 pub struct Pipes {
@@ -90,7 +83,7 @@ impl Pipes {
 
     fn hear(&mut self, process: &mut Process, patience: &Patience) -> Result<Message, RunError> {
         match self.byte(process, patience)? {
-            Some(b'r') => Ok(Message::Ready),
+            Some(READY) => Ok(Message::Ready),
             None => Ok(Message::Gone),
             Some(other) => Err(failed(format!(
                 "said {:?} while taking turns",
@@ -115,7 +108,7 @@ impl Pipes {
     }
 
     fn go(&mut self) -> Result<(), RunError> {
-        match self.say.write_all(b"g") {
+        match self.say.write_all(&[GO]) {
             // It has just ended: its status says how.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(failed),
