@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "overhead.json",
+    "soak.json",
     "SHA256SUMS",
     "open_compare.json",
     "open_baseline.json",
@@ -149,12 +150,27 @@ fn overhead(cost: f64) -> Value {
 /// Artifacts in `a`, of a measurement in which the agent costs 2 %.
 fn artifacts() -> Place {
     let place = Place::new();
-    write(&place, "overhead.json", &overhead(1.02));
+    measured(&place, &overhead(1.02));
     place.judge(&WRITE).exits(0);
     place
 }
 
-const WRITE: [&str; 5] = ["slo", "--overhead", "overhead.json", "--artifacts", "a"];
+/// What a run measured: this, and a storm.
+fn measured(place: &Place, overhead: &Value) {
+    write(place, "overhead.json", overhead);
+    write(place, "soak.json", &storm());
+}
+
+const WRITE: [&str; 7] = [
+    "slo",
+    "--overhead",
+    "overhead.json",
+    "--soak",
+    "soak.json",
+    "--artifacts",
+    "a",
+];
+const WITHOUT_SOAK: [&str; 5] = ["slo", "--overhead", "overhead.json", "--artifacts", "a"];
 const JUDGE: [&str; 3] = ["slo", "--artifacts", "a"];
 
 fn write(place: &Place, name: &str, value: &Value) {
@@ -207,15 +223,53 @@ fn a_run_leaves_exactly_the_files_and_a_table() {
     let summary = fs::read_to_string(place.path("a/perf-slo-summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(summary["exit"], 0);
-    assert_eq!(summary["rows"].as_array().unwrap().len(), 9);
+    assert_eq!(summary["rows"].as_array().unwrap().len(), 10);
     let page = fs::read_to_string(place.path("a/perf-evidence-report.md")).unwrap();
     assert!(page.contains("tp_btf/sys_enter"), "{page}");
 }
 
 #[test]
+fn every_text_says_what_made_it() {
+    let place = artifacts();
+    for name in FILES.into_iter().filter(|name| *name != "SHA256SUMS") {
+        let text = fs::read_to_string(place.path(&format!("a/{name}"))).unwrap();
+        for made in ["0123456789", "2026-01-02T03:04:05Z", "rustc 1.95.0"] {
+            assert!(name == "soak.json" || text.contains(made), "{name}: {text}");
+        }
+    }
+}
+
+/// The hooks and the whole user half under a storm, and not an agent that only decodes.
+#[test]
+fn what_the_agent_takes_is_of_the_storm() {
+    let place = Place::new();
+    measured(&place, &overhead(1.02));
+    let ran = place.judge(&WRITE).exits(0);
+    let row = |ran: &Ran, measure: &str| {
+        let mut lines = ran.out.lines();
+        let line = lines.find(|l| l.contains("| agent") && l.contains(measure));
+        line.unwrap_or_else(|| panic!("{}", ran.out)).to_owned()
+    };
+    assert!(row(&ran, "cpu_pct").contains("4.200"), "{}", ran.out);
+    assert!(row(&ran, "memory_mb").contains("61.000"), "{}", ran.out);
+    assert_eq!(ran.out.matches("cpu_pct").count(), 1, "{}", ran.out);
+
+    let mut records = storm();
+    records["settings"]["load"] = json!("records");
+    records["checks"].as_array_mut().unwrap().remove(2);
+    write(&place, "soak.json", &records);
+    for arguments in [&WRITE[..], &WITHOUT_SOAK] {
+        let ran = place.judge(arguments).exits(3);
+        assert!(row(&ran, "cpu_pct").contains("inconclusive"), "{}", ran.out);
+        assert!(ran.out.contains("only decodes"), "{}", ran.out);
+        fs::remove_dir_all(place.path("a")).unwrap();
+    }
+}
+
+#[test]
 fn an_agent_that_costs_too_much_exits_with_1() {
     let place = Place::new();
-    write(&place, "overhead.json", &overhead(1.30));
+    measured(&place, &overhead(1.30));
     let ran = place.judge(&WRITE).exits(1);
     assert!(ran.out.contains("FAIL"), "{}", ran.out);
     place.judge(&JUDGE).exits(1);
@@ -235,7 +289,7 @@ fn a_machine_too_unsteady_for_a_budget_exits_with_3() {
         let aside = f64::from((process as i32 - 4).signum());
         said["pair"]["ratio"] = json!(1.0 + 0.08 * aside);
     }
-    write(&place, "overhead.json", &measured);
+    self::measured(&place, &measured);
     let ran = place.judge(&WRITE).exits(3);
     assert!(
         ran.out
@@ -259,7 +313,8 @@ fn a_budget_of_ones_own_holds() {
 
 #[test]
 fn each_missing_file_is_named() {
-    for name in FILES {
+    // Of a soak there may be none.
+    for name in FILES.into_iter().filter(|name| *name != "soak.json") {
         let place = artifacts();
         fs::remove_file(place.path(&format!("a/{name}"))).unwrap();
         broken(&place, &[&format!("a/{name} is missing"), "probecost slo"]);
@@ -439,24 +494,35 @@ fn a_measurement_without_an_agent_or_of_another_machine_makes_no_artifacts() {
         let place = Place::new();
         let mut measured = overhead(1.02);
         change(&mut measured);
-        write(&place, "overhead.json", &measured);
+        self::measured(&place, &measured);
         let ran = place.judge(&WRITE).exits(2);
         assert!(ran.err.contains(said), "{said}: {}", ran.err);
         assert!(!place.path("a").exists());
     }
 }
 
-/// A soak on this machine that lost nothing.
-fn soak() -> Value {
+/// A storm on this machine that lost nothing.
+fn storm() -> Value {
+    let looks: Vec<Value> = (1..=60)
+        .map(|second| {
+            json!({
+                "at_s": second, "rate": 1e5, "events": 100_000, "lost": 0, "received": 100_000,
+                "resident": 41_000_000, "maps": 20_000_000, "cpu_share": 0.042, "descriptors": 20,
+                "context_switches": 1000, "age_p50_us": 600.0, "age_p99_us": 1200.0,
+            })
+        })
+        .collect();
     json!({
         "host": Host::read().unwrap(),
         "checks": [
             {"measure": "drops_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
+            {"measure": "memory_mb", "limit": 100.0, "measured": around(61.0, 0.0), "verdict": "pass"},
+            {"measure": "cpu_pct", "limit": 5.0, "measured": around(4.2, 0.0), "verdict": "pass"},
         ],
         "warnings": ["the machine was suspended for 30 s of the run"],
         "schema": 1,
         "settings": {
-            "seconds": 60.0, "rate": 1e5, "ring_bytes": 1 << 20, "cpu": 0, "consumer_cpu": 1,
+            "load": "storm", "seconds": 60.0, "rate": 1e5, "ring_bytes": 1 << 20, "cpu": 0, "consumer_cpu": 1,
             "canary": false,
         },
         "totals": {
@@ -467,7 +533,7 @@ fn soak() -> Value {
             "steal_pct": null, "others_pct": null, "cpu_pressure_pct": null,
             "load_before": null, "frequency_mhz": null,
         },
-        "samples": [],
+        "samples": looks,
     })
 }
 
@@ -475,23 +541,22 @@ fn soak() -> Value {
 fn a_soak_adds_rows() {
     let place = Place::new();
     write(&place, "overhead.json", &overhead(1.02));
-    let mut soak = soak();
+    let mut soak = storm();
     write(&place, "soak.json", &soak);
-    let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
-    let ran = place.judge(&with_soak).exits(0);
+    let ran = place.judge(&WRITE).exits(0);
     assert!(ran.out.contains("suspended for 30 s"), "{}", ran.out);
-    assert_eq!(ran.out.matches("soak").count(), 2, "{}", ran.out);
+    assert_eq!(ran.out.matches("| soak").count(), 1, "{}", ran.out);
 
     soak["checks"][0]["verdict"] = json!("inconclusive");
     write(&place, "soak.json", &soak);
-    place.judge(&with_soak).exits(3);
+    place.judge(&WRITE).exits(3);
 
     soak["totals"]["lost"] = json!(120_000);
     soak["totals"]["received"] = json!(5_880_000);
     soak["checks"][0]["measured"] = around(2.0, 0.0);
     soak["checks"][0]["verdict"] = json!("fail");
     write(&place, "soak.json", &soak);
-    place.judge(&with_soak).exits(1);
+    place.judge(&WRITE).exits(1);
 }
 
 /// Every number of a document with its path, as a pointer and as `slo` writes it.
@@ -557,9 +622,8 @@ fn why(directory: &Path) -> String {
 fn each_number_of_each_file_is_held() {
     let place = Place::new();
     write(&place, "overhead.json", &overhead(1.02));
-    write(&place, "soak.json", &soak());
-    let with_soak = [&WRITE[..], &["--soak", "soak.json"]].concat();
-    place.judge(&with_soak).exits(0);
+    write(&place, "soak.json", &storm());
+    place.judge(&WRITE).exits(0);
     let directory = place.path("a");
     let sums = Command::new("sha256sum")
         .args(["--check", "--quiet", "SHA256SUMS"])
@@ -570,7 +634,7 @@ fn each_number_of_each_file_is_held() {
 
     let digests = fs::read(directory.join("SHA256SUMS")).unwrap();
     let mut changed = 0;
-    for name in FILES.into_iter().chain(["soak.json"]) {
+    for name in FILES {
         let path = directory.join(name);
         let text = fs::read_to_string(&path).unwrap();
         let Ok(whole) = serde_json::from_str::<Value>(&text) else {
@@ -645,7 +709,7 @@ fn figures_that_their_observations_do_not_give_are_named() {
     ];
     for (name, change, field) in cases {
         let place = Place::new();
-        let (mut overhead, mut soak) = (overhead(1.02), soak());
+        let (mut overhead, mut soak) = (overhead(1.02), storm());
         change(if name == "soak.json" {
             &mut soak
         } else {
@@ -653,9 +717,7 @@ fn figures_that_their_observations_do_not_give_are_named() {
         });
         write(&place, "overhead.json", &overhead);
         write(&place, "soak.json", &soak);
-        let ran = place
-            .judge(&[&WRITE[..], &["--soak", "soak.json"]].concat())
-            .exits(2);
+        let ran = place.judge(&WRITE).exits(2);
         let held = format!("{name}: {field}");
         assert!(ran.err.contains(&held), "{held}: {}", ran.err);
     }

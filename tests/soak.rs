@@ -69,6 +69,8 @@ fn a_storm_of_opens_and_connects_is_seen_whole() {
     let count = |field: &str| totals[field].as_u64().unwrap();
     assert!(count("events") > 10_000, "{totals}");
     assert_eq!(count("events"), count("received") + count("lost"));
+    // Not only decoded: named by the policy, looked up, added up and written out.
+    assert!(count("matched") > 10_000, "{totals}");
     for measure in ["drops_pct", "memory_mb", "cpu_pct", "unavailable_pct"] {
         verdict(&report, measure);
     }

@@ -28,6 +28,12 @@ fn write_report(text: &mut String, report: &SoakReport) -> fmt::Result {
         totals.events,
         totals.lost
     )?;
+    if let Some(matched) = totals.matched {
+        writeln!(
+            text,
+            "{matched} of them named by the policy, looked up, added up and written out"
+        )?;
+    }
     let middle = |value: fn(&SoakSample) -> f64| {
         median(&report.samples.iter().map(value).collect::<Vec<f64>>()).unwrap_or(0.0)
     };

@@ -77,6 +77,10 @@ pub struct SoakTotals {
     pub lost: u64,
     /// Events received.
     pub received: u64,
+    /// Those of them that the policy named, so that they were looked up, added up and
+    /// written out; none in documents made before it was kept.
+    #[serde(default)]
+    pub matched: Option<u64>,
     /// How long the load stood still, in seconds.
     pub held_up_s: f64,
     /// How long the machine was suspended, in seconds.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Obstacle;
+use crate::schema::soak::SoakKind;
 use crate::schema::{Check, Host, Provenance};
 use crate::schema::{overhead, soak};
 use crate::stats::Interval;
@@ -183,9 +184,11 @@ pub struct Suite {
     pub consumer_cpu: Option<usize>,
     /// A row for each of [`WORKLOADS`], in their order.
     pub rows: Vec<WorkloadRow>,
-    /// What the agent takes.
+    /// What the agent takes meanwhile, which only decodes.
     pub agent: AgentUsage,
-    /// What a soak came to, if one belongs to the run.
+    /// What made the events of the soak, if one belongs to the run.
+    pub soak_load: Option<SoakKind>,
+    /// What it came to.
     pub soak: Option<Vec<Check>>,
     /// What a reader should know of the run.
     pub notes: Vec<String>,
@@ -216,7 +219,15 @@ pub struct WorkloadRow {
     pub drops: u64,
 }
 
-/// What the agent takes.
+impl Suite {
+    /// The checks of the soak, if it was a storm: of the hooks and the whole user half.
+    pub fn storm(&self) -> Option<&[Check]> {
+        let is_storm = self.soak_load == Some(SoakKind::Storm);
+        self.soak.as_deref().filter(|_| is_storm)
+    }
+}
+
+/// What an agent takes that only decodes, while the workloads run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentUsage {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::artifact::WorkloadRow;
+use super::artifact::{Suite, WorkloadRow};
 use super::contract::StrictEvidence;
-use crate::gate::{self, Gate, Limit};
-use crate::schema::{Exit, Outcome};
+use crate::gate::{self, AgentBudgets, Gate, Limit};
+use crate::schema::{Check, Exit, Outcome};
 use crate::stats::Interval;
 
 /// The one SLO table.
@@ -77,29 +77,50 @@ pub fn judge(evidence: &StrictEvidence, gate: &Gate) -> SloTable {
         }
     }
     rows.push(drops(&suite.rows, gate));
-    let memory = (suite.agent.resident_bytes + suite.agent.map_bytes) as f64 / 1e6;
-    rows.push(SloRow::counted(
-        "agent",
-        "memory_mb",
-        Interval::exact(memory),
-        gate.agent.memory_mb,
-    ));
-    rows.push(SloRow::counted(
-        "agent",
-        "cpu_pct",
-        Interval::exact(suite.agent.cpu_pct),
-        gate.agent.cpu_pct,
-    ));
-    for check in suite.soak.iter().flatten() {
-        let mut row = SloRow::counted("soak", &check.measure, check.measured, check.limit);
-        // The soak knows what an interval cannot say: too few events, another rate.
-        if row.status == Outcome::Pass && check.verdict == Outcome::Inconclusive {
-            row.status = Outcome::Inconclusive;
-            row.reason = "the soak was too short, or did not hold its rate".into();
-        }
-        rows.push(row);
-    }
+    rows.extend(agent(suite, &gate.agent));
+    // What a storm says of the agent stands there already.
+    let of_agent =
+        |check: &&Check| suite.storm().is_some() && OF_AGENT.contains(&check.measure.as_str());
+    let soak = suite.soak.iter().flatten();
+    rows.extend(
+        soak.filter(|c| !of_agent(c))
+            .map(|c| SloRow::soaked("soak", c)),
+    );
     SloTable { rows }
+}
+
+/// What of a storm is said of the agent.
+const OF_AGENT: [&str; 2] = ["memory_mb", "cpu_pct"];
+
+/// What the agent takes, of the hooks and the whole user half under a storm. One that only
+/// decodes takes less, so that it can exceed a budget and not keep one.
+fn agent(suite: &Suite, budgets: &AgentBudgets) -> Vec<SloRow> {
+    if let Some(storm) = suite.storm() {
+        let checks = storm
+            .iter()
+            .filter(|c| OF_AGENT.contains(&c.measure.as_str()));
+        return checks.map(|check| SloRow::soaked("agent", check)).collect();
+    }
+    let usage = &suite.agent;
+    let memory = (usage.resident_bytes + usage.map_bytes) as f64 / 1e6;
+    let decoding = [
+        (memory, budgets.memory_mb),
+        (usage.cpu_pct, budgets.cpu_pct),
+    ];
+    let rows = OF_AGENT
+        .iter()
+        .zip(decoding)
+        .map(|(measure, (taken, budget))| {
+            let mut row = SloRow::counted("agent", measure, Interval::exact(taken), budget);
+            if row.status == Outcome::Pass {
+                row.status = Outcome::Inconclusive;
+                row.reason = "this is of an agent that only decodes, and no storm belongs to the \
+                          run: tools/strict-run"
+                    .into();
+            }
+            row
+        });
+    rows.collect()
 }
 
 /// The name in gate.toml of a workload of the artifacts.
@@ -155,6 +176,17 @@ impl SloRow {
                 "the budget leaves {room:.3}, and this machine resolves {resolves:.3}; \
                  measure for longer, or on a quieter one"
             );
+        }
+        row
+    }
+
+    /// A check of a soak, which knows what an interval cannot say: too few events, another
+    /// rate.
+    fn soaked(scenario: &str, check: &Check) -> Self {
+        let mut row = Self::counted(scenario, &check.measure, check.measured, check.limit);
+        if row.status == Outcome::Pass && check.verdict == Outcome::Inconclusive {
+            row.status = Outcome::Inconclusive;
+            row.reason = "the soak was too short, or did not hold its rate".into();
         }
         row
     }

@@ -8,7 +8,7 @@ use super::artifact::{
     AgentUsage, ArmProfile, Artifact, Compare, Label, MEASUREMENTS, SCHEMA, Suite, WORKLOADS,
     WorkloadRow,
 };
-use super::{manifest, place};
+use super::{made, manifest, place};
 use crate::file;
 use crate::host::Obstacle;
 use crate::schema::overhead::{OverheadReport, OverheadRow};
@@ -66,8 +66,12 @@ impl StrictMeasured {
     pub fn artifacts(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
         self.taken_here()?;
         let mut all = self.derived()?;
-        all.push((Artifact::KernelInfo, place::kernel(&self.overhead.host)?));
-        all.push((Artifact::OsRelease, place::os_release()?));
+        let headed = |text: String| made::headed(self.overhead.provenance.as_ref(), &text);
+        all.push((
+            Artifact::KernelInfo,
+            headed(place::kernel(&self.overhead.host)?),
+        ));
+        all.push((Artifact::OsRelease, headed(place::os_release()?)));
         Ok(all)
     }
 
@@ -88,6 +92,7 @@ impl StrictMeasured {
         };
         let profile = |workload, label| self.profile(workload, label).map(|p| json(&p));
         let suite = self.suite(rows)?;
+        let headed = |text: String| made::headed(provenance.as_ref(), &text);
         let places = &self.overhead.settings.places;
         if places.is_empty() {
             return Err(self.flaw("settings.places", "is missing".into()));
@@ -111,8 +116,8 @@ impl StrictMeasured {
                 profile("connect_loopback", Label::WithAgent)?,
             ),
             (Artifact::WorkloadSuite, json(&suite)),
-            (Artifact::CpuInfo, place::cpu(host)),
-            (Artifact::FsType, place::file_systems(places)),
+            (Artifact::CpuInfo, headed(place::cpu(host))),
+            (Artifact::FsType, headed(place::file_systems(places))),
         ])
     }
 
@@ -169,6 +174,7 @@ impl StrictMeasured {
                     .ok_or_else(|| missing("agent.consumer_cpu_share"))?
                     * 100.0,
             },
+            soak_load: self.soak.as_ref().map(|soak| soak.settings.load),
             soak: self.soak.as_ref().map(|soak| soak.checks.clone()),
             notes: warnings
                 .iter()

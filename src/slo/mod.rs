@@ -6,6 +6,7 @@
 mod artifact;
 mod contract;
 mod judging;
+mod made;
 mod manifest;
 mod measured;
 mod place;

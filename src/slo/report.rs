@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::artifact::{Artifact, SCHEMA};
 use super::contract::StrictEvidence;
 use super::judging::{SloRow, SloTable};
+use super::made;
 use crate::schema::{Outcome, Provenance};
 use crate::stats::Interval;
 
@@ -38,6 +39,10 @@ fn slo(evidence: &StrictEvidence, table: &SloTable) -> String {
     );
     for line in reasons(table) {
         let _ = writeln!(text, "- {line}");
+    }
+    text.push_str("\n");
+    for (name, fact) in made::facts(evidence.suite.provenance.as_ref()) {
+        let _ = writeln!(text, "- {name}: {fact}");
     }
     text
 }
@@ -80,16 +85,7 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
         "# Performance evidence\n\n{}\n\n## The machine\n\n",
         outcome(evidence, table)
     );
-    let made = suite.provenance.as_ref();
-    let made = |fact: fn(&Provenance) -> String| made.map_or_else(unknown, fact);
-    for (name, fact) in [
-        ("measured", made(|p| p.date.clone())),
-        ("commit", made(commit)),
-        (
-            "toolchain",
-            made(|p| format!("{}, version {}", p.toolchain, p.version)),
-        ),
-        ("command", made(|p| p.command.join(" "))),
+    let facts = [
         ("host class", host.class()),
         (
             "processor",
@@ -105,7 +101,7 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
             "governor",
             host.governor.clone().unwrap_or_else(|| "none".into()),
         ),
-        ("files", fs_type.trim().replace('\n', ", ")),
+        ("files", made::body(fs_type).collect::<Vec<_>>().join(", ")),
         ("CPU of the workload", suite.cpu.to_string()),
         (
             "CPU of the agent's consumer",
@@ -116,14 +112,18 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
         ("opens hooked by", agent.open_rung.clone()),
         ("connects hooked by", agent.connect_rung.clone()),
         (
-            "agent's memory",
+            "agent's memory, decoding alone",
             format!(
                 "{:.1} MB resident, {:.1} MB of maps",
                 agent.resident_bytes as f64 / 1e6,
                 agent.map_bytes as f64 / 1e6
             ),
         ),
-    ] {
+    ];
+    for (name, fact) in made::facts(suite.provenance.as_ref())
+        .into_iter()
+        .chain(facts)
+    {
         let _ = writeln!(text, "- {name}: {fact}");
     }
     let mut rows = markdown([
@@ -181,15 +181,6 @@ fn page(evidence: &StrictEvidence, table: &SloTable) -> String {
         let _ = write!(text, "\n- {line}");
     }
     text + "\n"
-}
-
-/// The commit that the program was built from, or that it cannot be known.
-fn commit(provenance: &Provenance) -> String {
-    match (&provenance.commit, provenance.dirty) {
-        (Some(commit), Some(false)) => commit.clone(),
-        (Some(commit), _) => format!("{commit}, changed since"),
-        (None, _) => "unknown".into(),
-    }
 }
 
 /// The name in os-release.

@@ -170,6 +170,7 @@ mod tests {
             events,
             lost,
             received: events - lost,
+            matched: Some(events - lost),
             held_up_s: 0.0,
             asleep_s: 0.0,
         }

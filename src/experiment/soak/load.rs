@@ -2,13 +2,17 @@
 //! and connects under the agent's audit hooks. Either way they go through the whole user
 //! half.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::Failure;
 use crate::agent::{Agent, Options, Stats};
-use crate::host::Obstacle;
+use crate::host::{self, Obstacle};
 use crate::instrument::{Aged, Ages, RecordLoad};
-use crate::pipeline::{Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, Writer};
+use crate::pipeline::{
+    Binary, Cgroups, Hashing, Pattern, Pipeline, Policy, Registry, TallyWatch, Writer,
+};
 use crate::workload::{OpenClose, UdpConnect, Workload, default_file};
 
 /// A load that is held.
@@ -24,6 +28,8 @@ pub(super) trait SoakLoad {
     fn stats(&self) -> Result<Stats, Obstacle>;
     /// Waits until the consumer has taken every record, and gives the counts.
     fn drain(&self) -> Result<Stats, Obstacle>;
+    /// The events so far that went the whole way, to the output.
+    fn matched(&self) -> u64;
     /// The CPU time that the consumer thread has used.
     fn consumer_cpu_time(&self) -> Result<Duration, Obstacle>;
     /// Keeps the consumer from reading, or lets it go on.
@@ -32,23 +38,28 @@ pub(super) trait SoakLoad {
 
 type Whole = Pipeline<Writer<Binary, std::io::Sink>>;
 
-/// The user half, watching what the load does.
-fn pipeline() -> Whole {
-    let watched = Pattern::Below((*b"/load").into());
+/// The user half, watching for what the load does.
+fn pipeline(watched: impl IntoIterator<Item = Pattern>) -> Whole {
     let output = Writer::new(Binary, std::io::sink(), 1 << 16);
-    let registry = Registry::new(Policy::from_iter([watched]));
-    Pipeline::new(registry, Cgroups::new(None), Hashing::random(), output)
+    let registry = Registry::new(Policy::from_iter(watched));
+    let cgroups = Cgroups::new(host::cgroup2_mount().ok());
+    Pipeline::new(registry, cgroups, Hashing::random(), output)
 }
 
 /// The agent's own records, from a program on a call that costs next to nothing.
-pub(super) struct Records(RecordLoad);
+pub(super) struct Records {
+    load: RecordLoad,
+    tally: TallyWatch,
+}
 
 impl Records {
     pub(super) fn start(options: &Options, ages: &Ages) -> Result<Self, Obstacle> {
         let pid = Agent::start(Options::default())?.pid();
-        let mut load = RecordLoad::start(pid, options, Aged::new(pipeline(), ages))?;
+        let pipeline = pipeline([Pattern::Below((*b"/load").into())]);
+        let tally = pipeline.watch();
+        let mut load = RecordLoad::start(pid, options, Aged::new(pipeline, ages))?;
         load.set_per_call(Self::PER_CALL)?;
-        Ok(Self(load))
+        Ok(Self { load, tally })
     }
 }
 
@@ -57,24 +68,28 @@ impl SoakLoad for Records {
     const ALONE: bool = true;
 
     fn call(&mut self) -> Result<(), Failure> {
-        self.0.call();
+        self.load.call();
         Ok(())
     }
 
     fn stats(&self) -> Result<Stats, Obstacle> {
-        self.0.stats()
+        self.load.stats()
     }
 
     fn drain(&self) -> Result<Stats, Obstacle> {
-        self.0.drain()
+        self.load.drain()
+    }
+
+    fn matched(&self) -> u64 {
+        self.tally.tally().matched
     }
 
     fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
-        self.0.consumer_cpu_time()
+        self.load.consumer_cpu_time()
     }
 
     fn pause_consumer(&self, paused: bool) {
-        self.0.pause_consumer(paused);
+        self.load.pause_consumer(paused);
     }
 }
 
@@ -84,11 +99,15 @@ pub(super) struct Storm {
     agent: Agent,
     open: OpenClose,
     connect: UdpConnect,
+    tally: TallyWatch,
 }
 
 impl Storm {
     pub(super) fn start(options: &Options, ages: &Ages) -> Result<Self, Obstacle> {
-        let mut agent = Agent::start_with(options.clone(), Aged::new(pipeline(), ages))?;
+        let file = default_file();
+        let pipeline = pipeline(watched(&file));
+        let tally = pipeline.watch();
+        let mut agent = Agent::start_with(options.clone(), Aged::new(pipeline, ages))?;
         if let Some(why) = agent.blind_to(true, true) {
             return Err(Obstacle::new(why, "see cargo run -- host --rungs"));
         }
@@ -96,8 +115,9 @@ impl Storm {
         agent.attach()?;
         Ok(Self {
             agent,
-            open: OpenClose::new(&default_file())?,
+            open: OpenClose::new(&file)?,
             connect: UdpConnect::new()?,
+            tally,
         })
     }
 }
@@ -120,6 +140,10 @@ impl SoakLoad for Storm {
         self.agent.drain()
     }
 
+    fn matched(&self) -> u64 {
+        self.tally.tally().matched
+    }
+
     fn consumer_cpu_time(&self) -> Result<Duration, Obstacle> {
         self.agent.consumer_cpu_time()
     }
@@ -127,4 +151,13 @@ impl SoakLoad for Storm {
     fn pause_consumer(&self, paused: bool) {
         self.agent.pause_consumer(paused);
     }
+}
+
+/// What a storm does: opens of `file`, whose name a hook may see as it was written or as the
+/// kernel resolved it, and connects.
+fn watched(file: &Path) -> impl Iterator<Item = Pattern> {
+    let names = [Some(file.to_owned()), file.canonicalize().ok()];
+    let opens = names.into_iter().flatten();
+    let opens = opens.map(|name| Pattern::Path(name.as_os_str().as_bytes().into()));
+    opens.chain([Pattern::Connects])
 }

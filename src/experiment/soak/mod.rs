@@ -114,6 +114,7 @@ fn hold<L: SoakLoad>(
     let mut sampler = Sampler::start(&load, ages, looks as usize)?;
     // What was opened to get ready is none of the run, and would be received in it.
     let before = load.drain()?;
+    let matched_before = load.matched();
     load.pause_consumer(request.starve);
     let mut held_up = Duration::ZERO;
     let begin = Instant::now();
@@ -143,6 +144,7 @@ fn hold<L: SoakLoad>(
         events,
         lost: counted.failed,
         received: stats.received - before.received,
+        matched: Some(load.matched() - matched_before),
         held_up_s: held_up.as_secs_f64(),
         asleep_s: (asleep() - asleep_before).max(0.0),
     };
@@ -150,6 +152,14 @@ fn hold<L: SoakLoad>(
         return Err(Failure::Harness(format!(
             "of {made} events made {events} were seen, {} received and {} counted as lost",
             totals.received, totals.lost
+        )));
+    }
+    // What was made is what is watched for: all of it goes the whole way, or is lost.
+    let matched = totals.matched.unwrap_or(0);
+    if matched + totals.lost < made {
+        return Err(Failure::Harness(format!(
+            "of {made} events made {matched} reached the output and {} were lost",
+            totals.lost
         )));
     }
     let system_load = watch.stop();
