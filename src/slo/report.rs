@@ -40,7 +40,7 @@ fn slo(evidence: &StrictEvidence, table: &SloTable) -> String {
     for line in reasons(table) {
         let _ = writeln!(text, "- {line}");
     }
-    text.push_str("\n");
+    text.push('\n');
     for (name, fact) in made::facts(evidence.suite.provenance.as_ref()) {
         let _ = writeln!(text, "- {name}: {fact}");
     }
