@@ -79,7 +79,6 @@ impl Project {
     fn bench(&self, table: &str) {
         let source = format!(
             r#"use std::fs;
-use std::os::unix::fs::symlink;
 fn main() {{
     let table: &[(&str, u64)] = {table};
     let args: Vec<String> = std::env::args().collect();
@@ -248,7 +247,8 @@ fn flags_and_linkers_of_a_project_are_kept() {
     let project = Project::new();
     project.write(
         ".cargo/config.toml",
-        "[build]\nrustflags = [\"--cfg\", \"special\", \"-Clink-arg=-fuse-ld=bfd\"]\n\
+        "[build]\nrustflags = [\"--cfg\", \"special\", \"-Clink-arg=-fuse-ld=bfd\", \
+         \"-Clink-arg=-Wl,--dynamic-list=near.list\"]\n\
          [target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"\n",
     );
     project.edit(
@@ -256,16 +256,24 @@ fn flags_and_linkers_of_a_project_are_kept() {
         "pub const VERSION",
         "#[cfg(not(special))]\ncompile_error!(\"the flags are gone\");\npub const VERSION",
     );
+    project.write("near.list", "{ nothing; };\n");
     project.commit();
-    let ran = project.duet(&["--base", "HEAD"]).exits(0);
+    // What the linker reads is the revision's, not what lies here.
+    fs::remove_file(project.place.path("near.list")).unwrap();
+    let committed = ["--base", "HEAD", "--head", "HEAD"];
+    let ran = project.duet(&committed).exits(0);
     let notes = ran.json()["notes"].to_string();
     assert!(notes.contains("100 % of base's code"), "{notes}");
-    let ran = project.duet(&["--base", "HEAD", "--as-built"]).exits(0);
+    let ran = project
+        .duet(&[&committed[..], &["--as-built"]].concat())
+        .exits(0);
     let notes = ran.json()["notes"].to_string();
     assert!(
         notes.contains("functions lie as they were linked"),
         "{notes}"
     );
+    // Cargo would take what was compiled for one for what the other asks for.
+    assert_eq!(project.left(), ["as-built", "build", "lock", "tools"]);
 }
 
 #[test]

@@ -133,25 +133,24 @@ impl BuildDir {
         let metadata = [trees[0].metadata(&[])?, trees[1].metadata(&[])?];
         let [old, new] = &metadata;
         let names = named(&selection.benches, [bench_names(old), bench_names(new)])?;
-        let built = |side: usize, notes: &mut Vec<String>| {
-            let (tree, metadata) = (&trees[side], &metadata[side]);
-            let mut options = Vec::new();
-            if let Some(patch) = criterion::yielding(metadata, &self.root)? {
-                match tree.metadata(&patch) {
-                    Ok(_) => options = patch,
-                    Err(e) => notes.push(format!(
-                        "{}: benches that set their own times keep them: {}",
-                        tree.side.name(),
-                        last_line(&e.to_string())
-                    )),
-                }
+        let options = match yielding(&trees, [old, new], &self.root)? {
+            Ok(options) => options,
+            Err(why) => {
+                notes.push(format!(
+                    "Benches that set their own times, or know whole seconds only, keep them: {why}."
+                ));
+                Default::default()
             }
+        };
+        let built = |side: usize| {
+            let tree = &trees[side];
             // Cargo takes the other side's for this one's unless its files are newer.
             tree.renew().map_err(|e| Failure::at(&tree.root, e))?;
-            let messages = self.cargo(tree, selection, &names.here[side], &options, interrupt)?;
+            let names = &names.here[side];
+            let messages = self.cargo(tree, selection, names, &options[side], interrupt)?;
             self.take(tree, messages)
         };
-        let benches = [built(0, &mut notes)?, built(1, &mut notes)?];
+        let benches = [built(0)?, built(1)?];
         let [base, head] = trees;
         Ok(Built {
             commits: [base.commit, head.commit],
@@ -170,6 +169,14 @@ impl BuildDir {
             commit,
             project: root.join(inside),
             root,
+        })
+    }
+
+    /// Where cargo compiles: it does not see that another compiler stands in for its own.
+    fn target(&self, selection: &Selection) -> PathBuf {
+        self.root.join(match selection.as_built {
+            true => "as-built",
+            false => "build",
         })
     }
 
@@ -199,7 +206,7 @@ impl BuildDir {
             .args(selection.package.iter().flat_map(|p| ["--package", p]))
             .args(selection.features.iter().flat_map(|f| ["--features", f]))
             .current_dir(&tree.project)
-            .env("CARGO_TARGET_DIR", self.root.join("build"))
+            .env("CARGO_TARGET_DIR", self.target(selection))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         if !selection.as_built {
@@ -332,6 +339,25 @@ impl Tree {
             .or_else(|_| fs::read_to_string(self.root.join(name)))
             .ok()
     }
+}
+
+/// Options that have cargo build both sides with a Criterion that takes its times from us,
+/// none where nobody needs that; otherwise why neither side can be.
+fn yielding(
+    trees: &[Tree; 2],
+    metadata: [&Metadata; 2],
+    place: &Path,
+) -> Result<Result<[Vec<String>; 2], String>, Failure> {
+    let patches = criterion::yielding(metadata, place)?;
+    Ok(patches.and_then(|patches| {
+        for (tree, patch) in trees.iter().zip(&patches) {
+            if !patch.is_empty() {
+                tree.metadata(patch)
+                    .map_err(|e| format!("{}: {}", tree.side.name(), last_line(&e.to_string())))?;
+            }
+        }
+        Ok(patches)
+    }))
 }
 
 /// One compiler builds both, or there is nothing to compare.

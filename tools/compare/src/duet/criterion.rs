@@ -33,40 +33,68 @@ const YIELDS: &str = r#"    let asked = std::env::var("PROBECOST_SAMPLING").unwr
     };
 "#;
 
-/// Options that have cargo build a workspace with a copy of its Criterion that yields, kept
-/// in `place`; `None` where that is not needed, or no such copy can be made.
+/// Options that have cargo build each side with a copy of its Criterion that yields, kept in
+/// `place`; none where neither side needs that. Both sides or neither, else they would be
+/// measured differently: in words why not, where one of them cannot.
 ///
 /// # Errors
 /// There is no room for it.
-pub fn yielding(metadata: &Metadata, place: &Path) -> Result<Option<Vec<String>>, Failure> {
-    let mut options = Vec::new();
-    let from_registry = |p: &&Package| {
-        let source = p.source.as_ref();
-        *p.name == "criterion" && source.is_some_and(|s| s.is_crates_io())
-    };
-    let mut found = metadata.packages.iter().filter(from_registry);
-    let old = found.any(|p| p.version.major == 0 && p.version.minor < 5);
-    if !old && !sets_times(metadata) {
-        return Ok(None);
+pub fn yielding(
+    sides: [&Metadata; 2],
+    place: &Path,
+) -> Result<Result<[Vec<String>; 2], String>, Failure> {
+    let old = |p: &Package| p.version.major == 0 && p.version.minor < 5;
+    let needs = |side: &&Metadata| criterions(side).any(old) || sets_times(side);
+    let mut options: [Vec<String>; 2] = Default::default();
+    if !sides.iter().any(needs) {
+        return Ok(Ok(options));
     }
-    for package in metadata.packages.iter().filter(from_registry) {
-        let Some(original) = package.manifest_path.parent() else {
-            continue;
-        };
-        let copy = place.join(format!("criterion-{}", package.version));
-        if !copy_yielding(original.as_std_path(), &copy).map_err(|e| Failure::at(&copy, e))? {
-            continue;
-        }
-        // Cargo takes one value an option here, no table.
-        let key = format!("patch.crates-io.criterion-{}", options.len() / 4);
-        for setting in [
-            format!("{key}.package=\"criterion\""),
-            format!("{key}.path=\"{}\"", copy.display()),
-        ] {
-            options.extend(["--config".to_owned(), setting]);
+    for ((side, options), name) in sides.iter().zip(&mut options).zip(["base", "head"]) {
+        for (i, package) in criterions(side).enumerate() {
+            match copied(package, place)? {
+                Ok(copy) => options.extend(patch(i, &copy)),
+                Err(why) => return Ok(Err(format!("{name}'s {why}"))),
+            }
         }
     }
-    Ok((!options.is_empty()).then_some(options))
+    Ok(Ok(options))
+}
+
+/// Criterion as a workspace has it, from wherever, and what stands in for it.
+fn criterions(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    let packages = metadata.packages.iter();
+    packages.filter(|p| *p.name == "criterion" || p.name.starts_with("codspeed-criterion-compat"))
+}
+
+/// Where a copy of it lies that yields; otherwise why there can be none.
+fn copied(package: &Package, place: &Path) -> Result<Result<PathBuf, String>, Failure> {
+    let called = format!("{} {}", package.name, package.version);
+    match &package.source {
+        Some(source) if *package.name == "criterion" && source.is_crates_io() => {}
+        Some(source) if *package.name == "criterion" => {
+            return Ok(Err(format!("{called} comes from {source}")));
+        }
+        _ => return Ok(Err(format!("{called} is not that of crates.io"))),
+    }
+    let copy = place.join(format!("criterion-{}", package.version));
+    let original = package.manifest_path.parent();
+    let made = original.map_or(Ok(false), |o| copy_yielding(o.as_std_path(), &copy));
+    Ok(match made.map_err(|e| Failure::at(&copy, e))? {
+        true => Ok(copy),
+        false => Err(format!("{called} begins to measure in a way of its own")),
+    })
+}
+
+/// Options that have cargo take the copy, which is a workspace's number `i`.
+fn patch(i: usize, copy: &Path) -> Vec<String> {
+    // Cargo takes one value an option here, no table.
+    let key = format!("patch.crates-io.criterion-{i}");
+    let settings = [
+        format!("{key}.package=\"criterion\""),
+        format!("{key}.path=\"{}\"", copy.display()),
+    ];
+    let options = settings.map(|setting| ["--config".to_owned(), setting]);
+    options.into_iter().flatten().collect()
 }
 
 /// Whether the source of any bench sets times of its own.
@@ -131,6 +159,77 @@ mod tests {
         let made = fs::read_to_string(copy.join("src/analysis/mod.rs")).unwrap();
         assert!(made.contains(VARIABLE));
         assert!(copy.join("Cargo.toml").exists());
+    }
+
+    /// A workspace with a Criterion from `source`, and a bench.
+    fn workspace(place: &Path, version: &str, source: &str, bench: &str) -> Metadata {
+        let criterion = place.join(format!("registry/{version}"));
+        fs::create_dir_all(criterion.join("src/analysis")).unwrap();
+        fs::write(criterion.join("src/analysis/mod.rs"), BEGINS).unwrap();
+        let own = place.join(format!("{version}-{}", bench.len()));
+        fs::create_dir_all(own.join("benches")).unwrap();
+        fs::write(own.join("benches/b.rs"), bench).unwrap();
+        let package = |name: &str, version: &str, source: Option<&str>, root: &Path| {
+            serde_json::json!({
+                "name": name, "version": version, "id": name, "source": source,
+                "dependencies": [], "features": {}, "manifest_path": root.join("Cargo.toml"),
+                "targets": [{
+                    "name": "b", "kind": ["bench"], "crate_types": ["bin"],
+                    "src_path": root.join("benches/b.rs"), "edition": "2021",
+                    "doctest": false, "test": false, "doc": false,
+                }],
+            })
+        };
+        let metadata = serde_json::json!({
+            "packages": [
+                package("own", "0.1.0", None, &own),
+                package("criterion", version, Some(source), &criterion),
+            ],
+            "workspace_members": ["own"], "workspace_root": own, "target_directory": own,
+            "version": 1, "resolve": null,
+        });
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+    const SETS: &str = "group.sample_size(10);";
+
+    #[test]
+    fn both_sides_yield_where_one_sets_its_times() {
+        let place = tempfile::tempdir().unwrap();
+        let side = |bench| workspace(place.path(), "0.5.1", CRATES_IO, bench);
+        let asked = |base: &Metadata, head: &Metadata| {
+            yielding([base, head], place.path()).unwrap().unwrap()
+        };
+        let (plain, sets) = (side(""), side(SETS));
+        assert!(asked(&plain, &plain).iter().all(Vec::is_empty));
+        for [base, head] in [asked(&plain, &sets), asked(&sets, &plain)] {
+            assert_eq!(base.len(), 4, "{base:?}");
+            assert_eq!(base, head);
+        }
+        let old = workspace(place.path(), "0.3.6", CRATES_IO, "");
+        let [base, head] = asked(&old, &plain);
+        assert!(base[3].contains("criterion-0.3.6") && head[3].contains("criterion-0.5.1"));
+    }
+
+    #[test]
+    fn a_criterion_that_cannot_yield_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let side = |version, source| workspace(place.path(), version, source, SETS);
+        let base = side("0.5.1", CRATES_IO);
+        let why = |head: &Metadata| yielding([&base, head], place.path()).unwrap().unwrap_err();
+        let said = why(&side("0.5.2", "git+https://example.org/criterion"));
+        assert_eq!(
+            said,
+            "head's criterion 0.5.2 comes from git+https://example.org/criterion"
+        );
+        let other = side("0.9.0", CRATES_IO);
+        let file = place.path().join("registry/0.9.0/src/analysis/mod.rs");
+        fs::write(file, "fn common() {}").unwrap();
+        assert!(why(&other).contains("0.9.0 begins to measure in a way"));
+        let mut fork = side("0.6.0", CRATES_IO);
+        fork.packages[1].name = "codspeed-criterion-compat".parse().unwrap();
+        assert!(why(&fork).contains("codspeed-criterion-compat 0.6.0"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One bench executable, asked by Criterion's own command line (0.3 to 0.8).
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ pub struct Listing {
     pub turns: bool,
     /// Whether it takes times in whole seconds only: Criterion 0.3 does, and says `bench`.
     pub whole_seconds: bool,
+    /// Whether it yields to the times that we ask for, whatever it says and knows.
+    pub yields: bool,
     /// What saying so took: what every process of it sets up, whatever it measures.
     pub set_up: Duration,
 }
@@ -42,6 +45,24 @@ pub struct SamplingConfig {
     pub measurement: f64,
     /// Samples that the measurement is cut into.
     pub samples: u32,
+}
+
+impl SamplingConfig {
+    /// The same in whole seconds.
+    pub fn whole_seconds(self) -> Self {
+        let whole = |seconds: f64| seconds.max(1.0).round();
+        Self {
+            warm_up: whole(self.warm_up),
+            measurement: whole(self.measurement),
+            ..self
+        }
+    }
+
+    /// What a benchmark takes of it, if one iteration is short.
+    pub fn time(self) -> Duration {
+        // What Criterion thinks about its samples comes on top.
+        Duration::from_secs_f64(self.warm_up + self.measurement + 0.03)
+    }
 }
 
 /// What a process is asked for.
@@ -72,10 +93,18 @@ impl Executable {
         let listed = listed(&said);
         Ok((!listed.built_in).then(|| Listing {
             whole_seconds: said.lines().any(|line| line.ends_with(": bench")),
+            yields: self.yields(),
             ids: listed.ids,
             turns: pipes.greeted(),
             set_up: started.elapsed(),
         }))
+    }
+
+    /// Whether it knows the variable that our lines in Criterion read.
+    fn yields(&self) -> bool {
+        let known = regex::bytes::Regex::new(criterion::VARIABLE);
+        let bytes = fs::read(&self.path).unwrap_or_default();
+        known.is_ok_and(|known| known.is_match(&bytes))
     }
 
     /// Starts a process that measures benchmarks into the Criterion home `home`.
@@ -86,13 +115,13 @@ impl Executable {
         pipes: Option<&mut Pipes>,
         cpu: &Cpu,
     ) -> Result<Process, RunError> {
-        let seconds = |seconds: f64| match task.whole_seconds {
-            true => seconds.max(1.0).round().to_string(),
-            false => seconds.to_string(),
+        let asked = match task.whole_seconds {
+            true => task.sampling.whole_seconds(),
+            false => task.sampling,
         };
-        let warm_up = seconds(task.sampling.warm_up);
-        let measurement = seconds(task.sampling.measurement);
-        let samples = task.sampling.samples.to_string();
+        let warm_up = asked.warm_up.to_string();
+        let measurement = asked.measurement.to_string();
+        let samples = asked.samples.to_string();
         let filter = task.patterns.join("|");
         let arguments = [
             "--bench",

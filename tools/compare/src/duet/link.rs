@@ -24,6 +24,8 @@ pub struct Function {
 #[derive(Debug, Clone)]
 pub struct Link {
     linker: OsString,
+    /// Where it was called: arguments may be paths from there.
+    directory: PathBuf,
     arguments: Vec<OsString>,
 }
 
@@ -49,19 +51,19 @@ pub fn is_driver(linker: &str, flavor: Option<&str>) -> bool {
     flavor && name.is_some_and(|name| !ends(name))
 }
 
-/// Keeps what an executable was linked from: rustc removes half of it, and the other side's
-/// build may replace the rest.
+/// Keeps what an executable was linked from, in `directory`: rustc removes half of it, and the
+/// other side's build may replace the rest.
 ///
 /// # Errors
 /// There is no room.
-pub fn keep(linker: &OsStr, arguments: &[OsString]) -> io::Result<()> {
+pub fn keep(linker: &OsStr, directory: &Path, arguments: &[OsString]) -> io::Result<()> {
     let Some(out) = output(arguments) else {
         return Ok(());
     };
-    let place = place(Path::new(&arguments[out]));
+    let place = place(&directory.join(&arguments[out]));
     let _ = fs::remove_dir_all(&place);
     fs::create_dir_all(&place)?;
-    let mut kept = linker.as_bytes().to_vec();
+    let mut kept = [linker.as_bytes(), b"\0", directory.as_os_str().as_bytes()].concat();
     for (i, argument) in arguments.iter().enumerate() {
         let path = Path::new(argument);
         let mut argument = argument.clone();
@@ -117,6 +119,7 @@ impl Link {
         });
         Some(Self {
             linker: parts.next()?,
+            directory: parts.next()?.into(),
             arguments: parts.collect(),
         })
     }
@@ -135,6 +138,7 @@ impl Link {
         arguments.retain(|a| a != "-Wl,--strip-all");
         let mut command = Command::new(&self.linker);
         command
+            .current_dir(&self.directory)
             .args(arguments)
             .arg("-Wl,--strip-debug,--build-id=none")
             .arg("-fuse-ld=lld");
@@ -225,13 +229,14 @@ mod tests {
         let [object, out] = ["x.o", "out"].map(|name| place.path().join(name));
         fs::write(&object, "code").unwrap();
         let arguments = [object.as_os_str(), OsStr::new("-o"), out.as_os_str()];
-        keep(OsStr::new("cc"), &arguments.map(OsStr::to_owned)).unwrap();
+        let here = place.path().join("here");
+        keep(OsStr::new("cc"), &here, &arguments.map(OsStr::to_owned)).unwrap();
         fs::remove_file(&object).unwrap();
         fs::write(&out, "program").unwrap();
         let safe = place.path().join("safe/out");
         rescue(&out, &safe).unwrap();
         let link = Link::of(&safe).unwrap();
-        assert_eq!(link.linker, "cc");
+        assert_eq!((link.linker, link.directory), ("cc".into(), here));
         assert_eq!(fs::read(&link.arguments[0]).unwrap(), b"code");
         assert_eq!(link.arguments[2], out.as_os_str());
         assert!(Link::of(&out).is_none());

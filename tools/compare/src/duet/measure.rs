@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use probecost::gate::Gate;
 use probecost::stats::median;
 
+use super::announcement::{announcement, correction};
 use super::layout::Order;
 use super::process::RunError;
 use super::round::{First, Round, Rounds, orders};
@@ -81,6 +82,8 @@ pub struct DuetBench<'a> {
 struct Progress {
     rng: fastrand::Rng,
     started: Instant,
+    /// What was announced that it takes.
+    estimate: Duration,
     time: Option<Duration>,
     bar: ProgressBar,
 }
@@ -128,6 +131,8 @@ impl BenchmarkRun {
 impl DuetBench<'_> {
     /// A screen of all, then fresh rounds of what it could not clear.
     pub fn measure(&self, subjects: Subjects) -> Suite {
+        let estimate = self.estimate(&subjects.all);
+        eprintln!("{}", announcement(&subjects.all, estimate, self.time));
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let rounds = self.gate.duet.screen_rounds + self.most;
         let mut runs: Vec<BenchmarkRun> = (subjects.all.into_iter())
@@ -136,6 +141,7 @@ impl DuetBench<'_> {
         let mut progress = Progress {
             rng,
             started: Instant::now(),
+            estimate,
             time: self.time,
             bar: bar(runs.len() * self.gate.duet.screen_rounds),
         };
@@ -148,20 +154,35 @@ impl DuetBench<'_> {
         }
     }
 
-    /// What measuring will take if the screen clears nearly all.
+    /// What measuring will take if the screen clears nearly all, no iteration is long, and no
+    /// bench has times of its own: what only measuring shows.
     pub fn estimate(&self, subjects: &[Subject]) -> Duration {
         let rounds = self.gate.duet.screen_rounds as u32;
-        let each = self.benchmark_time();
-        let once = |subject: &Subject| each + subject.set_up / self.batch_size(subject) as u32;
-        2 * rounds * subjects.iter().map(once).sum::<Duration>()
+        let once = |subject: &Subject| {
+            self.benchmark_time(subject) + subject.set_up / self.batch_size(subject) as u32
+        };
+        2 * rounds * subjects.iter().map(once).sum::<Duration>() + self.link_time(subjects)
+    }
+
+    /// What the layouts of a screen take beyond the first.
+    fn link_time<'s>(&self, subjects: impl IntoIterator<Item = &'s Subject>) -> Duration {
+        let pairs: BTreeMap<_, Duration> = (subjects.into_iter())
+            .map(|s| (Rc::as_ptr(&s.pair), s.pair.link_time()))
+            .collect();
+        let more = self.gate.duet.screen_rounds.saturating_sub(1) / 2;
+        more as u32 * pairs.values().sum::<Duration>()
     }
 
     /// What a process spends on a benchmark.
-    fn benchmark_time(&self) -> Duration {
-        // What Criterion thinks about its samples comes on top.
-        Duration::from_secs_f64(
-            self.rounds.sampling.warm_up + self.rounds.sampling.measurement + 0.03,
-        )
+    fn benchmark_time(&self, subject: &Subject) -> Duration {
+        let sampling = match subject.lockstep {
+            true => self.rounds.lockstep_sampling,
+            false => self.rounds.sampling,
+        };
+        match subject.whole_seconds && !subject.yields {
+            true => sampling.whole_seconds().time(),
+            false => sampling.time(),
+        }
     }
 
     /// The rounds of the screen, one of each benchmark after the other.
@@ -178,6 +199,13 @@ impl DuetBench<'_> {
                 .bar
                 .set_message(format!("screen {} of {rounds}", k + 1));
             self.round(runs, &open, order, progress, |run| &mut run.screen);
+            if k == 0 && rounds > 1 {
+                let links = self.link_time(runs.iter().map(|run| &run.subject));
+                let first = progress.started.elapsed();
+                let said = correction(progress.estimate, first, first * rounds as u32 + links);
+                said.iter()
+                    .for_each(|said| progress.bar.suspend(|| eprintln!("{said}")));
+            }
             let enough = |time: Duration| {
                 let next = progress
                     .started
@@ -376,7 +404,8 @@ impl DuetBench<'_> {
         if subject.lockstep || subject.plant.is_some() {
             return 1;
         }
-        let wanted = 2.0 * subject.set_up.as_secs_f64() / self.benchmark_time().as_secs_f64();
+        let wanted =
+            2.0 * subject.set_up.as_secs_f64() / self.benchmark_time(subject).as_secs_f64();
         (wanted.ceil() as usize).clamp(1, LARGEST_BATCH)
     }
 }

@@ -44,7 +44,6 @@ pub use interrupt::Interrupt;
 pub(crate) use report::settled;
 pub use stand_in::stand_in;
 
-use announcement::announcement;
 use build::BuildDir;
 use harness::SamplingConfig;
 use measure::DuetBench;
@@ -226,8 +225,6 @@ impl Stage {
                 subject.plant = Some(*percent);
             }
         }
-        let estimate = bench.estimate(&subjects.all);
-        eprintln!("{}", announcement(&subjects.all, estimate, bench.time));
         let suite = bench.measure(subjects);
         if let (Some(shard), true) = (question.shard, interrupt.came()) {
             // Half a shard would pass for all of it, and another try gets the same rows.

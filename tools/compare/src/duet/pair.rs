@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::harness::Executable;
 use super::layout::{self, Order};
@@ -30,6 +31,8 @@ enum Layout {
         lld: PathBuf,
         /// How much of base's code that holds for, 0..=1.
         share: f64,
+        /// What linking both sides once takes.
+        link_time: Duration,
     },
     /// Where they came to lie, and why that could not be helped.
     Own(String),
@@ -87,6 +90,14 @@ impl Pair {
         }
     }
 
+    /// What another layout of both sides takes.
+    pub fn link_time(&self) -> Duration {
+        match self.layout {
+            Layout::Shared { link_time, .. } => link_time,
+            Layout::Own(_) => Duration::ZERO,
+        }
+    }
+
     fn lay_out(&self, orders: [Order; 2]) -> Result<(), String> {
         let (links, [base, head], lld) = match &self.layout {
             Layout::Shared {
@@ -98,9 +109,11 @@ impl Pair {
             Layout::Own(why) => return Err(why.clone()),
         };
         for (side, order) in orders.into_iter().enumerate() {
-            if self.orders[side].replace(Some(order)) == Some(order) {
+            if self.orders[side].get() == Some(order) {
                 continue;
             }
+            // Until it is there, there is none.
+            self.orders[side].set(None);
             let path = &self.sides[side].path;
             let file = path.with_extension("order");
             let symbols = layout::orders(base, head, order)[side].join("\n");
@@ -108,6 +121,7 @@ impl Pair {
             // A process may still run the one that lies there.
             let _ = fs::remove_file(path);
             links[side].again(path, Some(&file), lld)?;
+            self.orders[side].set(Some(order));
         }
         Ok(())
     }
@@ -126,9 +140,12 @@ fn shared(made: [&Path; 2], place: &Path) -> Result<Layout, String> {
             .and_then(|()| link::functions(&plain))
             .map_err(|e| format!("functions lie as each linker likes: lld cannot link them: {e}"))
     };
+    let started = Instant::now();
     let (old, new) = (functions(&base)?, functions(&head)?);
+    let link_time = started.elapsed();
     let _ = fs::remove_file(&plain);
     Ok(Layout::Shared {
+        link_time,
         share: layout::shared(&old, &new),
         links: [base, head],
         functions: [old, new],
@@ -144,4 +161,52 @@ fn lld() -> PathBuf {
     let said = output.map_or_else(|_| Vec::new(), |o| o.stdout);
     let libraries = PathBuf::from(String::from_utf8_lossy(&said).trim());
     libraries.with_file_name("bin").join("gcc-ld")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A pair whose linker fails while there is a file `broken` where it was called.
+    fn pair(place: &Path) -> Pair {
+        let linker = place.join("linker");
+        let script = "#!/bin/sh\n[ ! -e broken ] || exit 1\n\
+                      while [ \"$1\" != -o ]; do shift; done\necho \"$@\" >\"$2\"\n";
+        fs::write(&linker, script).unwrap();
+        fs::set_permissions(&linker, fs::Permissions::from_mode(0o755)).unwrap();
+        let out = place.join("made");
+        let arguments = [OsString::from("-o"), out.clone().into()];
+        link::keep(linker.as_os_str(), place, &arguments).unwrap();
+        let link = Link::of(&out).unwrap();
+        let sides = ["base", "head"].map(|name| Executable {
+            path: place.join(name),
+            directory: place.to_owned(),
+        });
+        Pair {
+            sides,
+            layout: Layout::Shared {
+                links: [link.clone(), link],
+                functions: Default::default(),
+                lld: "/nowhere".into(),
+                share: 1.0,
+                link_time: Duration::ZERO,
+            },
+            orders: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_link_that_failed_is_made_again() {
+        let place = tempfile::tempdir().unwrap();
+        let pair = pair(place.path());
+        let broken = place.path().join("broken");
+        let laid_out = |n| pair.executables([Order::Random(n); 2]).is_ok();
+        assert!(laid_out(1));
+        fs::write(&broken, "").unwrap();
+        assert!(!laid_out(2) && !laid_out(2));
+        fs::remove_file(&broken).unwrap();
+        assert!(laid_out(2) && pair.sides[0].path.exists());
+    }
 }

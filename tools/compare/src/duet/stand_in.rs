@@ -180,7 +180,7 @@ fn link_and_keep(arguments: &[OsString]) -> io::Result<ExitCode> {
         .is_some_and(|(tree, package)| Path::new(&package).starts_with(tree));
     let shared = arguments.iter().any(|a| a == "-shared");
     if status.success() && ours && !shared {
-        link::keep(&linker, arguments)?;
+        link::keep(&linker, &env::current_dir()?, arguments)?;
     }
     let code = status.code().unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))

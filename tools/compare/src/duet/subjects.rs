@@ -26,6 +26,8 @@ pub struct Subject {
     pub lockstep: bool,
     /// Whether its processes take whole seconds only.
     pub whole_seconds: bool,
+    /// Whether its processes yield to the times that we ask for all the same.
+    pub yields: bool,
     /// What each of its processes sets up.
     pub set_up: Duration,
     /// The smallest change that is called, in percent.
@@ -118,11 +120,14 @@ pub fn pair(
         _ => {}
     }
     let changing = changing([base, head]);
-    let listing = base.first.as_ref().or(head.first.as_ref());
-    let lockstep = [base, head]
-        .iter()
-        .all(|side| side.first.as_ref().is_ok_and(|l| l.turns));
-    let set_up = listing.map_or(Duration::ZERO, |l| l.set_up);
+    let all =
+        |of: fn(&Listing) -> bool| [base, head].iter().all(|s| s.first.as_ref().is_ok_and(of));
+    let listings = || {
+        [base, head]
+            .into_iter()
+            .filter_map(|side| side.first.as_ref().ok())
+    };
+    let set_up = listings().map(|l| l.set_up).max().unwrap_or_default();
     for id in base.ids().iter().filter(|id| wanted(id)) {
         if let Some(why) = thresholds.out_of_focus(id) {
             found.gaps.push(gap(id, Status::Filtered, why.to_owned()));
@@ -145,8 +150,10 @@ pub fn pair(
             id: id.clone(),
             pattern,
             pair: Rc::clone(executables),
-            lockstep,
-            whole_seconds: listing.is_ok_and(|l| l.whole_seconds),
+            lockstep: all(|l| l.turns),
+            // Both sides are asked for the same.
+            whole_seconds: listings().any(|l| l.whole_seconds),
+            yields: all(|l| l.yields),
             set_up,
             threshold_pct: match thresholds.gate.benchmark.get(id) {
                 Some(own) => own.change_pct,
@@ -235,6 +242,7 @@ mod tests {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             turns,
             whole_seconds: false,
+            yields: false,
             set_up: Duration::ZERO,
         }
     }
@@ -286,6 +294,22 @@ mod tests {
         let mut head = listed(&["a"]);
         head.first = Ok(listing(&["a"], false));
         assert!(!pair(&listed(&["a"]), &head).all[0].lockstep);
+    }
+
+    #[test]
+    fn the_side_that_takes_longer_counts() {
+        let mut head = listing(&["a"], false);
+        head.whole_seconds = true;
+        head.set_up = Duration::from_secs(4);
+        let head = Listed {
+            first: Ok(head),
+            again: None,
+        };
+        for sides in [[&listed(&["a"]), &head], [&head, &listed(&["a"])]] {
+            let subject = &pair(sides[0], sides[1]).all[0];
+            assert!(subject.whole_seconds && !subject.yields);
+            assert_eq!(subject.set_up, Duration::from_secs(4));
+        }
     }
 
     #[test]
