@@ -17,25 +17,28 @@ use super::process::{RunError, failed};
 /// its addresses, and those move its times.
 pub struct Pair {
     sides: [Executable; 2],
-    layout: Layout,
+    placement: Placement,
     /// Which layout each side has now.
     orders: [Cell<Option<Order>>; 2],
 }
 
 /// Where functions lie.
-enum Layout {
+enum Placement {
     /// At the same addresses on both sides.
-    Shared {
-        links: [Link; 2],
-        functions: [Vec<Function>; 2],
-        lld: PathBuf,
-        /// How much of base's code that holds for, 0..=1.
-        share: f64,
-        /// What linking both sides once takes.
-        link_time: Duration,
-    },
+    Shared(Box<Shared>),
     /// Where they came to lie, and why that could not be helped.
     Own(String),
+}
+
+/// What both sides need to be laid out alike.
+struct Shared {
+    links: [Link; 2],
+    functions: [Vec<Function>; 2],
+    lld: PathBuf,
+    /// How much of base's code lies at the same addresses, 0..=1.
+    share: f64,
+    /// What linking both sides once takes.
+    link_time: Duration,
 }
 
 impl Pair {
@@ -50,10 +53,10 @@ impl Pair {
             fs::create_dir_all(path.parent().unwrap_or(place))?;
             side.path = path.clone();
         }
-        let layout = shared([&made[0].path, &made[1].path], place).unwrap_or_else(Layout::Own);
+        let shared = Shared::of([&made[0].path, &made[1].path], place);
         let pair = Self {
             sides,
-            layout,
+            placement: shared.map_or_else(Placement::Own, |s| Placement::Shared(Box::new(s))),
             orders: Default::default(),
         };
         match pair.lay_out([Order::Name; 2]) {
@@ -64,7 +67,7 @@ impl Pair {
                     symlink(fs::canonicalize(&executable.path)?, path)?;
                 }
                 Ok(Self {
-                    layout: Layout::Own(why),
+                    placement: Placement::Own(why),
                     ..pair
                 })
             }
@@ -76,7 +79,7 @@ impl Pair {
     /// # Errors
     /// The linker refuses.
     pub fn executables(&self, orders: [Order; 2]) -> Result<&[Executable; 2], RunError> {
-        if let Layout::Shared { .. } = self.layout {
+        if let Placement::Shared(_) = self.placement {
             self.lay_out(orders).map_err(failed)?;
         }
         Ok(&self.sides)
@@ -84,30 +87,26 @@ impl Pair {
 
     /// How much of base's code head has at the same addresses, or why that cannot be said.
     pub fn shared(&self) -> Result<f64, &str> {
-        match &self.layout {
-            Layout::Shared { share, .. } => Ok(*share),
-            Layout::Own(why) => Err(why),
+        match &self.placement {
+            Placement::Shared(shared) => Ok(shared.share),
+            Placement::Own(why) => Err(why),
         }
     }
 
     /// What another layout of both sides takes.
     pub fn link_time(&self) -> Duration {
-        match self.layout {
-            Layout::Shared { link_time, .. } => link_time,
-            Layout::Own(_) => Duration::ZERO,
+        match &self.placement {
+            Placement::Shared(shared) => shared.link_time,
+            Placement::Own(_) => Duration::ZERO,
         }
     }
 
     fn lay_out(&self, orders: [Order; 2]) -> Result<(), String> {
-        let (links, [base, head], lld) = match &self.layout {
-            Layout::Shared {
-                links,
-                functions,
-                lld,
-                ..
-            } => (links, functions, lld),
-            Layout::Own(why) => return Err(why.clone()),
+        let shared = match &self.placement {
+            Placement::Shared(shared) => shared,
+            Placement::Own(why) => return Err(why.clone()),
         };
+        let [base, head] = &shared.functions;
         for (side, order) in orders.into_iter().enumerate() {
             if self.orders[side].get() == Some(order) {
                 continue;
@@ -120,37 +119,41 @@ impl Pair {
             fs::write(&file, symbols).map_err(|e| format!("{}: {e}", file.display()))?;
             // A process may still run the one that lies there.
             let _ = fs::remove_file(path);
-            links[side].again(path, Some(&file), lld)?;
+            shared.links[side].again(path, Some(&file), &shared.lld)?;
             self.orders[side].set(Some(order));
         }
         Ok(())
     }
 }
 
-/// What both sides need to be laid out alike; otherwise why they cannot be.
-fn shared(made: [&Path; 2], place: &Path) -> Result<Layout, String> {
-    let mut links = made.map(Link::of).into_iter();
-    let (Some(Some(base)), Some(Some(head))) = (links.next(), links.next()) else {
-        return Err("functions lie as they were linked: how is not known".to_owned());
-    };
-    let lld = lld();
-    let plain = place.join("plain");
-    let functions = |link: &Link| {
-        link.again(&plain, None, &lld)
-            .and_then(|()| link::functions(&plain))
-            .map_err(|e| format!("functions lie as each linker likes: lld cannot link them: {e}"))
-    };
-    let started = Instant::now();
-    let (old, new) = (functions(&base)?, functions(&head)?);
-    let link_time = started.elapsed();
-    let _ = fs::remove_file(&plain);
-    Ok(Layout::Shared {
-        link_time,
-        share: layout::shared(&old, &new),
-        links: [base, head],
-        functions: [old, new],
-        lld,
-    })
+impl Shared {
+    /// Of the executables of both sides; otherwise why they cannot be laid out alike.
+    fn of(made: [&Path; 2], place: &Path) -> Result<Self, String> {
+        let mut links = made.map(Link::of).into_iter();
+        let (Some(Some(base)), Some(Some(head))) = (links.next(), links.next()) else {
+            return Err("functions lie as they were linked: how is not known".to_owned());
+        };
+        let lld = lld();
+        let plain = place.join("plain");
+        let functions = |link: &Link| {
+            link.again(&plain, None, &lld)
+                .and_then(|()| link::functions(&plain))
+                .map_err(|e| {
+                    format!("functions lie as each linker likes: lld cannot link them: {e}")
+                })
+        };
+        let started = Instant::now();
+        let (old, new) = (functions(&base)?, functions(&head)?);
+        let link_time = started.elapsed();
+        let _ = fs::remove_file(&plain);
+        Ok(Self {
+            share: layout::shared(&old, &new),
+            links: [base, head],
+            functions: [old, new],
+            lld,
+            link_time,
+        })
+    }
 }
 
 /// Where rustc keeps the linker that it brings.
@@ -186,13 +189,13 @@ mod tests {
         });
         Pair {
             sides,
-            layout: Layout::Shared {
+            placement: Placement::Shared(Box::new(Shared {
                 links: [link.clone(), link],
                 functions: Default::default(),
                 lld: "/nowhere".into(),
                 share: 1.0,
                 link_time: Duration::ZERO,
-            },
+            })),
             orders: Default::default(),
         }
     }

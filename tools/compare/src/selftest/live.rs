@@ -62,7 +62,7 @@ struct Report {
     seen_pct: Option<f64>,
     /// Two layouts of one source against each other, where there can be two.
     #[serde(skip_serializing_if = "Option::is_none")]
-    layout: Option<Layout>,
+    layout: Option<LayoutSpread>,
     /// Machine time of a benchmark in a suite: the mean.
     seconds_per_benchmark: f64,
     /// The benchmarks whose slowdown was not called.
@@ -71,7 +71,7 @@ struct Report {
 
 /// How far two layouts of one source lie apart.
 #[derive(Debug, Serialize)]
-struct Layout {
+struct LayoutSpread {
     /// The change of the middle benchmark, in percent, without its sign.
     median_pct: f64,
     /// That of the one that changes most.
@@ -164,7 +164,7 @@ impl Live {
     }
 }
 
-impl Layout {
+impl LayoutSpread {
     fn of(verdict: &Verdict) -> Option<Self> {
         let size = |row: &VerdictRow| Some((row.change_pct?.abs(), row.id.clone()));
         let mut sizes: Vec<(f64, String)> = verdict.rows.iter().filter_map(size).collect();
@@ -248,7 +248,7 @@ fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
     Ok(Report {
         schema: 1,
         subject: trial.subject().display().to_string(),
-        layout: suites.other_layout.as_ref().and_then(Layout::of),
+        layout: suites.other_layout.as_ref().and_then(LayoutSpread::of),
         benchmarks: suites.unchanged.first().map_or(0, measured),
         planted_pct: PERCENT,
         false_alarms: Share::of(suites.unchanged.iter().map(|v| v.rows.iter().any(slower))),
