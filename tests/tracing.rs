@@ -2,7 +2,11 @@
 
 #![cfg(feature = "agent")]
 
-use std::process::Command;
+use std::fs::DirEntry;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
 
 use probecost::schema::Outcome;
 use probecost::schema::tracing::{Requirement, TracingReport};
@@ -47,11 +51,12 @@ fn every_request_is_seen_and_every_requirement_judged() {
             report
                 .arms
                 .iter()
-                .all(|arm| arm.blocks == 10 && arm.failed == 0)
+                .all(|arm| arm.blocks + arm.left_out == 10 && arm.failed == 0)
         );
+        assert!(report.reached > 390.0 && report.generator_lag_us.max > 0.0);
         let seen = row(&report, "seen_pct");
         assert_eq!(seen.measured.unwrap().est, 100.0, "{}", seen.reason);
-        assert_eq!(row(&report, "lost_pieces").verdict, Outcome::Pass);
+        assert_eq!(row(&report, "lost_pieces").measured.unwrap().est, 0.0);
         // One round is too little for any interval, and 400 requests a second too few
         // events: neither is a pass.
         for undecided in ["added_p50_ms", "events_per_s", "availability_pct"] {
@@ -60,6 +65,106 @@ fn every_request_is_seen_and_every_requirement_judged() {
             assert!(!row.reason.is_empty(), "{row:?}");
         }
     }
+}
+
+/// What is measured of those who were answered says nothing of those who were not.
+#[test]
+fn a_rate_that_cannot_be_reached_is_said_and_nothing_passes() {
+    let Some(report) = traced(&["--duration", "1", "--rate", "300000"]) else {
+        return;
+    };
+    assert!(report.reached < 290_000.0, "{}", report.reached);
+    let load = row(&report, "requests_per_s");
+    assert_eq!(load.verdict, Outcome::Inconclusive, "{load:?}");
+    assert!(load.reason.contains("of 300000 requests"), "{load:?}");
+    let passed = report.rows.iter().find(|row| row.verdict == Outcome::Pass);
+    assert_eq!(passed, None);
+}
+
+/// Starts it, waits until the server is there and the arms alternate, and does something.
+fn disturbed(arguments: &[&str], disturb: impl FnOnce(u32)) -> Option<(Output, TempDir)> {
+    let out = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["tracing", "--format", "json", "--out"])
+        .arg(out.path())
+        .args(arguments)
+        .env("TMPDIR", out.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The load's thread begins when all else stands.
+    let tasks = format!("/proc/{}/task", child.id());
+    let is_load = |task: DirEntry| {
+        let name = std::fs::read_to_string(task.path().join("comm"));
+        name.is_ok_and(|name| name.trim() == "load")
+    };
+    let runs = || std::fs::read_dir(&tasks).is_ok_and(|all| all.flatten().any(is_load));
+    while child.try_wait().unwrap().is_none() && !runs() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    disturb(child.id());
+    let output = child.wait_with_output().unwrap();
+    if output.stdout.is_empty() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!probecost::agent::is_required(), "{stderr}");
+        eprintln!("skipped: {stderr}");
+        return None;
+    }
+    Some((output, out))
+}
+
+/// The children of a process of this name.
+fn children(parent: u32, name: &str) -> Vec<i32> {
+    let all = procfs::process::all_processes().unwrap();
+    all.filter_map(|process| process.ok()?.stat().ok())
+        .filter(|stat| stat.ppid == parent as i32 && stat.comm == name)
+        .map(|stat| stat.pid)
+        .collect()
+}
+
+#[test]
+fn a_server_that_dies_is_named_and_nothing_passes() {
+    let kill = |parent| {
+        for pid in children(parent, "probecost") {
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+    };
+    let Some((output, _out)) = disturbed(&["--server", "own", "--duration", "100"], kill) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let report: TracingReport = serde_json::from_slice(&output.stdout).unwrap();
+    let load = row(&report, "requests_per_s");
+    assert_eq!(load.verdict, Outcome::Broken);
+    assert!(load.reason.starts_with("own has ended"), "{load:?}");
+    let passed = report.rows.iter().find(|row| row.verdict == Outcome::Pass);
+    assert_eq!(passed, None);
+}
+
+/// Ctrl-C leaves what was measured, and nothing of the server. What is noted for a day of
+/// requests is no memory of the tracer.
+#[test]
+fn an_interrupted_run_keeps_what_it_has() {
+    let interrupt = |pid: u32| {
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    };
+    let a_day = ["--server", "nginx", "--rate", "1000", "--duration", "86400"];
+    let Some((output, out)) = disturbed(&a_day, interrupt) else {
+        return;
+    };
+    let report: TracingReport = serde_json::from_slice(&output.stdout).unwrap();
+    let said = report.notes.iter().any(|note| note.contains("interrupted"));
+    assert!(said && report.seconds < 50.0, "{report:?}");
+    assert!(report.arms.iter().any(|arm| arm.requests + arm.across > 0));
+    assert!(row(&report, "memory_mb").measured.unwrap().est < 100.0);
+    let left = std::fs::read_dir(out.path()).unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    // Its own directory and the link to it.
+    assert_eq!(left.len(), 2, "{left:?}");
 }
 
 #[test]

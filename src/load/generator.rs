@@ -13,6 +13,7 @@ use rustix::fd::OwnedFd;
 use super::connection::LoadConnection;
 use super::tally::RequestRecord;
 use super::{LoadPlan, Regime};
+use crate::agent::heap;
 use crate::schema::load::RequestError as Error;
 
 /// How often records are handed over and late requests given up.
@@ -55,6 +56,15 @@ struct Request {
     noticed: u64,
 }
 
+impl Request {
+    /// What fills room for others.
+    const NONE: Self = Self {
+        number: 0,
+        intended: 0,
+        noticed: 0,
+    };
+}
+
 impl Generator {
     pub(super) fn new(
         plan: LoadPlan,
@@ -66,7 +76,7 @@ impl Generator {
         Self {
             free: (0..connections.len()).collect(),
             busy: vec![None; connections.len()],
-            waiting: VecDeque::new(),
+            waiting: heap::touched(plan.room(), &Request::NONE).into(),
             records: Vec::new(),
             next: 0,
             is_ending: false,

@@ -28,6 +28,7 @@ mod generator;
 pub mod http;
 pub mod ladder;
 mod message;
+mod pace;
 mod redis;
 mod report;
 mod running;
@@ -38,12 +39,16 @@ mod target;
 
 use std::time::Duration;
 
+pub use pace::{KEPT_UP, LoadPace};
 pub use report::{Whole, whole};
-pub use running::Running;
+pub use running::{Due, Running};
 pub use scenario::Scenario;
 pub use server::{Behaviour, Server, Stall};
 pub use tally::{LoadBlock, LoadTally, RequestRecord};
 pub use target::Endpoint;
+
+/// The most requests for which there is room from the start on.
+const MOST_ROOM: usize = 1 << 16;
 
 /// What sets the pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +87,14 @@ impl LoadPlan {
             length: None,
             timeout: Duration::from_secs(2),
             cpu: None,
+        }
+    }
+
+    /// For how many requests there is room from the start on: those of a second.
+    fn room(&self) -> usize {
+        match self.regime {
+            Regime::Rate(rate) => (rate as usize).min(MOST_ROOM),
+            Regime::Saturation => 0,
         }
     }
 }

@@ -2,20 +2,15 @@
 
 use std::time::Duration;
 
-use super::{LoadPlan, LoadTally, Regime, Running};
+use super::{LoadPace, LoadPlan, LoadTally, Regime, Running};
 use crate::host::{Obstacle, provenance};
 use crate::schema::Outcome;
-use crate::schema::load::{
-    Errors, GeneratorLag, LatencyUs, Load, Pace, Rates, RequestError, Requests, Second,
-};
+use crate::schema::load::{Errors, LatencyUs, Load, Pace, Rates, RequestError, Requests, Second};
 
 const SCHEMA: u32 = 1;
 /// Requests beyond a percentile from which on it is likely to hold when measured again:
 /// their number then spreads by a tenth.
 const ENOUGH_BEYOND: u64 = 100;
-/// The share of requests that must be answered before the load ends, besides those under
-/// way on its connections: more are a queue that grows.
-const KEPT_UP: f64 = 0.99;
 /// The share of the median latency above which the generator's own lateness is said.
 const LATE: f64 = 0.5;
 
@@ -24,11 +19,7 @@ const LATE: f64 = 0.5;
 pub struct Whole {
     plan: LoadPlan,
     length: Duration,
-    tally: LoadTally,
-    /// Answers before the load's end.
-    in_time: u64,
-    /// Requests that the server had done with by then, answered or not.
-    settled: u64,
+    pace: LoadPace,
     by_second: Vec<Second>,
 }
 
@@ -48,30 +39,19 @@ pub fn whole(
     let mut whole = Whole {
         plan: plan.clone(),
         length,
-        tally: LoadTally::default(),
-        in_time: 0,
-        settled: 0,
+        pace: LoadPace::default(),
         by_second: vec![Second::default(); length.as_secs_f64().ceil() as usize],
     };
     let end = length.as_nanos() as u64;
     load.finish(|record| {
-        whole.tally.add(record);
+        whole.pace.add(record, end);
         progress(record.intended as f64 / end as f64);
-        let answered = u64::from(record.outcome.is_ok());
-        if record.ended <= end {
-            whole.in_time += answered;
-            let is_late = matches!(
-                record.outcome,
-                Err(RequestError::Unsent | RequestError::Timeout)
-            );
-            whole.settled += u64::from(!is_late);
-        }
         if let Some(second) = whole
             .by_second
             .get_mut((record.intended / 1_000_000_000) as usize)
         {
             second.due += 1;
-            second.answered += answered;
+            second.answered += u64::from(record.outcome.is_ok());
             if record.outcome.is_ok() {
                 let us = (record.ended - record.intended) as f64 / 1e3;
                 second.max_us = second.max_us.max(us);
@@ -89,26 +69,24 @@ impl Whole {
                 Regime::Rate(rate) => Some(rate),
                 Regime::Saturation => None,
             },
-            reached: self.in_time as f64 / self.length.as_secs_f64(),
+            reached: self.pace.reached(self.length),
         }
     }
 
     /// Its requests.
     pub fn tally(&self) -> &LoadTally {
-        &self.tally
+        self.pace.tally()
     }
 
     /// Whether the server answered as fast as it was asked.
     pub fn is_reached(&self) -> bool {
-        let under_way = self.plan.connections as u64;
-        (self.settled + under_way) as f64 >= KEPT_UP * self.tally.due() as f64
+        self.pace.is_kept(self.plan.connections)
     }
 
     /// As a document.
     pub fn report(&self) -> Load {
-        let tally = &self.tally;
+        let tally = self.tally();
         let errors = RequestError::ALL.map(|kind| (kind, tally.errors(kind)));
-        let lag = |q| tally.lag.value_at_quantile(q) as f64 / 1e3;
         Load {
             schema: SCHEMA,
             provenance: provenance(),
@@ -130,11 +108,7 @@ impl Whole {
                     .collect::<Errors>(),
             },
             latency_us: latency(tally),
-            generator_lag_us: GeneratorLag {
-                p50: lag(0.5),
-                p99: lag(0.99),
-                max: tally.lag.max() as f64 / 1e3,
-            },
+            generator_lag_us: tally.generator_lag(),
             by_second: self.by_second.clone(),
             ladder: Vec::new(),
             knee: None,
@@ -144,9 +118,9 @@ impl Whole {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.tally.answered == 0 {
+        if self.tally().answered == 0 {
             Outcome::Broken
-        } else if self.tally.failed() > 0 {
+        } else if self.tally().failed() > 0 {
             Outcome::Fail
         } else if !self.is_reached() {
             Outcome::Inconclusive
@@ -173,7 +147,7 @@ impl Whole {
                     .into(),
             );
         }
-        let due = self.tally.due();
+        let due = self.tally().due();
         let beyond = due / 100;
         if beyond < ENOUGH_BEYOND {
             notes.push(format!(
@@ -182,8 +156,8 @@ impl Whole {
                 100 * ENOUGH_BEYOND
             ));
         }
-        let lag = self.tally.lag.value_at_quantile(0.5) as f64 / 1e3;
-        if let Some(p50) = self.tally.latency_us(0.5)
+        let lag = self.tally().generator_lag().p50;
+        if let Some(p50) = self.tally().latency_us(0.5)
             && self.plan.regime != Regime::Saturation
             && lag > LATE * p50
         {

@@ -14,8 +14,17 @@ use super::LoadPlan;
 use super::connection::LoadConnection;
 use super::generator::{Generator, SendBatch};
 use super::tally::{LoadBlock, LoadTally, RequestRecord};
-use crate::agent::pin_this_thread;
+use crate::agent::{heap, pin_this_thread};
 use crate::host::Obstacle;
+
+/// When a request was due that a block shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// In it, and has ended in it.
+    Inside,
+    /// Before it.
+    Before,
+}
 
 /// A load whose thread is sending.
 #[derive(Debug)]
@@ -51,6 +60,7 @@ impl Running {
             connections.push(connection);
         }
         let is_endless = plan.length.is_none();
+        let room = plan.room();
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, batches) = mpsc::channel();
         let (begun, begins) = mpsc::channel();
@@ -78,7 +88,7 @@ impl Running {
         Ok(Self {
             begin,
             batches,
-            records: Vec::new(),
+            records: heap::touched(room, &RequestRecord::NONE),
             until: 0,
             open: Vec::new(),
             is_endless,
@@ -109,12 +119,23 @@ impl Running {
     /// # Errors
     /// The load has ended.
     pub fn block(&mut self, from: Instant, to: Instant) -> Result<LoadBlock, Obstacle> {
-        self.block_of(from, to, |_| (), |_| ())
+        let mut tally = LoadTally::default();
+        let across = self.block_of(from, to, |record, due| {
+            if due == Due::Inside {
+                tally.add(record);
+            }
+        })?;
+        Ok(LoadBlock {
+            length: to.saturating_duration_since(from),
+            tally,
+            across,
+        })
     }
 
-    /// As [`Self::block`]; `each` is shown every request that belongs to it, and `late`
-    /// those due before it that have ended since the last block. Those that this block
-    /// leaves are the next one's late ones, or [`Self::finish`] shows them.
+    /// As [`Self::block`], and keeps nothing: `each` is shown every request that belongs to
+    /// it, and those due before it that have ended since the last block. Those that this
+    /// block leaves are due before the next one, or [`Self::finish`] shows them. Gives how
+    /// many requests were due in it and ended later.
     ///
     /// # Errors
     /// The load has ended.
@@ -122,9 +143,8 @@ impl Running {
         &mut self,
         from: Instant,
         to: Instant,
-        mut each: impl FnMut(&RequestRecord),
-        mut late: impl FnMut(&RequestRecord),
-    ) -> Result<LoadBlock, Obstacle> {
+        mut each: impl FnMut(&RequestRecord, Due),
+    ) -> Result<u64, Obstacle> {
         let (start, end) = (self.since_begin(from), self.since_begin(to));
         while self.until < end {
             let batch = self.batches.recv().map_err(|_| ended())?;
@@ -133,26 +153,21 @@ impl Running {
             self.records.extend(batch.records);
         }
         let is_inside = |intended: &u64| (start..end).contains(intended);
-        let mut block = LoadBlock {
-            length: to.saturating_duration_since(from),
-            tally: LoadTally::default(),
-            across: self.open.iter().copied().filter(is_inside).count() as u64,
-        };
+        let mut across = self.open.iter().copied().filter(is_inside).count() as u64;
         self.records.retain(|record| {
             if record.intended < start {
-                late(record);
+                each(record, Due::Before);
                 return false;
             }
             let is_left = record.intended >= end || record.ended >= end;
             if !is_left {
-                block.tally.add(record);
-                each(record);
+                each(record, Due::Inside);
             } else if is_inside(&record.intended) {
-                block.across += 1;
+                across += 1;
             }
             is_left
         });
-        Ok(block)
+        Ok(across)
     }
 
     /// A moment as records have it: nanoseconds since the load's start.
@@ -339,8 +354,11 @@ mod tests {
         for k in 0..8 {
             let [from, to] = [k, k + 1].map(|k| load.begin() + Duration::from_millis(100 * k));
             std::thread::sleep(to.saturating_duration_since(Instant::now()));
-            let block = load.block_of(from, to, |_| within += 1, |record| late.push(*record));
-            across += block.unwrap().across;
+            let block = load.block_of(from, to, |record, due| match due {
+                Due::Inside => within += 1,
+                Due::Before => late.push(*record),
+            });
+            across += block.unwrap();
             last = load.since_begin(to);
         }
         let before = late.len();

@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::schema::load::RequestError as Error;
+use crate::schema::load::{GeneratorLag, RequestError as Error};
+
+/// How late the generator may come to the slowest hundredth of its requests, in nanoseconds,
+/// before their latencies say nothing of the server.
+const MOST_LAG: u64 = 1_000_000;
 
 /// One request, in nanoseconds since the load's start.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +24,17 @@ pub struct RequestRecord {
     pub ended: u64,
     /// What became of it.
     pub outcome: Result<(), Error>,
+}
+
+impl RequestRecord {
+    /// What fills room for others.
+    pub(super) const NONE: Self = Self {
+        number: 0,
+        intended: 0,
+        noticed: 0,
+        ended: 0,
+        outcome: Ok(()),
+    };
 }
 
 /// Requests, counted by what became of them.
@@ -111,6 +126,21 @@ impl LoadTally {
         self.due() - self.errors(Error::Unsent) - self.errors(Error::Refused)
     }
 
+    /// Whether the generator was so late by itself that these say nothing of the server.
+    pub fn fell_behind(&self) -> bool {
+        self.lag.value_at_quantile(0.99) > MOST_LAG
+    }
+
+    /// How late the generator came to them.
+    pub fn generator_lag(&self) -> GeneratorLag {
+        let us = |ns: u64| ns as f64 / 1e3;
+        GeneratorLag {
+            p50: us(self.lag.value_at_quantile(0.5)),
+            p99: us(self.lag.value_at_quantile(0.99)),
+            max: us(self.lag.max()),
+        }
+    }
+
     /// The `q`-quantile of the latency in microseconds; none without an answer.
     pub fn latency_us(&self, q: f64) -> Option<f64> {
         (self.answered > 0).then(|| self.latency.value_at_quantile(q) as f64 / 1e3)
@@ -159,5 +189,11 @@ mod tests {
         assert!((tally.latency_us(0.5).unwrap() / 2000.0 - 1.0).abs() < 1e-3);
         assert_eq!(tally.lag.max(), 500);
         assert_eq!(LoadTally::default().latency_us(0.99), None);
+        assert!(!tally.fell_behind() && !LoadTally::default().fell_behind());
+        tally.add(&RequestRecord {
+            noticed: 2_000_000,
+            ..record(Ok(()))
+        });
+        assert!(tally.fell_behind());
     }
 }

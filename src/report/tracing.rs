@@ -10,7 +10,7 @@ use crate::schema::tracing::{TracingArm, TracingReport};
 /// The arms, and requirement by requirement a row.
 pub fn render(report: &TracingReport) -> String {
     let mut arms = table([
-        "  arm", "requests", "failed", "across", "p50 µs", "p95 µs", "p99 µs",
+        "  arm", "blocks", "left out", "requests", "failed", "across", "p50 µs", "p95 µs", "p99 µs",
     ]);
     let us = |us: Option<f64>| us.map_or("-".to_owned(), |us| format!("{us:.0}"));
     for row in &report.arms {
@@ -20,6 +20,8 @@ pub fn render(report: &TracingReport) -> String {
                 TracingArm::Attached => "  attached".to_owned(),
                 TracingArm::Tracing => "  tracing".to_owned(),
             },
+            row.blocks.to_string(),
+            row.left_out.to_string(),
             row.requests.to_string(),
             row.failed.to_string(),
             row.across.to_string(),
@@ -59,15 +61,18 @@ pub fn render(report: &TracingReport) -> String {
     let notes: String = report
         .notes
         .iter()
-        .map(|note| format!("  not seen: {note}\n"))
+        .map(|note| format!("  {note}\n"))
         .collect();
     format!(
-        "{} under {} requests a second over {} connections, {:.0} s, on {}\n\n{arms}\n\n{rows}\n\n{reasons}{notes}",
+        "{} under {} requests a second over {} connections, {:.0} s, on {}\n\
+         {:.0} a second were answered; the load came to 99 % of its requests within {:.0} µs\n\n{arms}\n\n{rows}\n\n{reasons}{notes}",
         report.server,
         report.rate,
         report.connections,
         report.seconds,
         report.host.class(),
+        report.reached,
+        report.generator_lag_us.p99,
     )
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::load::GeneratorLag;
 use super::{Host, Outcome, Provenance};
 use crate::stats::Interval;
 
@@ -37,8 +38,12 @@ pub struct TracingReport {
     pub host: Host,
     /// The server.
     pub server: String,
-    /// Requests a second.
+    /// Requests a second, as they were asked for.
     pub rate: f64,
+    /// Answers a second.
+    pub reached: f64,
+    /// How late the generator itself came to the requests.
+    pub generator_lag_us: GeneratorLag,
     /// Connections.
     pub connections: usize,
     /// The whole run.
@@ -60,6 +65,8 @@ pub struct TracingArmRow {
     pub arm: TracingArm,
     /// Its blocks.
     pub blocks: usize,
+    /// Blocks besides, in which the load fell behind by itself: they count for nothing.
+    pub left_out: usize,
     /// Requests due in one of them that were answered before its end, or failed.
     pub requests: u64,
     /// Of these, those without an answer that counts.

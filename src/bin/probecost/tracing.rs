@@ -10,6 +10,7 @@ use probecost::experiment::tracing::{Served, TracingRequest, tracing};
 use probecost::gate::Gate;
 use probecost::host::allowed_cpus;
 use probecost::load::Scenario;
+use probecost::process::watch_signals;
 use probecost::report::{self, Format};
 use probecost::results::Results;
 use probecost::schema::Exit;
@@ -48,6 +49,7 @@ pub struct TracingArgs {
 /// # Errors
 /// The server or the tracer does not start.
 pub fn run(args: &TracingArgs) -> Result<Exit, Box<dyn Error>> {
+    watch_signals()?;
     let limits = Gate::here()?.tracing;
     let cpus = allowed_cpus();
     let request = TracingRequest {

@@ -44,10 +44,6 @@ const WANTED: [ImpactMeasure; 5] = [
     ImpactMeasure::Throughput,
 ];
 
-/// How late the load may come to the slowest hundredth of its requests, in nanoseconds,
-/// before a block says nothing of the server.
-const MOST_LAG: u64 = 1_000_000;
-
 /// Measures `service` under each of `arms` (the first is `off`): latency at half of the rate
 /// that it can answer, then throughput as fast as it answers. `cpu` is the load's.
 pub fn running(
@@ -213,9 +209,7 @@ impl Stage<'_> {
         let spans: Vec<Span> = pending.iter().map(|pending| pending.span).collect();
         let seen = source.finish(&spans)?;
         for (pending, seen) in pending.into_iter().zip(seen) {
-            if matches!(regime, Regime::Rate(_))
-                && seen.tally.lag.value_at_quantile(0.99) > MOST_LAG
-            {
+            if matches!(regime, Regime::Rate(_)) && seen.tally.fell_behind() {
                 self.misled += 1;
                 continue;
             }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use statrs::distribution::{Beta, ContinuousCDF};
 
-use super::{ArmBlock, BLOCK, Measured};
-use crate::gate::{Limit, TracingLimits, judge as hold};
+use super::measured::{ArmBlock, BLOCK, TracingMeasured};
+use crate::gate::{self, Limit, TracingLimits};
+use crate::load::KEPT_UP;
 use crate::schema::Outcome;
 use crate::schema::tracing::{Requirement, TracingArm};
 use crate::stats::{CONFIDENCE, Interval, median_interval, shift_interval, slope};
@@ -17,13 +18,14 @@ const WARM_UP: f64 = 0.2;
 const TOGETHER: usize = 4;
 
 /// Every requirement and what became of it.
-pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirement> {
+pub(super) fn judge(measured: &TracingMeasured, limits: &TracingLimits) -> Vec<Requirement> {
     let blocks = &measured.blocks;
     let traced = || blocks.iter().filter(|b| b.arm == TracingArm::Tracing);
     let cpu: Vec<f64> = traced().map(|b| b.tracer_cpu_pct).collect();
     let busy = differences(blocks, TracingArm::Tracing, |b| b.busy_pct);
     let memory = Interval::exact(measured.memory as f64 / 1e6);
     let lost = measured.counts.traffic.failed;
+    let load = requests_per_s(measured);
     let mut rows = vec![
         most("cpu_pct", median_interval(&cpu, CONFIDENCE), limits.cpu_pct),
         most(
@@ -33,7 +35,7 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
         ),
         most("memory_mb", Some(memory), limits.memory_mb),
         growth(&measured.asked_for, limits.growth_mb_per_hour),
-        rate(pieces_per_s(traced()), lost, limits.events_per_s),
+        events_per_s(pieces_per_s(traced()), lost, limits.events_per_s),
         most("lost_pieces", Some(Interval::exact(lost as f64)), 0.0),
     ];
     for (arm, name) in [
@@ -68,7 +70,49 @@ pub(super) fn judge(measured: &Measured, limits: &TracingLimits) -> Vec<Requirem
         total(blocks),
         limits.availability_pct,
     ));
+    if load.verdict != Outcome::Pass {
+        rows.iter_mut().for_each(|row| doubt(row, &load));
+    }
+    rows.insert(0, load);
     rows
+}
+
+/// Whether the load was made as asked: what the server answered, and requests under way.
+fn requests_per_s(measured: &TracingMeasured) -> Requirement {
+    let kept = measured.asked * measured.pace.kept(measured.connections);
+    let (left_out, all) = measured.left_out();
+    let (verdict, reason) = if let Some(ended) = &measured.server_ended {
+        (Outcome::Broken, ended.clone())
+    } else if !measured.pace.is_kept(measured.connections) {
+        let reason = format!(
+            "{:.0} of {} requests a second were answered in time: ask for a lower --rate",
+            measured.pace.reached(measured.length),
+            measured.asked
+        );
+        (Outcome::Inconclusive, reason)
+    } else if 2 * left_out > all {
+        let reason = format!(
+            "the load fell behind by itself in {left_out} of {all} blocks: ask for a lower \
+             --rate, or try on a quieter machine"
+        );
+        (Outcome::Inconclusive, reason)
+    } else {
+        (Outcome::Pass, String::new())
+    };
+    let limit = KEPT_UP * measured.asked;
+    Requirement {
+        verdict,
+        reason,
+        ..least("requests_per_s", Some(Interval::exact(kept)), limit)
+    }
+}
+
+/// Nothing passes by those requests alone that were answered.
+fn doubt(row: &mut Requirement, load: &Requirement) {
+    if row.verdict == Outcome::Pass {
+        row.verdict = load.verdict;
+        row.reason = format!("not at the rate that was asked for: {}", load.reason);
+    }
 }
 
 fn most(measure: &str, measured: Option<Interval>, limit: f64) -> Requirement {
@@ -95,7 +139,9 @@ fn requirement(
         measured,
         limit,
         is_least,
-        verdict: measured.map_or(Outcome::Inconclusive, |interval| hold(interval, held)),
+        verdict: measured.map_or(Outcome::Inconclusive, |interval| {
+            gate::judge(interval, held)
+        }),
         reason: match measured {
             Some(_) => String::new(),
             None => "too few blocks for an interval: give it longer".into(),
@@ -114,10 +160,14 @@ fn differences(blocks: &[ArmBlock], arm: TracingArm, value: impl Fn(&ArmBlock) -
     let rounds = blocks.chunk_by(|one, next| one.round == next.round);
     rounds
         .map(|round| mean(round, arm) - mean(round, TracingArm::Off))
+        // Of a round without a block of one of them there is none.
+        .filter(|difference| difference.is_finite())
         .collect()
 }
 
-/// The slope of the memory that was asked for, once it is warm.
+/// The slope of the memory that was asked for, once it is warm. Its interval allows for one
+/// step as large as the largest between neighbours: a late page, or a table that doubles, is
+/// no trend.
 fn growth(asked_for: &[(f64, f64)], limit: f64) -> Requirement {
     let warm = (asked_for.len() as f64 * WARM_UP) as usize;
     let points: Vec<(f64, f64)> = asked_for[warm..]
@@ -129,23 +179,39 @@ fn growth(asked_for: &[(f64, f64)], limit: f64) -> Requirement {
             (mean(|p| p.0), mean(|p| p.1) / 1e6)
         })
         .collect();
-    most("growth_mb_per_hour", slope(&points, CONFIDENCE), limit)
+    let slope = slope(&points, CONFIDENCE).map(|slope| with_a_step(slope, &asked_for[warm..]));
+    most("growth_mb_per_hour", slope, limit)
+}
+
+/// A step in the middle of a run of length T looks like a slope of 1.5 steps / T.
+fn with_a_step(slope: Interval, samples: &[(f64, f64)]) -> Interval {
+    let ends = samples.first().zip(samples.last());
+    let hours = ends.map_or(0.0, |(first, last)| last.0 - first.0);
+    let steps = || samples.windows(2).map(|pair| (pair[1].1 - pair[0].1) / 1e6);
+    let (rise, fall) = steps().fold((0.0_f64, 0.0_f64), |(rise, fall), step| {
+        (rise.max(step), fall.max(-step))
+    });
+    Interval {
+        lo: slope.lo - 1.5 * rise / hours,
+        hi: slope.hi + 1.5 * fall / hours,
+        ..slope
+    }
 }
 
 /// Pieces and time of the same blocks: between them the load goes on.
-fn pieces_per_s<'a>(blocks: impl Iterator<Item = &'a ArmBlock>) -> f64 {
+fn pieces_per_s<'a>(blocks: impl Iterator<Item = &'a ArmBlock>) -> Option<f64> {
     let (pieces, ns) = blocks.fold((0, 0), |(pieces, ns), block| {
         (
             pieces + block.pieces,
             ns + block.span.end - block.span.start,
         )
     });
-    pieces as f64 * 1e9 / ns as f64
+    (ns > 0).then(|| pieces as f64 * 1e9 / ns as f64)
 }
 
 /// A rate below the limit says nothing of what could be taken.
-fn rate(events: f64, lost: u64, limit: f64) -> Requirement {
-    let row = least("events_per_s", Some(Interval::exact(events)), limit);
+fn events_per_s(events: Option<f64>, lost: u64, limit: f64) -> Requirement {
+    let row = least("events_per_s", events.map(Interval::exact), limit);
     match row.verdict {
         Outcome::Pass if lost > 0 => Requirement {
             verdict: Outcome::Fail,
@@ -224,13 +290,13 @@ fn share(hits: f64, all: f64) -> Option<Interval> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::tracing::ARMS;
+    use crate::experiment::tracing::measured::ARMS;
     use crate::gate::Gate;
     use crate::load::RequestRecord;
     use crate::schema::load::RequestError;
 
     /// Blocks of half a second, one of each arm in turn, in which all is well.
-    fn measured(rounds: usize) -> Measured {
+    fn measured(rounds: usize) -> TracingMeasured {
         let blocks = (0..rounds).flat_map(|round| {
             ARMS.into_iter()
                 .zip(3 * round as u64..)
@@ -246,22 +312,15 @@ mod tests {
                     lost: 0,
                 })
         });
-        Measured {
-            blocks: blocks.collect(),
-            latencies: vec![[[Some(100.0); 3]; 3]; rounds],
-            arms: Default::default(),
-            sent: 0,
-            seen: 0,
-            counts: Default::default(),
-            spans: super::super::Spans::with_room(0),
-            memory: 0,
-            asked_for: Vec::new(),
-        }
+        let mut measured = TracingMeasured::with_room(1000.0, 10, Duration::ZERO);
+        measured.blocks.extend(blocks);
+        measured.latencies = vec![[[Some(100.0); 3]; 3]; rounds];
+        measured
     }
 
     #[test]
     fn a_request_that_outlives_its_block_is_held_against_it() {
-        let available = |measured: &Measured| {
+        let available = |measured: &TracingMeasured| {
             let traced = measured
                 .blocks
                 .iter()
@@ -294,18 +353,22 @@ mod tests {
             ),
         ] {
             let mut measured = measured(10);
-            measured.arms[arm as usize].1 = 1;
+            measured.arms[arm as usize].across = 1;
             let intended = in_round(4, arm);
-            measured.take_late(&RequestRecord {
+            let record = RequestRecord {
                 number: 1,
                 intended,
                 noticed: intended,
                 ended: intended + took,
                 outcome,
-            });
+            };
+            measured.take_late(&record, u64::MAX);
             assert_eq!(available(&measured), share, "{arm:?} {took} {outcome:?}");
-            let (tally, across) = &measured.arms[arm as usize];
-            assert_eq!((tally.failed(), tally.due() + across), (failed, 1));
+            let total = &measured.arms[arm as usize];
+            assert_eq!(
+                (total.tally.failed(), total.tally.due() + total.across),
+                (failed, 1)
+            );
         }
     }
 
@@ -341,6 +404,74 @@ mod tests {
         assert_eq!(growth(&[], 1.0).verdict, Outcome::Inconclusive);
     }
 
+    /// Pages that were late, and a table that doubled: in a short run they decide nothing, in
+    /// a long one they weigh nothing, and a leak is found beside them.
+    #[test]
+    fn a_late_step_is_no_trend() {
+        let samples = |seconds: f64, mb_per_minute: f64, step: f64| -> Vec<(f64, f64)> {
+            let count = (seconds / 0.75) as usize;
+            (0..count)
+                .map(|k| {
+                    let hours = k as f64 * 0.75 / 3600.0;
+                    let grown = 2e7 + mb_per_minute * 60.0 * 1e6 * hours;
+                    let late = if k > count * 6 / 10 { step } else { 0.0 };
+                    // Memory comes by pages.
+                    (hours, ((grown + late) / 4096.0).ceil() * 4096.0)
+                })
+                .collect()
+        };
+        for (seconds, leak, step, verdict) in [
+            (90.0, 0.0, 37e3, Outcome::Inconclusive),
+            (90.0, 0.0, 0.0, Outcome::Pass),
+            (3600.0, 0.0, 256e3, Outcome::Pass),
+            (300.0, 1.0, 0.0, Outcome::Fail),
+            (300.0, 1.0, 256e3, Outcome::Fail),
+        ] {
+            let row = growth(&samples(seconds, leak, step), 1.0);
+            assert_eq!(row.verdict, verdict, "{seconds} {leak} {step}: {row:?}");
+        }
+    }
+
+    /// Requests that fell due and were never sent: what was measured is of the others.
+    #[test]
+    fn nothing_passes_at_a_rate_that_was_not_reached() {
+        let judged = |unsent: u64, left_out: usize, ended: Option<&str>| {
+            let mut measured = measured(20);
+            measured.server_ended = ended.map(str::to_owned);
+            measured.arms[0].left_out = left_out;
+            for number in 0..1000 {
+                let intended = number * 1_000_000;
+                let record = RequestRecord {
+                    number,
+                    intended,
+                    noticed: intended,
+                    ended: intended,
+                    outcome: match number < unsent {
+                        true => Err(RequestError::Unsent),
+                        false => Ok(()),
+                    },
+                };
+                measured.pace.add(&record, 1_000_000_000);
+            }
+            measured.length = Duration::from_secs(1);
+            let rows = judge(&measured, &Gate::shipped().tracing);
+            assert_eq!(rows[0].measure, "requests_per_s");
+            let passed = rows.iter().filter(|row| row.verdict == Outcome::Pass);
+            (rows[0].clone(), passed.count())
+        };
+        let (load, passed) = judged(0, 0, None);
+        assert!(load.verdict == Outcome::Pass && passed > 8, "{passed}");
+        for (unsent, left_out, ended, verdict, said) in [
+            (500, 0, None, Outcome::Inconclusive, "500 of 1000 requests"),
+            (0, 61, None, Outcome::Inconclusive, "in 61 of 121 blocks"),
+            (0, 0, Some("nginx has ended"), Outcome::Broken, "nginx"),
+        ] {
+            let (load, passed) = judged(unsent, left_out, ended);
+            assert_eq!((load.verdict, passed), (verdict, 0));
+            assert!(load.reason.contains(said), "{}", load.reason);
+        }
+    }
+
     #[test]
     fn pieces_between_blocks_are_no_part_of_the_rate() {
         let mut measured = measured(10);
@@ -353,8 +484,13 @@ mod tests {
 
     #[test]
     fn a_load_that_makes_few_events_decides_nothing() {
-        assert_eq!(rate(400.0, 0, 10_000.0).verdict, Outcome::Inconclusive);
-        assert_eq!(rate(12_000.0, 0, 10_000.0).verdict, Outcome::Pass);
-        assert_eq!(rate(12_000.0, 3, 10_000.0).verdict, Outcome::Fail);
+        for (events, lost, verdict) in [
+            (None, 0, Outcome::Inconclusive),
+            (Some(400.0), 0, Outcome::Inconclusive),
+            (Some(12_000.0), 0, Outcome::Pass),
+            (Some(12_000.0), 3, Outcome::Fail),
+        ] {
+            assert_eq!(events_per_s(events, lost, 10_000.0).verdict, verdict);
+        }
     }
 }

@@ -7,17 +7,6 @@ use procfs::process::Process;
 use crate::experiment::usage::footprint_of_this_process;
 use crate::host::Obstacle;
 
-/// Room for as many, written once, so that filling it later is no growth.
-pub(super) fn touched<T: Clone>(count: usize, value: &T) -> Vec<T> {
-    let mut room = vec![value.clone(); count];
-    // What is zero is not written by itself.
-    for place in &mut room {
-        *std::hint::black_box(place) = value.clone();
-    }
-    room.clear();
-    room
-}
-
 /// A leak that is planted.
 #[derive(Debug)]
 pub(super) struct Leak {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tempfile::TempDir;
 
@@ -49,6 +49,7 @@ pub enum Served {
 /// A server that listens, and a process that does nothing. Both end when dropped.
 #[derive(Debug)]
 pub(super) struct TracedServer {
+    name: &'static str,
     process: Child,
     idle: Child,
     target: Endpoint,
@@ -66,8 +67,8 @@ impl Served {
 
     pub(super) fn start(self, cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
         match self {
-            Self::Own => own(cpu),
-            Self::Nginx => nginx(cpu),
+            Self::Own => own(self.name(), cpu),
+            Self::Nginx => nginx(self.name(), cpu),
         }
     }
 }
@@ -75,6 +76,12 @@ impl Served {
 impl TracedServer {
     pub(super) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let status = self.process.try_wait().ok()??;
+        Some(format!("{} has ended by itself ({status})", self.name))
     }
 
     /// Of a process that serves nobody.
@@ -90,14 +97,14 @@ impl TracedServer {
 impl Drop for TracedServer {
     fn drop(&mut self) {
         // nginx ends its worker when it is asked to, not when it is killed.
-        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::TERM);
         let _ = self.idle.kill();
         let _ = self.process.wait();
         let _ = self.idle.wait();
     }
 }
 
-fn own(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
+fn own(name: &'static str, cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
     let unstarted = |error: &std::io::Error| {
         Obstacle::new(
             format!("our own server does not start: {error}"),
@@ -116,10 +123,10 @@ fn own(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
         read.map_err(|e| unstarted(&e))?;
     }
     let target = format!("{}{{id}}", url.trim()).parse()?;
-    finish(process, target, None)
+    finish(name, process, target, None)
 }
 
-fn nginx(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
+fn nginx(name: &'static str, cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
     let unstarted = |why: String| {
         Obstacle::new(
             format!("nginx does not start: {why}"),
@@ -149,16 +156,18 @@ fn nginx(cpu: Option<usize>) -> Result<TracedServer, Obstacle> {
         std::thread::sleep(Duration::from_millis(10));
     }
     let target = format!("http://{address}/{{id}}").parse()?;
-    finish(process, target, Some(directory))
+    finish(name, process, target, Some(directory))
 }
 
 fn finish(
+    name: &'static str,
     mut process: Child,
     target: Endpoint,
     directory: Option<TempDir>,
 ) -> Result<TracedServer, Obstacle> {
     match spawn(Command::new("sleep").arg("infinity"), None) {
         Ok(idle) => Ok(TracedServer {
+            name,
             process,
             idle,
             target,
@@ -175,7 +184,8 @@ fn finish(
     }
 }
 
-/// Starts a process that ends with this one.
+/// Starts a process that ends with this one, and does not hear the Ctrl-C that is meant for
+/// this one.
 fn spawn(command: &mut Command, cpu: Option<usize>) -> std::io::Result<Child> {
     use std::os::unix::process::CommandExt;
 
@@ -190,6 +200,6 @@ fn spawn(command: &mut Command, cpu: Option<usize>) -> std::io::Result<Child> {
         Ok(())
     };
     // SAFETY: between fork and exec it makes two system calls and allocates nothing.
-    unsafe { command.pre_exec(prepare) };
+    unsafe { command.process_group(0).pre_exec(prepare) };
     command.spawn()
 }
