@@ -149,13 +149,13 @@ pub struct PressureBlock {
 /// What the monitor did in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MonitorBlock {
-    /// How often it was woken.
+    /// How often it was woken, and did what it is there for.
     pub reactions: u64,
     /// Its share of one CPU, in percent.
     pub cpu_pct: f64,
     /// Its resident memory, in megabytes.
     pub memory_mb: f64,
-    /// From the moment at which the stall passed the threshold to its first reaction, in
-    /// milliseconds.
+    /// From the moment at which the stall passed the threshold to the reaction, the median
+    /// of its reactions, in milliseconds.
     pub delay_ms: Option<f64>,
 }

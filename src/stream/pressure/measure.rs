@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use rustix::time::ClockId;
 
+use super::delay::{Moment, delays};
 use super::groups::{Groups, Rank};
 use super::load::{PAGE, read_number, write_number};
 use super::psi::{MACHINE, Stalled, WINDOW_US, stalled};
@@ -22,6 +23,7 @@ use crate::host::{self, Host, Obstacle};
 use crate::schema::pressure::{
     MonitorBlock, PressureBlock, PressurePolicy, PressureReport, PressureSettings, SCHEMA,
 };
+use crate::stats::median;
 use crate::stream::Scratch;
 
 const MB: u64 = 1_000_000;
@@ -153,11 +155,16 @@ impl<'a> Bench<'a> {
             PressurePolicy::Off => None,
             _ => Some(Monitor::start(self, policy)?),
         };
-        let account = self.groups.account(None);
-        let crossing = self.watch_until(Instant::now() + SETTLE, &account)?;
+        // In every arm, so that none has more to do than another.
+        let mut account = Vec::new();
+        self.watch(SETTLE, &mut account)?;
         let (cpu, begin) = (monitor.as_ref().map(Monitor::cpu_ns), Instant::now());
         let half = Duration::from_secs(u64::from(self.args.seconds)) / 2;
-        let looks = [self.look()?, self.look_after(half)?, self.look_after(half)?];
+        let first = self.look()?;
+        self.watch(half, &mut account)?;
+        let middle = self.look()?;
+        self.watch(half, &mut account)?;
+        let looks = [first, middle, self.look()?];
         let seconds = begin.elapsed().as_secs_f64();
         let a_second = |of: fn(&Look) -> u64, from: usize, to: usize| {
             let gained = of(&looks[to]).saturating_sub(of(&looks[from]));
@@ -168,14 +175,11 @@ impl<'a> Bench<'a> {
                 let cpu_pct = (monitor.cpu_ns() - before) as f64 / 1e9 / seconds * 100.0;
                 let memory_mb = monitor.resident_mb();
                 let reactions = monitor.end(self)?;
-                let delay_ms = crossing
-                    .zip(reactions.first())
-                    .map(|(crossed, reacted)| reacted.saturating_sub(crossed) as f64 / 1e6);
                 Some(MonitorBlock {
                     reactions: reactions.len() as u64,
                     cpu_pct,
                     memory_mb,
-                    delay_ms,
+                    delay_ms: median(&delays(&account, &reactions, THRESHOLD_US)),
                 })
             }
             _ => None,
@@ -198,22 +202,21 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Waits, and gives the time at which the account passed the threshold.
-    fn watch_until(&self, end: Instant, account: &Path) -> Result<Option<u64>, Obstacle> {
-        let before = stalled(account)?.some;
-        let mut crossed = None;
-        while Instant::now() < end {
-            if crossed.is_none() && stalled(account)?.some - before >= THRESHOLD_US {
-                crossed = Some(now_ns(ClockId::Monotonic));
+    /// Waits, and notes how the account of both groups grows meanwhile.
+    fn watch(&self, time: Duration, noted: &mut Vec<Moment>) -> Result<(), Obstacle> {
+        let account = self.groups.account(None);
+        let end = Instant::now() + time;
+        loop {
+            noted.push(Moment {
+                stalled: stalled(&account)?.some,
+                at: now_ns(ClockId::Monotonic),
+            });
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
             }
-            sleep(LOOK_EVERY);
+            sleep(LOOK_EVERY.min(left));
         }
-        Ok(crossed)
-    }
-
-    fn look_after(&self, time: Duration) -> Result<Look, Obstacle> {
-        sleep(time);
-        self.look()
     }
 
     fn look(&self) -> Result<Look, Obstacle> {
@@ -333,9 +336,15 @@ impl Monitor {
     }
 
     /// Ends it, and gives the times of its reactions.
+    ///
+    /// # Errors
+    /// It has ended by itself: what it should have done it did not do to the end of the
+    /// block.
     fn end(mut self, bench: &Bench<'_>) -> Result<Vec<u64>, Obstacle> {
+        let running = still_runs(&mut self.process);
         self.stop();
         bench.release()?;
+        running?;
         let mut reactions = self
             .reactions
             .lock()
@@ -349,6 +358,16 @@ impl Monitor {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
+    }
+}
+
+fn still_runs(process: &mut Child) -> Result<(), Obstacle> {
+    match process.try_wait().map_err(|error| broken(&error))? {
+        None => Ok(()),
+        Some(status) => Err(Obstacle::new(
+            format!("the monitor of pressure ended amid a block: {status}"),
+            "see what it says above",
+        )),
     }
 }
 
@@ -368,4 +387,27 @@ fn swapped() -> u64 {
             .then(|| count.parse::<u64>().ok())?
     });
     counts.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_monitor_that_failed_is_no_monitor() {
+        let mut fails = Command::new("false").spawn().unwrap();
+        let begin = Instant::now();
+        while still_runs(&mut fails).is_ok() {
+            assert!(begin.elapsed() < Duration::from_secs(30));
+            sleep(LOOK_EVERY);
+        }
+        let why = still_runs(&mut fails).unwrap_err().to_string();
+        assert!(why.contains("ended amid a block"), "{why}");
+        let mut runs = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(still_runs(&mut runs).is_ok());
+        runs.kill().unwrap();
+        runs.wait().unwrap();
+    }
 }

@@ -1,5 +1,6 @@
 //! What watching memory pressure costs, and what acting on it saves.
 
+mod delay;
 mod groups;
 mod judge;
 mod load;
