@@ -66,6 +66,14 @@ fn the_page_says_how_everything_stands() {
     for name in ["report.json", "report.md", "report.html"] {
         assert!(all.path().join("out").join(name).exists(), "{name}");
     }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_probecost"));
+    let output = command
+        .args(["report", ".", "--since", "yesterday"])
+        .output();
+    let output = output.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("a day such as 2026-11-14"), "{error}");
     let nothing = tempfile::tempdir().unwrap();
     let output = report(nothing.path(), &all.path().join("none"));
     let error = String::from_utf8_lossy(&output.stderr);

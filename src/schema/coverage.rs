@@ -63,4 +63,6 @@ pub struct Kernel {
 impl Coverage {
     /// The version that is written.
     pub const SCHEMA: u32 = 1;
+    /// The least share that passes.
+    pub const LEAST_SHARE: f64 = 0.95;
 }

@@ -37,6 +37,8 @@ pub enum PageStatus {
     AtRisk,
     /// Within its limit.
     OnTrack,
+    /// Measured, and nothing is asked of it.
+    NoLimit,
     /// Not measured.
     NotMeasured,
 }
@@ -48,6 +50,7 @@ impl PageStatus {
             Self::Failed => "failed",
             Self::AtRisk => "at-risk",
             Self::OnTrack => "on-track",
+            Self::NoLimit => "no-limit",
             Self::NotMeasured => "not-measured",
         }
     }
@@ -59,15 +62,16 @@ impl fmt::Display for PageStatus {
             Self::Failed => "FAILED",
             Self::AtRisk => "AT RISK",
             Self::OnTrack => "ON TRACK",
+            Self::NoLimit => "no limit",
             Self::NotMeasured => "not measured",
         })
     }
 }
 
-/// The results of one kind of document, of one class of machines.
+/// The results of one experiment, of one class of machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stream {
-    /// The name of its files, and the class where there are several.
+    /// What its documents are; the experiment and the class where there are several.
     pub name: String,
     /// What it asks.
     pub question: String,

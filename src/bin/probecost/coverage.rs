@@ -8,15 +8,13 @@ use probecost::host::Obstacle;
 use probecost::report;
 use probecost::results::Results;
 use probecost::schema::Exit;
+use probecost::schema::coverage::Coverage;
 use probecost::stream::Bounds;
 use probecost::stream::coverage::{OWN_COUNTS, coverage, make_known_calls};
 use probecost::workload::program_path;
 
 use crate::command::BoundsArgs;
 use probecost::report::Format;
-
-/// The share of calls below which a command is not covered.
-const LEAST_SHARE: f64 = 0.95;
 
 /// `probecost coverage`
 #[derive(Args)]
@@ -83,7 +81,7 @@ pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
     }
     args.format.print(&coverage, report::coverage::render);
     Ok(match coverage.share {
-        Some(share) if share < LEAST_SHARE => Exit::Failed,
+        Some(share) if share < Coverage::LEAST_SHARE => Exit::Failed,
         Some(_) => Exit::Passed,
         None => Exit::Undecided,
     })

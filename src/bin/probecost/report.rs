@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use probecost::file;
 use probecost::gate::Gate;
 use probecost::report::{page, print};
@@ -16,8 +17,8 @@ pub struct ReportCommand {
     #[arg(required = true, value_name = "DIR")]
     directories: Vec<PathBuf>,
     /// Leave out what is older, e.g. 2026-11-14
-    #[arg(long, value_name = "DATE")]
-    since: Option<String>,
+    #[arg(long, value_name = "DATE", value_parser = page::day)]
+    since: Option<Timestamp>,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -43,7 +44,7 @@ enum Form {
 /// There is no result.
 pub fn run(command: &ReportCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
-    let reading = page::read(&command.directories, command.since.as_deref())?;
+    let reading = page::read(&command.directories, command.since)?;
     let page = page::page(&reading, &gate.report);
     if let Some(out) = &command.out {
         file::write_json(&out.join("report.json"), &page)?;

@@ -12,8 +12,8 @@ use crate::schema::page::Picture;
 const ROW: [f64; 2] = [160.0, 28.0];
 /// The sides of a picture of its own.
 const LARGE: [f64; 2] = [340.0, 150.0];
-/// Pictures of one document at most.
-const MOST: usize = 8;
+/// Points of a line at most: more than it has pixels show nothing.
+const MOST_POINTS: usize = 680;
 
 /// A row's interval beside its limit, and the values before it as a line.
 pub(super) fn row(row: &Row, kept: &[f64]) -> Option<Picture> {
@@ -79,7 +79,7 @@ pub(super) fn row(row: &Row, kept: &[f64]) -> Option<Picture> {
 pub(super) fn pictures(sheet: &Sheet) -> Vec<Picture> {
     let mut pictures = percentiles(&sheet.document);
     pictures.extend(series(&sheet.document));
-    pictures.truncate(MOST);
+    pictures.extend(courses(&sheet.document));
     pictures
 }
 
@@ -166,6 +166,33 @@ fn series(document: &Value) -> Vec<Picture> {
     .collect()
 }
 
+/// A line for each benchmark whose level changed from refresh to refresh.
+fn courses(document: &Value) -> Vec<Picture> {
+    let courses = document.get("benchmarks").and_then(Value::as_array);
+    let courses = courses.into_iter().flatten().filter_map(|course| {
+        course.get("change_points")?.as_array()?.first()?;
+        let number = |point: &Value, key: &str| point.get(key)?.as_f64();
+        let points = course.get("points")?.as_array()?.iter();
+        let points: Option<Vec<(f64, f64)>> = points
+            .map(|point| Some((number(point, "refresh")?, number(point, "value")?)))
+            .collect();
+        let points = points?;
+        let (first, last) = (points.first()?.1, points.last()?.1);
+        let words = format!(
+            "{} to {} {} over {} refreshes",
+            digits(first),
+            digits(last),
+            course
+                .get("unit")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            points.len()
+        );
+        Some(line(course.get("id")?.as_str()?.to_owned(), words, points))
+    });
+    courses.collect()
+}
+
 fn line(title: String, words: String, points: Vec<(f64, f64)>) -> Picture {
     let [width, height] = LARGE;
     let ends = |of: fn(&(f64, f64)) -> f64| {
@@ -183,15 +210,49 @@ fn line(title: String, words: String, points: Vec<(f64, f64)>) -> Picture {
         width - 8.0,
         height - 8.0
     );
-    for (at, value) in &points {
-        let _ = write!(svg, "{:.1},{:.1} ", x(*at), y(*value));
+    for (at, value) in thinned(&points) {
+        let _ = write!(svg, "{:.1},{:.1} ", x(at), y(value));
     }
     svg.push_str("\"/></svg>");
     Picture { title, words, svg }
+}
+
+/// The least and the greatest of each stretch, in the order in which they came.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if points.len() <= MOST_POINTS {
+        return points.to_vec();
+    }
+    let stretch = points.len().div_ceil(MOST_POINTS / 2);
+    let ends = points.chunks(stretch).flat_map(|chunk| {
+        let least = (0..chunk.len()).min_by(|a, b| chunk[*a].1.total_cmp(&chunk[*b].1));
+        let most = (0..chunk.len()).max_by(|a, b| chunk[*a].1.total_cmp(&chunk[*b].1));
+        let mut ends: Vec<usize> = least.into_iter().chain(most).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends.into_iter().map(|index| chunk[index])
+    });
+    ends.collect()
 }
 
 fn open([width, height]: [f64; 2]) -> String {
     format!(
         "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" aria-hidden=\"true\">"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_keeps_its_peaks() {
+        let mut points: Vec<(f64, f64)> = (0..28_800).map(|at| (f64::from(at), 1.0)).collect();
+        points[12_345].1 = 9.0;
+        points[20_000].1 = 0.0;
+        let thin = thinned(&points);
+        assert!(thin.len() <= MOST_POINTS, "{}", thin.len());
+        assert!(thin.contains(&(12_345.0, 9.0)) && thin.contains(&(20_000.0, 0.0)));
+        assert!(thin.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(thinned(&points[..680]), points[..680]);
+    }
 }

@@ -1,6 +1,8 @@
 //! All results on one page: Markdown, HTML, and the JSON that both are rendered from.
 
 mod chart;
+mod experiment;
+mod kinds;
 mod read;
 mod status;
 mod words;
@@ -9,7 +11,8 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-pub use read::{Reading, Sheet, read};
+use experiment::Experiment;
+pub use read::{Reading, Sheet, day, read};
 use words::meaning;
 
 use super::findings::digits;
@@ -18,13 +21,17 @@ use crate::schema::page::{Page, PageRow, Stream};
 use crate::stats::Interval;
 
 /// What each stream asks, by the name of its file.
-const QUESTIONS: [(&str, &str); 13] = [
+const QUESTIONS: [(&str, &str); 14] = [
     (
         "overhead",
         "What do the calls of a program cost under our agent?",
     ),
     ("impact", "What do agents cost real programs?"),
     ("verdict", "Did this change make anything slower?"),
+    (
+        "history",
+        "Which benchmarks changed their level since the first baseline?",
+    ),
     ("soak", "Held for long: what is lost, and what grows?"),
     ("load", "Does a server keep up, and how long does it take?"),
     (
@@ -49,28 +56,27 @@ const QUESTIONS: [(&str, &str); 13] = [
     ("figures", "What do the parts take?"),
 ];
 
-/// The page of these results: the newest of each stream and class of machines, held against
-/// those before it.
+/// The place of a stream on the page, its name, the experiment, and the class of machines.
+type SeriesKey<'a> = (usize, &'a str, &'a Experiment, Option<&'a str>);
+
+/// The page of these results: the newest of each stream, experiment and class of machines,
+/// held against those before it.
 pub fn page(reading: &Reading, rules: &gate::Report) -> Page {
-    let mut series: BTreeMap<(usize, &str, Option<&str>), Vec<&Sheet>> = BTreeMap::new();
+    let mut series: BTreeMap<SeriesKey, Vec<&Sheet>> = BTreeMap::new();
     for sheet in &reading.sheets {
         let place = QUESTIONS.iter().position(|(name, _)| *name == sheet.stream);
         let place = place.unwrap_or(usize::MAX);
-        let key = (place, sheet.stream.as_str(), sheet.class.as_deref());
+        let (stream, class) = (sheet.stream.as_str(), sheet.class.as_deref());
+        let key = (place, stream, &sheet.experiment, class);
         series.entry(key).or_default().push(sheet);
     }
+    let keys: Vec<SeriesKey> = series.keys().copied().collect();
+    let names = headings(&keys);
     let mut streams = Vec::new();
-    for (&(_, name, class), sheets) in &series {
+    for (sheets, name) in series.values().zip(names) {
         let mut sheets = sheets.clone();
         sheets.sort_by(|a, b| a.date.cmp(&b.date));
-        let is_alone = series.keys().filter(|key| key.1 == name).count() == 1;
-        streams.extend(stream(&sheets, rules).map(|stream| Stream {
-            name: match class.filter(|_| !is_alone) {
-                Some(class) => format!("{name}-{class}"),
-                None => stream.name,
-            },
-            ..stream
-        }));
+        streams.extend(stream(&sheets, rules).map(|stream| Stream { name, ..stream }));
     }
     Page {
         schema: crate::schema::page::SCHEMA,
@@ -79,12 +85,43 @@ pub fn page(reading: &Reading, rules: &gate::Report) -> Page {
             "FAILED: a row of the newest result fails or is broken. AT RISK: a row is marginal \
              or cannot be decided, or it passes and the line through its last {} results or \
              more would cross its limit within {} more. ON TRACK: anything else that was \
-             measured.",
+             measured and has a limit.",
             rules.results, rules.ahead
         ),
         streams,
         notes: reading.notes.clone(),
     }
+}
+
+/// A name for each series, fit for a link: the stream's, and what tells it from others of
+/// that stream.
+fn headings(keys: &[SeriesKey]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for key @ (_, stream, experiment, class) in keys {
+        let mut others = keys
+            .iter()
+            .filter(|other| other.1 == *stream && *other != key);
+        let differs = others.clone().any(|other| other.2 != *experiment);
+        let elsewhere = others.any(|other| other.3 != *class);
+        let experiment = Some(experiment.short.as_str()).filter(|_| differs);
+        let class = class.filter(|_| elsewhere);
+        let words = [Some(*stream), experiment, class].into_iter().flatten();
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let plain = |c: char| {
+            if c.is_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        };
+        let name: String = words.join("-").chars().map(plain).collect();
+        let same = names.iter().filter(|other| **other == name).count();
+        names.push(match same {
+            0 => name,
+            more => format!("{name}-{}", more + 1),
+        });
+    }
+    names
 }
 
 /// One stream from its results, the oldest first.

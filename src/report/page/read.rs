@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use walkdir::WalkDir;
 
+use super::experiment::Experiment;
+use super::kinds;
 use crate::host::Obstacle;
 use crate::schema::impact::{ImpactMeasure, ImpactRow};
-use crate::schema::{Host, Outcome};
+use crate::schema::{Host, Outcome, Status};
 use crate::stats::Interval;
 
 /// No result is larger.
@@ -23,11 +28,19 @@ pub struct Reading {
     pub notes: Vec<String>,
 }
 
+impl Reading {
+    /// Whether the same document was read elsewhere.
+    fn has(&self, sheet: &Sheet) -> bool {
+        let mut others = self.sheets.iter();
+        others.any(|other| other.stream == sheet.stream && other.document == sheet.document)
+    }
+}
+
 /// One document.
 #[derive(Debug, Clone)]
 pub struct Sheet {
-    /// The stream that it belongs to: the name of its file, without what follows the
-    /// first dot.
+    /// The stream that it belongs to: by what it holds, or the name of its file without
+    /// what follows the first dot.
     pub stream: String,
     /// Where it lies.
     pub file: String,
@@ -39,6 +52,8 @@ pub struct Sheet {
     pub machine: Option<String>,
     /// The class of machines that it belongs to, where that is known.
     pub(super) class: Option<String>,
+    /// What was measured, where a stream may be of several things.
+    pub(super) experiment: Experiment,
     /// What is judged in it.
     pub(super) rows: Vec<Row>,
     /// The document.
@@ -64,14 +79,35 @@ impl Sheet {
     }
 }
 
-/// Every result below these directories that is not older than `since` (RFC 3339, or the
-/// beginning of one).
+/// A day, from its beginning in UTC, or a time of RFC 3339.
+///
+/// # Errors
+/// It is neither.
+pub fn day(text: &str) -> Result<Timestamp, String> {
+    let day = text
+        .parse::<Date>()
+        .and_then(|day| day.to_zoned(TimeZone::UTC));
+    day.map(|day| day.timestamp())
+        .or_else(|_| text.parse::<Timestamp>())
+        .map_err(|_| "a day such as 2026-11-14 is wanted".to_owned())
+}
+
+/// Every result below these directories that was made after `since`.
 ///
 /// # Errors
 /// There is none, or a directory is none.
-pub fn read(directories: &[PathBuf], since: Option<&str>) -> Result<Reading, Obstacle> {
+pub fn read(directories: &[PathBuf], since: Option<Timestamp>) -> Result<Reading, Obstacle> {
     let mut reading = Reading::default();
-    let (mut foreign, mut old) = (0, 0);
+    let (mut foreign, mut old, mut copies) = (0, 0, 0);
+    // An undated result may be of any age.
+    let is_old = |sheet: &Sheet| {
+        since.is_some_and(|since| {
+            sheet
+                .date
+                .parse::<Timestamp>()
+                .map_or(true, |at| at < since)
+        })
+    };
     for directory in directories {
         if !directory.is_dir() {
             return Err(Obstacle::new(
@@ -81,7 +117,8 @@ pub fn read(directories: &[PathBuf], since: Option<&str>) -> Result<Reading, Obs
         }
         for path in documents(directory) {
             match sheet(&path) {
-                Some(sheet) if since.is_some_and(|since| sheet.date.as_str() < since) => old += 1,
+                Some(sheet) if is_old(&sheet) => old += 1,
+                Some(sheet) if reading.has(&sheet) => copies += 1,
                 Some(sheet) => reading.sheets.push(sheet),
                 None => foreign += 1,
             }
@@ -91,11 +128,13 @@ pub fn read(directories: &[PathBuf], since: Option<&str>) -> Result<Reading, Obs
         let note = format!("{foreign} JSON files that judge nothing are left out");
         reading.notes.push(note);
     }
-    if old > 0 {
-        let since = since.unwrap_or_default();
-        reading
-            .notes
-            .push(format!("{old} results from before {since} are left out"));
+    if copies > 0 {
+        let note = format!("{copies} copies of results that lie elsewhere are left out");
+        reading.notes.push(note);
+    }
+    if let Some(since) = since.filter(|_| old > 0) {
+        let note = format!("{old} results without a date or from before {since} are left out");
+        reading.notes.push(note);
     }
     if reading.sheets.is_empty() {
         let places: Vec<String> = directories
@@ -134,16 +173,36 @@ fn sheet(path: &Path) -> Option<Sheet> {
     }
     let text = |path: &str| Some(document.pointer(path)?.as_str()?.to_owned());
     let name = path.file_name()?.to_string_lossy();
+    let stream = stream(&document, name.split('.').next().unwrap_or_default()).to_owned();
+    let host = host(&document, path);
     Some(Sheet {
-        stream: name.split('.').next().unwrap_or_default().to_owned(),
         file: path.display().to_string(),
         date: text("/provenance/date").unwrap_or_default(),
         commit: text("/provenance/commit").map(|commit| commit.chars().take(9).collect()),
-        machine: text("/host/cpu_model"),
-        class: host(&document, path).map(|host| host.class()),
+        machine: host.as_ref().map(|host| host.cpu_model.clone()),
+        class: host.map(|host| host.class()).or_else(|| text("/host")),
+        experiment: Experiment::of(&stream, &document),
+        stream,
         rows,
         document,
     })
+}
+
+/// What a document belongs to: verdicts and courses of the gate lie in files of any name.
+fn stream<'a>(document: &Value, name: &'a str) -> &'a str {
+    if document
+        .get("policy")
+        .and(document.get("baseline"))
+        .is_some()
+    {
+        "verdict"
+    } else if document.get("refreshes").is_some() {
+        "history"
+    } else if name == "perf-slo-summary" {
+        "slo"
+    } else {
+        name
+    }
 }
 
 /// The machine of a document: in it, or in the file that each run leaves beside it.
@@ -157,20 +216,10 @@ fn host(document: &Value, path: &Path) -> Option<Host> {
         })
 }
 
-/// Everything in a document that has a verdict; where only the whole has one, that.
+/// Everything in a document that has a verdict, or is a figure of a kind without any.
 fn rows(document: &Value) -> Vec<Row> {
-    if let Some(verdict) = document.get("outcome") {
-        let verdict = serde_json::from_value(verdict.clone());
-        let note = document.pointer("/notes/0").and_then(Value::as_str);
-        return Vec::from_iter(verdict.ok().map(|verdict| Row {
-            name: "the whole".into(),
-            measure: String::new(),
-            value: None,
-            limit: None,
-            at_least: false,
-            verdict,
-            reason: note.unwrap_or_default().into(),
-        }));
+    if let Some(rows) = kinds::rows(document) {
+        return rows;
     }
     let lists = ["rows", "checks", "budgets"].iter();
     let lists = lists.filter_map(|list| document.get(*list)?.as_array());
@@ -197,7 +246,7 @@ fn row(value: &Value, within: &str) -> Option<Row> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let verdict = match value.get("verdict") {
         Some(verdict) => serde_json::from_value(verdict.clone()).ok()?,
-        None => of_status(text("status"))?,
+        None => of_status(value.get("status")?)?,
     };
     let own = name(value);
     let impact = impact(value);
@@ -267,14 +316,10 @@ fn change_of(value: &Value) -> Option<Interval> {
     })
 }
 
-/// What the gate's words come to.
-fn of_status(word: &str) -> Option<Outcome> {
-    Some(match word {
-        "regressed" => Outcome::Fail,
-        "improved" | "unchanged" => Outcome::Pass,
-        "inconclusive" => Outcome::Inconclusive,
-        "broken" | "missing" => Outcome::Broken,
-        "incomparable" | "new" | "filtered" => Outcome::Skipped,
-        _ => return None,
-    })
+/// What a status comes to: the gate's words, or those of every other command.
+fn of_status(word: &Value) -> Option<Outcome> {
+    let of_gate = serde_json::from_value(word.clone()).map(Status::outcome);
+    of_gate
+        .or_else(|_| serde_json::from_value(word.clone()))
+        .ok()
 }

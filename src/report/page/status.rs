@@ -11,6 +11,7 @@ pub(super) fn of(row: &Row, kept: &[f64], rules: &gate::Report) -> PageStatus {
     match row.verdict {
         Outcome::Fail | Outcome::Broken => PageStatus::Failed,
         Outcome::Marginal | Outcome::Inconclusive | Outcome::Unenforceable => PageStatus::AtRisk,
+        Outcome::Skipped if row.value.is_some() => PageStatus::NoLimit,
         Outcome::Skipped => PageStatus::NotMeasured,
         Outcome::Pass if heads_out(row, kept, rules) => PageStatus::AtRisk,
         Outcome::Pass => PageStatus::OnTrack,
@@ -86,11 +87,16 @@ mod tests {
             (Outcome::Inconclusive, false, &flat[..], PageStatus::AtRisk),
             (Outcome::Fail, false, &flat[..], PageStatus::Failed),
             (Outcome::Broken, false, &[][..], PageStatus::Failed),
-            (Outcome::Skipped, false, &[][..], PageStatus::NotMeasured),
+            (Outcome::Skipped, false, &[][..], PageStatus::NoLimit),
         ] {
             let found = of(&row(verdict, at_least), kept, &RULES);
             assert_eq!(found, status, "{verdict} {at_least} {kept:?}");
         }
+        let blank = Row {
+            value: None,
+            ..row(Outcome::Skipped, false)
+        };
+        assert_eq!(of(&blank, &[], &RULES), PageStatus::NotMeasured);
     }
 
     #[test]

@@ -92,10 +92,11 @@ fn rows_of_every_kind_are_read() {
         (
             "load.json",
             json!({"schema": 1, "outcome": "pass", "notes": ["few requests"],
+                "rate": {"asked": 10.0, "reached": 9.0}, "requests": {"errors": {"reset": 2}},
                 "latency_us": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}),
         ),
         (
-            "coverage.json",
+            "image.json",
             json!({"schema": 1, "rows": [
             {"name": "x", "verdict": "skipped", "reason": "no <strace> | here"}]}),
         ),
@@ -103,8 +104,25 @@ fn rows_of_every_kind_are_read() {
     assert_eq!(reading.sheets.len(), 4);
     let page = page(&reading, &RULES);
     let names: Vec<&str> = page.streams.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["overhead", "verdict", "load", "coverage"]);
-    assert_eq!(page.streams[2].pictures.len(), 1);
+    assert_eq!(names, ["overhead", "verdict", "load", "image"]);
+    let load = &page.streams[2];
+    assert_eq!(load.pictures.len(), 1);
+    let shown = load.rows.iter().map(|row| {
+        let value = row.value.as_deref().unwrap();
+        (row.measure.as_str(), value, row.status)
+    });
+    let (on_track, no_limit) = (PageStatus::OnTrack, PageStatus::NoLimit);
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(
+        shown,
+        [
+            ("answered_per_s", "9", on_track),
+            ("failed_requests", "2", no_limit),
+            ("p50_us", "1", no_limit),
+            ("p95_us", "2", no_limit),
+            ("p99_us", "3", no_limit),
+        ]
+    );
     assert_eq!(page.streams[0].rows[0].name, "open_close event");
     assert_eq!(page.streams[1].rows[0].interval.as_deref(), Some("8 – 15"));
     assert_eq!(page.streams[3].status, PageStatus::NotMeasured);
@@ -168,13 +186,14 @@ fn rows_of_impact_are_shown_in_the_unit_of_their_limit() {
     }
 }
 
+fn host(cpu: &str) -> serde_json::Value {
+    json!({"cpu_model": cpu, "cores": 2, "memory_bytes": 1, "kernel": "6.18.0",
+        "virtualisation": "none", "governor": null, "clock_source": null,
+        "mitigations": {}, "smt": null, "turbo": null})
+}
+
 #[test]
 fn machines_are_no_series() {
-    let host = |cpu: &str| {
-        json!({"cpu_model": cpu, "cores": 2, "memory_bytes": 1, "kernel": "6.18.0",
-            "virtualisation": "none", "governor": null, "clock_source": null,
-            "mitigations": {}, "smt": null, "turbo": null})
-    };
     let mut within = soak(1, 50.0, "pass");
     within["host"] = host("AMD EPYC");
     let reading = reading(&[
@@ -192,4 +211,149 @@ fn machines_are_no_series() {
     let found: Vec<_> = found.collect();
     assert_eq!(found, [(true, 1, None), (true, 2, Some("+10.0 %"))]);
     assert_ne!(page.streams[0].name, page.streams[1].name);
+    // In the file beside it.
+    assert_eq!(page.streams[1].machine.as_deref(), Some("Intel Xeon"));
+}
+
+#[test]
+fn experiments_are_no_series_and_copies_no_results() {
+    let impact = |day: u32, programs: &[&str], agent: &str| {
+        let rows = programs.iter().map(|program| {
+            json!({"program": program, "arm": agent, "measure": "seconds", "off": 1.0,
+                "with": 1.1, "unit": "s", "ratio": {"est": 1.1, "lo": 1.0, "hi": 1.2},
+                "difference": null, "observations": 9, "limit": 5.0, "verdict": "fail",
+                "reason": null})
+        });
+        json!({"schema": 1, "provenance": {"date": format!("2026-11-{day:02}T00:00:00Z")},
+            "rows": rows.collect::<Vec<_>>()})
+    };
+    let settled = |day: u32, load: &str, canary: bool| {
+        let mut soak = soak(day, 50.0, "pass");
+        soak["settings"] = json!({"load": load, "canary": canary});
+        soak
+    };
+    let reading = reading(&[
+        ("impact/impact.json", impact(1, &["build"], "opensnoop")),
+        ("later/impact.json", impact(2, &["build"], "opensnoop")),
+        (
+            "programs/impact.json",
+            impact(3, &["nginx", "redis", "grep"], "event"),
+        ),
+        ("soak/soak.json", settled(1, "records", false)),
+        ("soak/canary/soak.json", settled(1, "records", true)),
+        ("storm/soak.json", settled(1, "storm", false)),
+        ("strict/artifacts/soak.json", settled(1, "storm", false)),
+    ]);
+    let page = page(&reading, &RULES);
+    let found = page.streams.iter().map(|s| (s.name.as_str(), s.results));
+    let found: Vec<_> = found.collect();
+    assert_eq!(
+        found,
+        [
+            ("impact-3-programs-event", 1),
+            ("impact-build-opensnoop", 2),
+            ("soak-canary", 1),
+            ("soak-records", 1),
+            ("soak-storm", 1),
+        ]
+    );
+    assert!(page.notes[0].starts_with("1 copies"), "{:?}", page.notes);
+}
+
+#[test]
+fn the_summary_of_a_strict_run_is_read_in_its_own_words() {
+    let row = |status: &str| {
+        json!({"scenario": "agent", "measure": "cpu_pct", "budget": 5.0, "status": status,
+            "measured": {"est": 6.0, "lo": 6.0, "hi": 6.0}, "reason": "over"})
+    };
+    for (status, wanted) in [
+        ("pass", PageStatus::OnTrack),
+        ("fail", PageStatus::Failed),
+        ("unenforceable", PageStatus::AtRisk),
+    ] {
+        let summary = json!({"schema": 1, "host": "amd-2c", "rows": [row(status)]});
+        let page = page(&reading(&[("perf-slo-summary.json", summary)]), &RULES);
+        let stream = &page.streams[0];
+        assert_eq!((stream.name.as_str(), stream.status), ("slo", wanted));
+        assert_ne!(stream.question, "");
+    }
+}
+
+#[test]
+fn documents_without_verdicts_are_read_too() {
+    let coverage = json!({"schema": 1, "command": ["/usr/bin/make"], "expected_by": "strace",
+        "share": 0.9, "missed": ["a process was too short"],
+        "calls": [{"name": "read", "seen": 8, "expected": 10}, {"name": "open", "seen": 9, "expected": 9}]});
+    let sample = |at: f64| json!({"at_s": at, "user_pct": 10.0 + at, "resident": 5e6});
+    let monitor = json!({"schema": 1, "command": ["nginx"],
+        "totals": {"seconds": 10.0, "user_s": 1.0, "system_s": 0.5, "peak_resident": 7_000_000,
+            "peak_descriptors": 12},
+        "samples": [sample(0.0), sample(1.0), sample(2.0)]});
+    let change = json!({"refresh": 1, "commit": "abc", "date": "2026-11-02T00:00:00Z", "why": "names",
+        "change_pct": 24.8, "before": 1.0, "after": 1.248});
+    let point = |refresh: u32, value: f64| json!({"refresh": refresh, "value": value, "lo": value, "hi": value});
+    let history = json!({"schema": 1, "refreshes": [{}, {}], "remarks": [],
+        "benchmarks": [
+            {"id": "open/event", "unit": "ns", "change_points": [change],
+             "points": [point(0, 1.0), point(1, 1.248)]},
+            {"id": "walk", "unit": "ns", "change_points": [], "points": [point(0, 1.0)]}]});
+    let verdict = json!({"schema": 1, "policy": "strict", "baseline": {"file": "b.json"},
+        "rows": [{"id": "a/b", "status": "missing", "reason": "gone"}]});
+    let reading = reading(&[
+        ("coverage.json", coverage),
+        ("monitor.json", monitor),
+        ("courses.json", history),
+        ("checked.json", verdict),
+    ]);
+    let page = page(&reading, &RULES);
+    let stream = |name: &str| page.streams.iter().find(|s| s.name == name).unwrap();
+    let shown = |name: &str| {
+        let rows = stream(name).rows.iter();
+        let rows = rows.map(|row| {
+            let value = row.value.clone().unwrap_or_default();
+            format!("{} {} {value} {}", row.name, row.measure, row.status)
+        });
+        rows.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        shown("coverage"),
+        "all calls seen_calls_pct 90 FAILED; read seen_calls_pct 80 FAILED"
+    );
+    assert_eq!(
+        shown("monitor"),
+        " mean_cpu_pct 15 no limit;  peak_memory_mb 7 no limit;  peak_descriptors 12 no limit"
+    );
+    assert_eq!(stream("monitor").pictures.len(), 2);
+    assert!(
+        shown("history").ends_with("open/event level_change_pct 24.8 no limit"),
+        "{}",
+        shown("history")
+    );
+    assert_eq!(stream("history").pictures.len(), 1);
+    assert_eq!(stream("verdict").status, PageStatus::Failed);
+}
+
+#[test]
+fn a_day_is_a_day() {
+    let at = |text: &str| day(text).unwrap().to_string();
+    assert_eq!(at("2026-11-14"), "2026-11-14T00:00:00Z");
+    assert_eq!(at("2026-11-14T06:00:00Z"), "2026-11-14T06:00:00Z");
+    for text in ["yesterday", "14.11.2026", "2026-13-01", ""] {
+        let why = day(text).unwrap_err();
+        assert!(why.contains("2026-11-14"), "{text}: {why}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for date in [13, 14] {
+        let path = directory.path().join(format!("{date}"));
+        std::fs::create_dir(&path).unwrap();
+        let document = soak(date, f64::from(date), "pass").to_string();
+        std::fs::write(path.join("soak.json"), document).unwrap();
+    }
+    let reading = read(&[directory.path().into()], day("2026-11-14").ok()).unwrap();
+    assert_eq!(reading.sheets.len(), 1);
+    assert!(
+        reading.notes[0].contains("before 2026-11-14"),
+        "{:?}",
+        reading.notes
+    );
 }

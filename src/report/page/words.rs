@@ -1,7 +1,7 @@
 //! What measures are called, and what they mean to someone who reads of them here first.
 
 /// Measures and their meaning.
-const MEANINGS: [(&str, &str); 46] = [
+const MEANINGS: [(&str, &str); 64] = [
     (
         "ratio",
         "mean time of a call with the agent, over that without",
@@ -141,6 +141,54 @@ const MEANINGS: [(&str, &str); 46] = [
     ),
     ("descriptors", "open descriptors, more than at first"),
     (
+        "max",
+        "longest latency: more than without the agent, in percent",
+    ),
+    (
+        "switches",
+        "context switches of the program: more than without the agent, in percent",
+    ),
+    (
+        "agent_cpu_points",
+        "CPU time that the agent itself takes, in percent of all CPUs",
+    ),
+    (
+        "maps_mb",
+        "of its memory what its maps take in the kernel, in megabytes",
+    ),
+    ("drops", "events lost"),
+    (
+        "unavailable_pct",
+        "looks in which an event was lost or none came, in percent",
+    ),
+    ("answered_per_s", "requests answered a second"),
+    ("failed_requests", "requests without an answer that counts"),
+    ("p50_us", "median, from the intended start, in microseconds"),
+    (
+        "p95_us",
+        "95th percentile, from the intended start, in microseconds",
+    ),
+    (
+        "p99_us",
+        "99th percentile, from the intended start, in microseconds",
+    ),
+    (
+        "seen_calls_pct",
+        "system calls that were seen, in percent of those that a second counter saw",
+    ),
+    (
+        "mean_cpu_pct",
+        "CPU time of the process and its children, in percent of one CPU",
+    ),
+    ("peak_memory_mb", "the most resident memory, in megabytes"),
+    ("peak_descriptors", "the most open descriptors"),
+    (
+        "level_change_pct",
+        "newest change of the benchmark's level, in percent",
+    ),
+    ("courses", "benchmarks with a course over the refreshes"),
+    ("level_changes", "of these, those whose level changed"),
+    (
         "overhead_pct",
         "time of a call with the agent, in percent more than without",
     ),
@@ -150,4 +198,28 @@ const MEANINGS: [(&str, &str); 46] = [
 pub(super) fn meaning(measure: &str) -> &'static str {
     let known = MEANINGS.iter().find(|(name, _)| *name == measure);
     known.map_or("", |(_, meaning)| meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::impact::ImpactMeasure;
+
+    #[test]
+    fn every_measure_of_impact_and_soak_has_a_meaning() {
+        let soak = [
+            "drops_pct",
+            "memory_mb",
+            "memory_mb_per_hour",
+            "descriptors",
+            "unavailable_pct",
+            "cpu_pct",
+        ];
+        let impact = serde_json::to_value(schemars::schema_for!(ImpactMeasure)).unwrap();
+        let words = impact["oneOf"].as_array().unwrap().iter();
+        let words = words.map(|word| word["const"].as_str().unwrap());
+        for measure in soak.into_iter().chain(words).chain(["drops"]) {
+            assert_ne!(meaning(measure), "", "{measure}");
+        }
+    }
 }
