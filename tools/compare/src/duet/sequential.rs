@@ -106,7 +106,7 @@ impl Rule {
         let share = self.error / (self.rows * self.looks.len()) as f64;
         if est.abs() >= threshold && p_value(rounds) <= share {
             Look::Changed
-        } else if interval.hi < threshold && est > -threshold {
+        } else if est.abs() < threshold && (interval.hi < threshold || !self.may_be_rare(rounds)) {
             Look::Unchanged
         } else {
             Look::Open
@@ -133,6 +133,14 @@ impl Rule {
                 },
             )
             .collect()
+    }
+
+    /// Whether these rounds could still be called slower at the last look, by a benchmark
+    /// that is held against nothing but itself, if all to come were slower.
+    fn may_be_rare(&self, rounds: &[f64]) -> bool {
+        let most = self.looks.last().map_or(0, |most| *most as u64);
+        let against = rounds.iter().filter(|d| **d <= 0.0).count() as u64;
+        tail(most, against) * self.looks.len() as f64 <= self.error
     }
 
     /// The smallest chance of any look, times the looks.
@@ -306,6 +314,14 @@ mod tests {
         assert_eq!(rule.look(&[-0.05; 16], three_percent()), Look::Changed);
         assert_eq!(rule.look(&[0.001; 8], three_percent()), Look::Unchanged);
         assert_eq!(rule.look(&[0.001; 7], three_percent()), Look::Open);
+        // Slower in 8 of 16, and in all to come, is 24 of 32: not rare enough. One more is.
+        let scattered = |slower: usize| -> Vec<f64> {
+            let size = |k: usize| if k < 5 { 0.08 } else { 0.02 };
+            let rounds = (0..16).map(|k| if k < slower { size(k) } else { -0.05 });
+            rounds.collect()
+        };
+        assert_eq!(rule.look(&scattered(8), three_percent()), Look::Unchanged);
+        assert_eq!(rule.look(&scattered(9), three_percent()), Look::Open);
         assert!(rule.looks_after(8) && rule.looks_after(32) && !rule.looks_after(12));
     }
 
