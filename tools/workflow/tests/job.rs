@@ -1,13 +1,15 @@
 //! `tools/fleet/job.yaml` is a Job as the Kubernetes API describes it.
 
+use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
 fn read() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/job.yaml");
-    serde_norway::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_norway::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// What of `yaml` the API does not know: a Job read from it and written again has lost it.
@@ -51,4 +53,67 @@ fn every_index_has_a_shard() {
     let mounted = container.volume_mounts.iter().flatten().map(|m| &m.name);
     let volumes: Vec<_> = pod.volumes.iter().flatten().map(|v| &v.name).collect();
     assert_eq!(mounted.collect::<Vec<_>>(), volumes);
+}
+
+/// A directory with a `cargo-compare` that leaves its arguments and what origin/main is.
+fn bench() -> tempfile::TempDir {
+    let bench = tempfile::tempdir().unwrap();
+    let file = bench.path().join("with a space");
+    fs::create_dir(&file).unwrap();
+    let file = file.join("cargo-compare");
+    let text = "#!/bin/sh\necho \"$@\"\ngit log -1 --format=%s origin/main || true\n";
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bench
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Not with the branch that the claim's clone happened to have.
+#[test]
+fn a_pod_compares_with_what_was_fetched() {
+    let bench = bench();
+    let at = |name: &str| bench.path().join(name).display().to_string();
+    let (claim, project) = (at("claim"), at("pod"));
+    fs::create_dir(&claim).unwrap();
+    let set_up = "git init -q -b main upstream; cd upstream
+        commit() { git -c user.name=a -c user.email=a@a commit -q --allow-empty -m \"$1\"; }
+        commit stale; git clone -q . ../claim/project
+        commit fresh; git -C ../claim/project fetch -q";
+    let mut made = Command::new("bash");
+    made.args(["-ec", set_up]).current_dir(bench.path());
+    said(&made.output().unwrap());
+    let job: Job = serde_json::from_value(read()).unwrap();
+    let pod = job.spec.unwrap().template.spec.unwrap();
+    let script = &pod.containers[0].args.as_ref().unwrap()[0];
+    let script = script
+        .replace("/tmp/project", &project)
+        .replace("/claim", &claim);
+    let path = format!("{}:{}", at("with a space"), std::env::var("PATH").unwrap());
+    let mut pod = Command::new("bash");
+    pod.args(["-euc", &script]).current_dir(&claim);
+    for (name, value) in [("PATH", &*path), ("SHARDS", "8"), ("BASE", "origin/main")] {
+        pod.env(name, value);
+    }
+    pod.env("HEAD", "HEAD").env("JOB_COMPLETION_INDEX", "0");
+    assert!(said(&pod.output().unwrap()).ends_with("\nfresh\n"));
+}
+
+#[test]
+fn the_gate_of_an_array_may_lie_anywhere() {
+    let bench = bench();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/slurm.sbatch");
+    let run = |task: Option<&str>| {
+        let mut task_of = Command::new("bash");
+        task_of.arg(&script).arg(bench.path().join("a b"));
+        task_of.env("COMPARE", bench.path().join("with a space/cargo-compare"));
+        task_of.env_remove("SLURM_ARRAY_TASK_ID").env("SHARDS", "4");
+        task_of.envs(task.map(|task| ("SLURM_ARRAY_TASK_ID", task)));
+        said(&task_of.output().unwrap())
+    };
+    assert!(run(None).starts_with("merge "));
+    assert!(run(Some("3")).starts_with("duet --shard 3/4 "));
 }
