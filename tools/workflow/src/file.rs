@@ -18,6 +18,8 @@ pub struct Workflow {
     pub permissions: Option<BTreeMap<String, String>>,
     /// What it does not run beside.
     pub concurrency: Option<Concurrency>,
+    /// What its steps leave unsaid.
+    pub defaults: Option<Defaults>,
     /// Variables of all steps.
     #[serde(default)]
     pub env: Variables,
@@ -106,6 +108,22 @@ pub struct Concurrency {
     pub cancel_in_progress: bool,
 }
 
+/// What steps leave unsaid.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// Of their scripts.
+    pub run: RunDefaults,
+}
+
+/// What scripts leave unsaid.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunDefaults {
+    /// Their shell.
+    pub shell: String,
+}
+
 /// Steps on one machine.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -131,6 +149,8 @@ pub struct Job {
     pub matrix: IndexMap<String, serde_json::Value>,
     /// In which container.
     pub container: Option<Container>,
+    /// What its steps leave unsaid.
+    pub defaults: Option<Defaults>,
     /// Variables of its steps.
     #[serde(default)]
     pub env: Variables,
@@ -210,6 +230,13 @@ impl Workflow {
         let jobs = std::mem::take(&mut workflow.jobs).into_iter();
         workflow.jobs = jobs.flat_map(|(name, job)| times(name, job)).collect();
         Ok(workflow)
+    }
+
+    /// The shell that a step's script asks for, itself or by what it leaves unsaid.
+    pub fn shell<'a>(&'a self, job: &'a Job, step: &'a Step) -> Option<&'a str> {
+        let defaults = [&job.defaults, &self.defaults].into_iter().flatten();
+        let unsaid = defaults.map(|defaults| defaults.run.shell.as_str()).next();
+        step.shell.as_deref().or(unsaid)
     }
 
     /// The job of this name, or those that a matrix makes of it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::file::{Container, Job, RunsOn, Workflow};
+use crate::file::{Container, Job, RunsOn, Step, Variables, Workflow};
 
 /// Every flaw, one sentence each; `text` is the file.
 pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
@@ -38,7 +38,13 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
         {
             flaw(&format!("{image} is another one tomorrow"));
         }
+        let mut trusted = false;
         for step in &job.steps {
+            for why in unready(workflow, job, step, trusted) {
+                flaw(&format!("{}: {why}", step.title()));
+            }
+            let script = step.run.as_deref().unwrap_or_default();
+            trusted |= script.contains("safe.directory");
             let mut flaw = |why: &str| flaw(&format!("{}: {why}", step.title()));
             match (&step.uses, &step.run) {
                 (Some(action), None) => {
@@ -66,6 +72,42 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
         }
     }
     flaws
+}
+
+/// What a step's script needs, and does not have where it runs; `trusted` is whether git was
+/// told of the checkout.
+fn unready(workflow: &Workflow, job: &Job, step: &Step, trusted: bool) -> Vec<&'static str> {
+    let Some(script) = &step.run else {
+        return Vec::new();
+    };
+    let contained = job.container.is_some();
+    let reads_git = ["cargo compare", ".ci/run", "tools/"];
+    let reads_git = reads_git.iter().any(|command| script.contains(command));
+    let own = matches!(job.runs_on, RunsOn::Own(_));
+    let environments = [&workflow.env, &job.env, &step.env];
+    let requires = |env: &Variables| env.get("PROBECOST_REQUIRE_AGENT").is_some_and(|v| v == "1");
+    let endless = |line: &str| line.contains("compare duet") && !line.contains("--minutes");
+    let flaws = [
+        (
+            contained && reads_git && !trusted,
+            "git refuses a checkout of another owner, as a container has it: safe.directory \
+             first",
+        ),
+        (
+            contained && workflow.shell(job, step).is_none(),
+            "in a container GitHub runs it by sh: say which shell",
+        ),
+        (
+            own && script.contains("cargo suite") && !environments.iter().any(|env| requires(env)),
+            "without PROBECOST_REQUIRE_AGENT=1 rows without an agent would be none",
+        ),
+        (
+            script.lines().any(endless),
+            "a duet without --minutes may outlast the job",
+        ),
+    ];
+    let found = flaws.into_iter().filter(|(is_there, _)| *is_there);
+    found.map(|(_, why)| why).collect()
 }
 
 /// What a job keeps from one run to the next.

@@ -12,8 +12,8 @@ use crate::file::{Job, RunsOn, Step, Variables, Workflow};
 /// A step, ready to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// A script for bash, with its variables.
-    Run(String, Vec<(String, String)>),
+    /// A script, its variables, and what runs it.
+    Run(String, Vec<(String, String)>, Shell),
     /// The commit, in a work tree: all of the history, or the commit alone.
     Checkout {
         /// With all of the history.
@@ -35,6 +35,28 @@ pub enum Action {
         /// Where they are put.
         path: String,
     },
+}
+
+/// What runs a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    /// Asked for by name: it also ends where a command before a pipe fails.
+    Bash,
+    /// What GitHub takes outside of containers.
+    Unsaid,
+    /// What GitHub takes in a container.
+    Sh,
+}
+
+impl Shell {
+    /// The command and its options, which the script's file follows.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Bash => &["bash", "--noprofile", "--norc", "-eo", "pipefail"],
+            Self::Unsaid => &["bash", "-e"],
+            Self::Sh => &["sh", "-e"],
+        }
+    }
 }
 
 /// A run: an event, its contexts.
@@ -95,12 +117,19 @@ impl<'a> Run<'a> {
         if !holds(step.r#if.as_deref(), &self.scope)? {
             return Ok(None);
         }
-        if let Some(shell) = step.shell.as_ref().filter(|shell| *shell != "bash") {
-            return Err(format!("shell {shell} is not known"));
-        }
+        let shell = match (self.workflow.shell(job, step), &job.container) {
+            (Some("bash"), _) => Shell::Bash,
+            (Some("sh"), _) | (None, Some(_)) => Shell::Sh,
+            (Some(shell), _) => return Err(format!("shell {shell} is not known")),
+            (None, None) => Shell::Unsaid,
+        };
         let variables = self.variables(&[&self.workflow.env, &job.env, &step.env])?;
         if let Some(script) = &step.run {
-            return Ok(Some(Action::Run(fill(script, &self.scope)?, variables)));
+            return Ok(Some(Action::Run(
+                fill(script, &self.scope)?,
+                variables,
+                shell,
+            )));
         }
         let with = |key: &str| match step.with.get(key) {
             None => Ok(None),

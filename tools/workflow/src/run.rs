@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::file::{Job, Workflow};
-use crate::plan::{Action, Run};
+use crate::plan::{Action, Run, Shell};
 use crate::root::Root;
 
 /// The status of a command that GitHub alone can answer.
@@ -135,10 +135,18 @@ fn steps(job: &Job, run: &mut Run, machine: &Machine) -> Result<Ended, String> {
 impl Machine<'_> {
     fn act(&self, action: &Action) -> Result<Ended, String> {
         match action {
-            Action::Run(script, variables) => self.script(script, variables),
+            Action::Run(script, variables, shell) => self.script(script, variables, *shell),
             Action::Checkout { whole } => {
                 fs::remove_dir_all(self.tree).map_err(|e| e.to_string())?;
                 clone(self.origin, self.tree, *whole)?;
+                if self.root.is_some() {
+                    // The runner's user makes it, and the container's is another.
+                    checked(
+                        Command::new("chown")
+                            .args(["-R", "1001:1001"])
+                            .arg(self.tree),
+                    )?;
+                }
                 Ok(Ended::Well)
             }
             // Nothing was kept from an earlier run.
@@ -195,7 +203,12 @@ impl Machine<'_> {
         fitting.map(|entry| entry.path()).collect()
     }
 
-    fn script(&self, script: &str, variables: &[(String, String)]) -> Result<Ended, String> {
+    fn script(
+        &self,
+        script: &str,
+        variables: &[(String, String)],
+        shell: Shell,
+    ) -> Result<Ended, String> {
         let temporary = TempDir::new_in(self.scratch).map_err(|e| e.to_string())?;
         let at = |name: &str| temporary.path().join(name);
         let write = |name: &str, text: &str| fs::write(at(name), text).map_err(|e| e.to_string());
@@ -210,13 +223,16 @@ impl Machine<'_> {
         )?;
         checked(Command::new("chmod").arg("755").arg(at("gh")))?;
 
+        let [program, options @ ..] = shell.words() else {
+            unreachable!("a shell has a name")
+        };
         let mut command = match &self.root {
             Some(root) => {
                 let mut command = root.command(self.tree, temporary.path());
-                command.arg("bash");
+                command.arg(program);
                 command
             }
-            None => Command::new("bash"),
+            None => Command::new(program),
         };
         let path = command
             .get_envs()
@@ -226,8 +242,12 @@ impl Machine<'_> {
         let mut with_gh = temporary.path().as_os_str().to_owned();
         with_gh.push(":");
         with_gh.push(path);
+        // What this machine says of itself; the workflow's own comes after it.
+        for variable in ["RUSTFLAGS", "CARGO_TARGET_DIR", "PROBECOST_REQUIRE_AGENT"] {
+            command.env_remove(variable);
+        }
         command
-            .arg("-e")
+            .args(options)
             .arg(at("step.sh"))
             .current_dir(self.tree)
             .env("PATH", with_gh)
@@ -241,10 +261,7 @@ impl Machine<'_> {
             .env("GITHUB_PATH", at("path"))
             .env("GITHUB_STEP_SUMMARY", at("summary"))
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        for variable in ["RUSTFLAGS", "CARGO_TARGET_DIR", "PROBECOST_REQUIRE_AGENT"] {
-            command.env_remove(variable);
-        }
-        let status = command.status().map_err(|e| format!("bash: {e}"))?;
+        let status = command.status().map_err(|e| format!("{program}: {e}"))?;
         for file in ["env", "output", "path"] {
             if fs::metadata(at(file)).is_ok_and(|file| file.len() > 0) {
                 return Err(format!(

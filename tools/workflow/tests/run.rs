@@ -145,6 +145,35 @@ fn a_step_that_needs_github_ends_there_and_is_no_success() {
 }
 
 #[test]
+fn scripts_run_by_their_shell() {
+    for (shell, script, wanted) in [
+        ("bash", "[[ a == a ]]", Ended::Well),
+        ("sh", "[[ a == a ]]", Ended::Badly),
+        ("bash", "false | true", Ended::Badly),
+    ] {
+        let steps = format!("      - run: {script:?}\n        shell: {shell}\n");
+        assert_eq!(ended(&steps, "push"), Ok(wanted), "{shell}: {script}");
+    }
+    assert_eq!(
+        ended("      - run: false | true\n", "push"),
+        Ok(Ended::Well)
+    );
+    let required = "      - run: test \"$PROBECOST_REQUIRE_AGENT\" = 1\n        env: {PROBECOST_REQUIRE_AGENT: 1}\n";
+    assert_eq!(ended(required, "push"), Ok(Ended::Well));
+}
+
+/// Every step of the workflow that advises on pull requests, in a clean clone of this commit.
+#[test]
+#[ignore = "builds and measures for more than an hour"]
+fn the_benchmark_workflow_runs_to_its_end() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workflow = Workflow::read(&repository.join(".github/workflows/benchmark.yml")).unwrap();
+    for event in ["push", "pull_request"] {
+        assert_eq!(run(&workflow, &place(&repository, event)), Ok(Ended::Well));
+    }
+}
+
+#[test]
 fn what_is_not_known_ends_the_run() {
     for (steps, words) in [
         ("      - run: echo A=b >>\"$GITHUB_ENV\"\n", "GITHUB_ENV"),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use workflow::file::Workflow;
 use workflow::flaws::flaws;
-use workflow::plan::{Action, Run, check};
+use workflow::plan::{Action, Run, Shell, check};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -143,6 +143,25 @@ fn each_flaw_is_found() {
             "keep-credentials is not known",
         ),
         (
+            "ci.yml",
+            "git config --global --add safe.directory",
+            "echo",
+            "safe.directory first",
+        ),
+        (
+            "ci.yml",
+            "defaults:\n  run:\n    shell: bash\n",
+            "",
+            "GitHub runs it by sh",
+        ),
+        (
+            "weekly.yml",
+            "PROBECOST_REQUIRE_AGENT: 1",
+            "PROBECOST_REQUIRE_AGENT: 0",
+            "rows without an agent",
+        ),
+        ("perf.yml", "--minutes 60 ", "", "may outlast the job"),
+        (
             "baselines.yml",
             "needs: measure",
             "needs: measures",
@@ -196,7 +215,7 @@ fn scripts(file: &str, job: &str, event: &str, inputs: &[(&str, &str)]) -> Vec<S
     job.steps
         .iter()
         .filter_map(|step| match run.action(job, step).unwrap()? {
-            Action::Run(script, variables) => Some(Script { script, variables }),
+            Action::Run(script, variables, _) => Some(Script { script, variables }),
             _ => None,
         })
         .collect()
@@ -244,6 +263,178 @@ fn a_baseline_is_appended_to_or_replaced_as_was_asked() {
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
+}
+
+/// A repository of one commit, tagged v1, and a `cargo` that knows the class of the machine
+/// and makes what it is asked for.
+struct Bench(tempfile::TempDir);
+
+const CARGO: &str = r#"#!/bin/bash
+out=
+while (($#)); do
+    case $1 in
+    --class) echo this-class ;;
+    --out) out=$2 ;;
+    esac
+    shift
+done
+[[ -z $out ]] || echo "$RANDOM$RANDOM" >"$out"
+"#;
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(bench.path("bin")).unwrap();
+        let cargo = bench.path("bin/cargo");
+        fs::write(&cargo, CARGO).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&cargo, executable).unwrap();
+        fs::create_dir(bench.path("home")).unwrap();
+        fs::create_dir_all(bench.path("tree/baselines")).unwrap();
+        let committed = "git init -q . && git -c user.name=a -c user.email=a@a commit -q \
+                         --allow-empty -m one && git tag v1";
+        assert_eq!(bench.run(committed, &[]).0, Some(0));
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The exit status and what was said.
+    fn run(&self, script: &str, variables: &[(String, String)]) -> (Option<i32>, String) {
+        let path = std::env::var("PATH").unwrap();
+        let output = Command::new("bash")
+            .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script])
+            .current_dir(self.path("tree"))
+            .env("HOME", self.path("home"))
+            .env("GITHUB_RUN_ID", "7")
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .envs(variables.iter().cloned())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+}
+
+/// An hour of measuring is not begun for what could not be kept.
+#[test]
+fn what_cannot_become_a_baseline_is_not_measured() {
+    let bench = Bench::new();
+    let asked = |how: &str, tag: &str| {
+        let inputs = [("how", how), ("why", "so"), ("tag", tag)];
+        let all = scripts("baselines.yml", "measure", "workflow_dispatch", &inputs);
+        let measures = |script: &Script| script.script.contains("compare run");
+        let measuring = all.iter().position(measures).unwrap();
+        let first = all.iter().position(|s| s.script.contains("$HOW")).unwrap();
+        assert!(first < measuring);
+        bench.run(&all[first].script, &all[first].variables)
+    };
+    let (status, said) = asked("append", "");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("baselines/this-class.json"), "{said}");
+    fs::write(bench.path("tree/baselines/this-class.json"), "{}").unwrap();
+    assert_eq!(asked("append", "").0, Some(0));
+    assert_eq!(asked("replace", "").0, Some(0));
+    assert_eq!(asked("release", "v1").0, Some(0));
+    let (status, said) = asked("release", "v2");
+    assert_eq!(
+        (status, said.contains("no tag v2")),
+        (Some(2), true),
+        "{said}"
+    );
+    bench.run(
+        "git -c user.name=a -c user.email=a@a commit -q --allow-empty -m two",
+        &[],
+    );
+    let (status, said) = asked("release", "v1");
+    assert_eq!((status, said.contains("not v1")), (Some(2), true), "{said}");
+}
+
+/// Each week's results lie beside those of the weeks before, where the page finds them.
+#[test]
+fn the_report_keeps_every_week() {
+    let bench = Bench::new();
+    let all = scripts("report.yml", "report", "schedule", &[]);
+    let at = |words: &str| all.iter().find(|s| s.script.contains(words)).unwrap();
+    let (before, after) = (at("results/before\n"), at("GITHUB_RUN_ID"));
+    for week in 1..=3 {
+        let week = week.to_string();
+        assert_eq!(bench.run(&before.script, &[]).0, Some(0));
+        let count = bench.run("find target/results -name soak.json | wc -l", &[]);
+        let kept: u32 = count.1.trim().parse().unwrap();
+        assert_eq!((kept + 1).to_string(), week);
+        bench.run(
+            "mkdir target/results/soak && touch target/results/soak/soak.json",
+            &[],
+        );
+        let run = [("GITHUB_RUN_ID".to_owned(), week)];
+        assert_eq!(bench.run(&after.script, &run), (Some(0), String::new()));
+    }
+}
+
+/// The suite of each week is a point of a course.
+#[test]
+fn the_weekly_suite_is_kept_as_a_course() {
+    let bench = Bench::new();
+    let all = scripts("weekly.yml", "suite", "schedule", &[]);
+    let keep = all.iter().find(|s| s.script.contains("refresh")).unwrap();
+    for weeks in 1..=2 {
+        bench.run("mkdir -p target", &[]);
+        let (status, said) = bench.run(&keep.script, &keep.variables);
+        assert_eq!(status, Some(0), "{said}");
+        let log = bench.run("git -C $HOME/probecost-weekly log --oneline | wc -l", &[]);
+        assert_eq!(log.1.trim(), weeks.to_string());
+        let verdicts = bench.run("ls $HOME/probecost-results/*-7/verdict.json", &[]);
+        assert_eq!(verdicts.0, Some(0), "{}", verdicts.1);
+    }
+}
+
+/// In a container GitHub takes sh unless told otherwise, elsewhere a bash without pipefail.
+#[test]
+fn a_script_has_the_shell_that_github_gives_it() {
+    let job = "name: T\non: {push: {branches: [main]}}\nDEFAULTS\njobs:\n  one:\n    \
+               runs-on: ubuntu-24.04\n    CONTAINER\n    steps:\n      - run: \"true\"\n        SHELL\n";
+    let (container, bash) = (
+        "container: {image: \"rust:1.95.0-bookworm\"}",
+        "shell: bash",
+    );
+    let defaults = "defaults: {run: {shell: bash}}";
+    for (defaults, container, shell, wanted) in [
+        ("", "", "", Shell::Unsaid),
+        ("", container, "", Shell::Sh),
+        ("", container, bash, Shell::Bash),
+        (defaults, container, "", Shell::Bash),
+        (defaults, "", "shell: sh", Shell::Sh),
+    ] {
+        let text = job
+            .replace("DEFAULTS", defaults)
+            .replace("CONTAINER", container);
+        let workflow = Workflow::parse(&text.replace("SHELL", shell)).unwrap();
+        let run = Run::new(&workflow, "push", &root(), &[]).unwrap();
+        let job = &workflow.jobs["one"];
+        let action = run.action(job, &job.steps[0]).unwrap().unwrap();
+        assert!(
+            matches!(action, Action::Run(_, _, shell) if shell == wanted),
+            "{action:?}"
+        );
+    }
+}
+
+/// What somebody else's reader of workflows finds, where it is installed.
+#[test]
+fn actionlint_finds_nothing() {
+    let ran = Command::new("actionlint").current_dir(root()).output();
+    let Ok(output) = ran else {
+        eprintln!("skipped: there is no actionlint here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
 }
 
 /// What they run is there, and can be typed.
