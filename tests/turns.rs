@@ -1,4 +1,5 @@
-//! A bench executable takes turns: what `compare duet` relies on for its lockstep.
+//! What `compare` relies on in a bench executable: turns for the lockstep of `duet`, and
+//! figures in the first of several parts.
 
 #![cfg(feature = "agent")]
 
@@ -10,12 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use probecost::schema::SHARD_VARIABLE;
 use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde_json::Value;
 
 /// A bench executable, built as tests are; `None` where this user may not build here.
-fn bench() -> Option<PathBuf> {
+fn bench(name: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
     let probe = tempfile::tempfile_in(target);
     if probe.is_err() {
@@ -26,7 +28,7 @@ fn bench() -> Option<PathBuf> {
         return None;
     }
     let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["test", "--no-run", "--bench", "full_read"])
+        .args(["test", "--no-run", "--bench", name])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
@@ -36,7 +38,7 @@ fn bench() -> Option<PathBuf> {
     let messages = String::from_utf8(output.stdout).unwrap();
     let built = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["target"]["name"] == "full_read";
+        let ours = message["target"]["name"] == name;
         Some(message["executable"].as_str().filter(|_| ours)?.into())
     });
     Some(built.expect("cargo names what it built"))
@@ -107,7 +109,9 @@ impl Side {
 /// All in one test: the executable is built once.
 #[test]
 fn a_bench_takes_turns() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench("full_read") else {
+        return;
+    };
 
     // It says so as soon as it is asked what it has.
     let mut listed = Side::start(&bench, &["--bench", "--list"]);
@@ -147,4 +151,25 @@ fn a_bench_takes_turns() {
     assert_eq!(left.word(), Some(READY));
     left.say = None;
     assert!(!left.child.wait().unwrap().success());
+}
+
+/// Figures have no names to ask for: one part of a suite counts them.
+#[test]
+fn figures_are_the_first_parts() {
+    let Some(bench) = bench("allocation") else {
+        return;
+    };
+    for (part, counts) in [("1/2", true), ("2/2", false)] {
+        let home = tempfile::tempdir().unwrap();
+        let status = Command::new(&bench)
+            .args(["--bench", "^(?:nothing)$"])
+            .env("CRITERION_HOME", home.path())
+            .env(SHARD_VARIABLE, part)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let figures = home.path().join("figures/allocation.json");
+        assert_eq!(figures.exists(), counts, "{part}");
+    }
 }

@@ -44,7 +44,8 @@ pub use probes::{ProbeKind, ProbeRow, ProbeTimes};
 pub use provenance::Provenance;
 pub use run::RunRecord;
 pub use shard::{
-    MergedShard, Portion, RoundsEvidence, RowEvidence, Shard, ShardPart, TimedEvidence, fingerprint,
+    MergedShard, Portion, RoundsEvidence, RowEvidence, SHARD_VARIABLE, Shard, ShardPart,
+    TimedEvidence, fingerprint,
 };
 pub use status::{GatePolicy, Measure, Severity, Status, Unit};
 pub use system_load::SystemLoad;

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::stats::Change;
 
+/// The environment variable by which a bench learns which part of its suite is measured.
+/// What has no name to ask for is the first part's.
+pub const SHARD_VARIABLE: &str = "PROBECOST_SHARD";
+
 /// Number `index` of `of` parts, from 1; written `2/4`.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

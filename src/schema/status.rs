@@ -136,6 +136,8 @@ pub enum Unit {
     Allocations,
     /// One time over another of the same run.
     Ratio,
+    /// What a measurement of the bench's own counts, such as cycles.
+    Other,
 }
 
 impl Unit {
@@ -147,6 +149,7 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Allocations => "allocations",
             Self::Ratio => "ratio",
+            Self::Other => "other",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use probecost::schema::{SHARD_VARIABLE, Shard};
 use regex::Regex;
 
 use crate::fail::fail;
@@ -46,10 +47,17 @@ fn takes(last: Option<&str>, id: &str) -> bool {
     filter.is_none_or(|filter| filter.is_match(id))
 }
 
-/// Whether all benchmarks were asked for, none by name, and no turns of them.
+/// Whether what has no name is asked for: with all benchmarks, none by name, and no turns of
+/// them; or by the first part of a suite.
 pub fn all_asked_for() -> bool {
     let mut arguments = std::env::args().skip(1);
-    !turns::are_taken() && arguments.all(|argument| argument == "--bench")
+    let part = std::env::var(SHARD_VARIABLE).ok();
+    !turns::are_taken() && (is_first(part.as_deref()) || arguments.all(|a| a == "--bench"))
+}
+
+fn is_first(part: Option<&str>) -> bool {
+    let part = part.and_then(|part| part.parse::<Shard>().ok());
+    part.is_some_and(|part| part.index() == 1)
 }
 
 #[cfg(test)]
@@ -62,6 +70,7 @@ mod tests {
         assert!(takes(one, "open_close/off"));
         assert!(!takes(one, "open_close/hook") && !takes(one, "open_close/off/x"));
         assert!(takes(Some("hook$"), "open_close/hook"));
+        assert!(is_first(Some("1/3")) && !is_first(Some("2/3")) && !is_first(None));
         // A list of all, and a filter that is no regular expression.
         for all in [None, Some("--list"), Some("(")] {
             assert!(takes(all, "open_close/hook"));

@@ -227,8 +227,8 @@ impl BenchmarkRuns {
         let lowest_allowed = |value: f64| match self.unit {
             Unit::Ns => is_time(value),
             Unit::Instructions | Unit::Bytes | Unit::Allocations => value >= 0.0,
-            // Made of times when it is needed, never stored.
-            Unit::Ratio => false,
+            // Made of times when it is needed, and met by `duet` alone: never stored.
+            Unit::Ratio | Unit::Other => false,
         };
         for table in [&self.median, &self.p10] {
             if table.is_empty() && self.unit != Unit::Ns {

@@ -9,6 +9,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use support::{DUET, Place, Ran, executable};
 
 fn duet(place: &Place, more: &[&str]) -> Ran {
@@ -341,6 +343,23 @@ fn what_time_does_not_suffice_for_is_inconclusive() {
     assert!(ran.err.contains("4 benchmarks: about"), "{}", ran.err);
     let said = duet(&place, &["--only", ""]).exits(2).err;
     assert!(said.contains("--only is empty"), "{said}");
+}
+
+/// What a measurement of the bench's own counts is no time.
+#[test]
+fn cycles_are_no_nanoseconds() {
+    let place = Place::new();
+    let cycles = "echo \"$id   time:   [$ns.1 cycles $ns.2 cycles $ns.3 cycles]\"";
+    executable(&place, "old", "a", cycles);
+    executable(&place, "new", "a", &format!("ns=1100\n{cycles}"));
+    let row = duet(&place, &[]).exits(1).row("a");
+    assert_eq!(
+        (&row["unit"], &row["baseline_ns"]),
+        (&"other".into(), &json!(null))
+    );
+    assert!(row["current"].as_f64().unwrap() > 1000.0, "{row}");
+    let text = place.compare(&DUET).exits(1).out;
+    assert!(text.contains("1000") && !text.contains("µs"), "{text}");
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl DuetBench<'_> {
         for run in runs.iter_mut().filter(|run| run.end == End::Open) {
             let times: Vec<f64> = (run.screen.iter())
                 .filter(|r| r.is_time)
-                .map(|r| r.base_ns.max(r.head_ns))
+                .map(|r| r.base.max(r.head))
                 .collect();
             run.end = if self.interrupted() {
                 End::Interrupted

@@ -138,11 +138,16 @@ pub fn settled(
 fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
     let rounds = run.shown();
     let of = |side: fn(&Round) -> f64| median(&rounds.iter().map(side).collect::<Vec<f64>>());
-    let (base, head) = (of(|r| r.base_ns), of(|r| r.head_ns));
+    let (base, head) = (of(|r| r.base), of(|r| r.head));
     let change = estimate(&ratios(rounds)).map(percent);
     let (status, more, reason) = status(run, change);
-    let other_unit = (rounds.iter().any(|r| !r.is_time))
+    let unit = match rounds.iter().all(|r| r.is_time) {
+        true => Unit::Ns,
+        false => Unit::Other,
+    };
+    let other_unit = (unit == Unit::Other)
         .then(|| "in the unit of its measurement, which is not time".to_owned());
+    let ns = |value: Option<f64>| value.filter(|_| unit == Unit::Ns);
     let parts = [Some(reason), run.subject.note.clone(), other_unit];
     let parts: Vec<String> = parts
         .into_iter()
@@ -158,11 +163,11 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
         id: run.subject.id.clone(),
         status,
         severity,
-        unit: Unit::Ns,
+        unit,
         baseline: base,
         current: head,
-        baseline_ns: base,
-        current_ns: head,
+        baseline_ns: ns(base),
+        current_ns: ns(head),
         change_pct: change.map(|c| thousandths(c.est)),
         ci_pct: change.map(|c| [c.lo, c.hi].map(thousandths)),
         // A baseline's own runs have one; pairs have their interval.

@@ -13,10 +13,10 @@ use super::turns::{self, Pipes};
 /// What a round gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Round {
-    /// The median time of one operation in nanoseconds.
-    pub base_ns: f64,
+    /// The median of one operation, in nanoseconds where it is time.
+    pub base: f64,
     /// The same of head.
-    pub head_ns: f64,
+    pub head: f64,
     /// The logarithm of head's time over base's.
     pub ratio: f64,
     /// Whether it is time that was measured, and not cycles, say.
@@ -246,7 +246,7 @@ fn whole(both: [Option<Sampled>; 2]) -> Result<[Sampled; 2], RunError> {
 
 fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Round {
     let middle = |sampled: &Sampled| median(&sampled.values).unwrap_or(f64::NAN);
-    let (base_ns, head_ns) = (middle(base), middle(head));
+    let middles = [middle(base), middle(head)];
     let ratio = match lockstep {
         // Blocks that followed each other share the machine's state of that moment.
         true => {
@@ -254,11 +254,11 @@ fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Round {
             let ratios: Vec<f64> = blocks.map(|(base, head)| (head / base).ln()).collect();
             median(&ratios).unwrap_or(f64::NAN)
         }
-        false => (head_ns / base_ns).ln(),
+        false => (middles[1] / middles[0]).ln(),
     };
     Round {
-        base_ns,
-        head_ns,
+        base: middles[0],
+        head: middles[1],
         ratio,
         is_time: base.is_time && head.is_time,
     }

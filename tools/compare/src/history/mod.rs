@@ -209,7 +209,7 @@ fn render(timeline: &Timeline, format: HistoryFormat) -> Result<String, Failure>
 fn benchmark(series: Series, refreshes: &[Refresh]) -> BenchmarkCourse {
     // Noise grows with what is measured, so its logarithm has the same noise everywhere.
     let scale = match series.unit {
-        Unit::Ns | Unit::Ratio => f64::ln,
+        Unit::Ns | Unit::Ratio | Unit::Other => f64::ln,
         // Of which there may be none.
         Unit::Instructions | Unit::Bytes | Unit::Allocations => f64::ln_1p,
     };
@@ -277,7 +277,7 @@ impl BenchmarkCourse {
     /// This share, where it may be noise: counts have none.
     fn noise(&self, share: f64) -> f64 {
         match self.unit {
-            Unit::Ns | Unit::Ratio => share,
+            Unit::Ns | Unit::Ratio | Unit::Other => share,
             Unit::Instructions | Unit::Bytes | Unit::Allocations => 0.0,
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use probecost::gate::Gate;
 use probecost::host::provenance;
 use probecost::schema::{
-    BaselineUsed, BudgetRow, DuetSetup, MergedShard, Outcome, RowEvidence, Shift, Status, Summary,
-    TimedEvidence, Unit, Verdict, VerdictRow,
+    BaselineUsed, BudgetRow, DuetSetup, Measure, MergedShard, Outcome, RowEvidence, Shift, Status,
+    Summary, TimedEvidence, Unit, Verdict, VerdictRow,
 };
 
 use super::assemble::{Assembled, list};
@@ -155,15 +155,26 @@ fn budgets(shards: &[Sharded<Verdict>]) -> Vec<BudgetRow> {
             rows.push(idle);
         }
     }
-    let mut rows: Vec<BudgetRow> = rows.into_iter().cloned().collect();
+    let mut rows: Vec<BudgetRow> = rows.into_iter().cloned().map(without_times_of).collect();
     budget::sort(&mut rows);
     rows
+}
+
+/// A budget whose times and rates are left out; whether it is kept, stays.
+fn without_times_of(budget: BudgetRow) -> BudgetRow {
+    match budget.measure {
+        Measure::Time | Measure::Rate => BudgetRow {
+            measured: None,
+            ..budget
+        },
+        Measure::Count | Measure::Share => budget,
+    }
 }
 
 /// A row whose times are left out: the next row's may be another machine's.
 fn without_times(row: VerdictRow) -> VerdictRow {
     match row.unit {
-        Unit::Ns => VerdictRow {
+        Unit::Ns | Unit::Other => VerdictRow {
             baseline: None,
             current: None,
             baseline_ns: None,
@@ -182,4 +193,37 @@ fn shift(rows: &[VerdictRow], verdict: &Verdict, gate: &Gate) -> Result<Option<S
         None => Thresholds::of(gate, verdict.policy)?.usual_threshold_pct(),
     };
     Ok(shared_shift(&changes, threshold_pct))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use probecost::schema::Severity;
+    use probecost::stats::Interval;
+
+    #[test]
+    fn budgets_keep_no_figure_that_a_machine_decides() {
+        let budget = |measure| BudgetRow {
+            id: "a".into(),
+            measure,
+            limit: 60.0,
+            critical: None,
+            measured: Some(Interval::exact(70.0)),
+            unit: "x".into(),
+            runs: 5,
+            verdict: Outcome::Fail,
+            severity: Severity::Minor,
+            reason: String::new(),
+        };
+        for (measure, stays) in [
+            (Measure::Time, false),
+            (Measure::Rate, false),
+            (Measure::Count, true),
+            (Measure::Share, true),
+        ] {
+            let merged = without_times_of(budget(measure));
+            assert_eq!(merged.measured.is_some(), stays, "{measure:?}");
+            assert_eq!(merged.verdict, Outcome::Fail);
+        }
+    }
 }

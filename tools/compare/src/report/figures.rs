@@ -22,6 +22,7 @@ pub fn quantity(value: f64, unit: Unit) -> String {
             format!("{scaled:.*} {name}", decimals(scaled))
         }
         Unit::Ratio => format!("{value:.3}×"),
+        Unit::Other => format!("{value:.*}", decimals(value)),
         Unit::Instructions | Unit::Bytes | Unit::Allocations => grouped(value),
     }
 }

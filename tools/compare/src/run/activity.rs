@@ -28,6 +28,12 @@ pub struct Activity {
     looks: JoinHandle<Vec<Look>>,
 }
 
+/// What was seen of a process until its end.
+pub struct Looks {
+    looks: Vec<Look>,
+    end: SystemTime,
+}
+
 impl Activity {
     /// Begins with the process `pid`.
     pub fn watch(pid: u32) -> Self {
@@ -47,13 +53,28 @@ impl Activity {
         Self { stop, looks }
     }
 
-    /// Of each benchmark, by the moment its result was written, the share of its time that
-    /// was the kernel's, in percent.
-    pub fn system_pct(self, written: &BTreeMap<String, SystemTime>) -> BTreeMap<String, f64> {
+    /// Ends with the process.
+    pub fn end(self) -> Looks {
+        let end = SystemTime::now();
         // A watcher that is gone needs no telling.
         let _ = self.stop.send(());
-        let looks = self.looks.join().unwrap_or_default();
-        shares(&looks, written)
+        Looks {
+            looks: self.looks.join().unwrap_or_default(),
+            end,
+        }
+    }
+}
+
+impl Looks {
+    /// Of each benchmark that the process measured, by the moment its result was written, the
+    /// share of its time that was the kernel's, in percent.
+    pub fn system_pct(&self, written: &BTreeMap<String, SystemTime>) -> BTreeMap<String, f64> {
+        let Some(begin) = self.looks.first().map(|look| look.at) else {
+            return BTreeMap::new();
+        };
+        let mut own = written.clone();
+        own.retain(|_, at| (begin..=self.end).contains(at));
+        shares(&self.looks, &own)
     }
 }
 
@@ -142,7 +163,7 @@ mod tests {
         let activity = Activity::watch(child.id());
         thread::sleep(Duration::from_millis(700));
         let written = BTreeMap::from([("dd".to_owned(), SystemTime::now())]);
-        let shares = activity.system_pct(&written);
+        let shares = activity.end().system_pct(&written);
         let _ = child.kill();
         child.wait().unwrap();
         assert!(

@@ -2,19 +2,20 @@
 
 mod activity;
 mod part;
+mod process;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use probecost::host::{Watch, provenance};
-use probecost::schema::{Host, Portion, ProbeTimes, RunRecord, Shard};
+use probecost::schema::{Host, Portion, ProbeTimes, RunRecord, SHARD_VARIABLE, Shard};
 
 use crate::baselines;
 use crate::failure::Failure;
@@ -23,6 +24,7 @@ use crate::probes;
 use crate::repository;
 
 use activity::Activity;
+use process::BenchProcess;
 
 /// How much of a failed command's output is shown, in bytes.
 const TAIL: u64 = 2000;
@@ -45,8 +47,10 @@ pub struct RunArgs {
 }
 
 /// What all runs of a series have in common.
-struct Series {
+struct RunSeries {
     command: Vec<String>,
+    /// What it comes to, one after the other.
+    processes: Vec<BenchProcess>,
     host: Host,
     toolchain: Option<String>,
     portion: Option<Portion>,
@@ -64,20 +68,24 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let (out, times) = (&args.out, args.times as usize);
     fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
     let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
-    let (portion, command) = match args.shard {
-        None => (None, args.command.clone()),
+    let (portion, command, processes) = match args.shard {
+        None => {
+            let all = BenchProcess::here(args.command.clone());
+            (None, args.command.clone(), vec![all])
+        }
         Some(shard) => {
             let gate = baselines::gate_here()?;
-            let (portion, command) = part::part(&args.command, shard, &gate)?;
-            (Some(portion), command)
+            let part = part::part(&args.command, shard, &gate)?;
+            (Some(part.portion), part.command, part.processes)
         }
     };
     let missing: Vec<usize> = (1..=times)
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
     let head = repository::head(Path::new("."))?;
-    let series = Series {
+    let series = RunSeries {
         command,
+        processes,
         host: Host::read().map_err(|e| Failure::new(e.to_string()))?,
         toolchain: toolchain(),
         portion,
@@ -128,7 +136,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
 ///
 /// # Errors
 /// One of them is not of this series.
-fn earlier(out: &Path, times: usize, series: &Series) -> Result<Vec<RunRecord>, Failure> {
+fn earlier(out: &Path, times: usize, series: &RunSeries) -> Result<Vec<RunRecord>, Failure> {
     let mut earlier = Vec::new();
     for run in (1..=times).map(|k| out.join(k.to_string())) {
         let Some(record) = input::read_record(&run)? else {
@@ -146,7 +154,7 @@ fn earlier(out: &Path, times: usize, series: &Series) -> Result<Vec<RunRecord>, 
 }
 
 /// Why a run is not of this series, where it is not.
-fn stranger(record: &RunRecord, series: &Series) -> Option<String> {
+fn stranger(record: &RunRecord, series: &RunSeries) -> Option<String> {
     let part = |portion: Option<&Portion>| {
         portion.map_or("no part".to_owned(), |p| format!("part {}", p.shard))
     };
@@ -178,7 +186,7 @@ fn doubt(earlier: &[RunRecord], dirty: bool) -> Option<String> {
 }
 
 /// One run. Its directory gets its name only when it is whole.
-fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
+fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
     let partial = out.join(format!("{k}.partial"));
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
@@ -186,43 +194,45 @@ fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
     fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
     let log_path = partial.join(input::LOG);
     let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
-    let other = log.try_clone().map_err(|e| Failure::at(&log_path, e))?;
-    let (program, arguments) = (series.command)
-        .split_first()
-        .ok_or_else(|| Failure::new("no command"))?;
     let before = probes::measure();
     let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
-    let unstartable = |e: io::Error| {
-        Failure::new(format!("{program}: {e}")).remedy("--times N -- COMMAND ARGUMENTS")
-    };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env("CRITERION_HOME", &partial)
+    let mut variables = vec![
+        ("CRITERION_HOME", partial.clone()),
         // The counts of gungraun and of iai-callgrind, as it was called, lie beside the times.
-        .env("GUNGRAUN_HOME", partial.join("gungraun"))
-        .env("GUNGRAUN_SAVE_SUMMARY", "json")
-        .env("IAI_CALLGRIND_HOME", partial.join("iai-callgrind"))
-        .env("IAI_CALLGRIND_SAVE_SUMMARY", "json")
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(other)
-        .spawn()
-        .map_err(unstartable)?;
-    let activity = Activity::watch(child.id());
-    let status = child.wait().map_err(unstartable)?;
+        ("GUNGRAUN_HOME", partial.join("gungraun")),
+        ("GUNGRAUN_SAVE_SUMMARY", "json".into()),
+        ("IAI_CALLGRIND_HOME", partial.join("iai-callgrind")),
+        ("IAI_CALLGRIND_SAVE_SUMMARY", "json".into()),
+    ];
+    let shard = series.portion.as_ref().map(|p| p.shard.to_string());
+    variables.extend(shard.map(|shard| (SHARD_VARIABLE, shard.into())));
+    let mut looks = Vec::new();
+    for process in &series.processes {
+        let program = process.name();
+        let unstartable = |e: io::Error| {
+            Failure::new(format!("{program}: {e}")).remedy("--times N -- COMMAND ARGUMENTS")
+        };
+        let mut child = process.start(&log, &variables).map_err(unstartable)?;
+        let activity = Activity::watch(child.id());
+        let status = child.wait().map_err(unstartable)?;
+        looks.push(activity.end());
+        if !status.success() {
+            return Err(Failure::new(format!(
+                "run {k}: {program} ended with {status}\n{}",
+                tail(&log_path)
+            ))
+            .remedy(format!("less {}", log_path.display())));
+        }
+    }
     let (seconds, surroundings) = (clock.elapsed().as_secs_f64(), watch.stop());
     let after = probes::measure();
-    if !status.success() {
-        return Err(Failure::new(format!(
-            "run {k}: {program} ended with {status}\n{}",
-            tail(&log_path)
-        ))
-        .remedy(format!("less {}", log_path.display())));
-    }
     let written: BTreeMap<_, _> = input::load_all(std::slice::from_ref(&partial))
         .map_err(|e| {
-            Failure::new(format!("run {k}: {program} ended well, but {e}"))
-                .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
+            Failure::new(format!(
+                "run {k}: {} ended well, but {e}",
+                series.command[0]
+            ))
+            .remedy("a command that runs Criterion benchmarks and honours CRITERION_HOME")
         })?
         .into_iter()
         .flat_map(|run| run.written)
@@ -239,7 +249,7 @@ fn one(out: &Path, k: usize, series: &Series) -> Result<RunRecord, Failure> {
         toolchain: series.toolchain.clone(),
         surroundings,
         probes: both(&before, &after),
-        system_pct: activity.system_pct(&written),
+        system_pct: looks.iter().flat_map(|l| l.system_pct(&written)).collect(),
         portion: series.portion.clone(),
     };
     input::write_record(&record, &partial)?;

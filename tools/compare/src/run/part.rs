@@ -1,66 +1,164 @@
 //! The part of a bench command that is one shard's.
 
 use std::ffi::OsStr;
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use cargo_metadata::{Message, TargetKind};
 use probecost::gate::Gate;
 use probecost::schema::{Portion, Shard};
 
+use super::process::BenchProcess;
 use crate::failure::Failure;
 use crate::listing::listed;
 use crate::shard;
 
-/// Which benchmarks of `command` are this shard's, and the command that runs those alone.
-///
-/// # Errors
-/// It does not list its benchmarks as Criterion does, or none is left for this shard.
-pub fn part(
-    command: &[String],
-    shard: Shard,
-    gate: &Gate,
-) -> Result<(Portion, Vec<String>), Failure> {
-    let names = list(command)?;
-    let portion = shard::portion(shard, names.iter().map(String::as_str), gate)?;
-    let own: Vec<String> = portion.own.iter().map(|id| regex::escape(id)).collect();
-    let filter = format!("^(?:{})$", own.join("|"));
-    let command = asked(command, &filter);
-    Ok((portion, command))
+/// The longest that a process may take to list its benchmarks.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a shard runs.
+pub struct Part {
+    /// Its benchmarks.
+    pub portion: Portion,
+    /// What runs those alone, in the words of the command that it is a part of.
+    pub command: Vec<String>,
+    /// The same, process by process.
+    pub processes: Vec<BenchProcess>,
 }
 
-/// The benchmarks that the command lists when it is asked.
-fn list(command: &[String]) -> Result<Vec<String>, Failure> {
-    let asking = asked(command, "--list");
-    let shown = asking.join(" ");
-    let failure = |cause: String| {
-        Failure::new(format!("{shown}: {cause}"))
-            .remedy("--shard takes commands that list their benchmarks as Criterion does")
+/// A process, and the benchmarks that it lists.
+struct Listed {
+    process: BenchProcess,
+    ids: Vec<String>,
+}
+
+/// Which benchmarks of `command` are this shard's. What no bench lists, as counts and
+/// figures, is the first shard's.
+///
+/// # Errors
+/// It does not build, lists nothing as Criterion does, or none is left for this shard.
+pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failure> {
+    let all: Vec<Listed> = match is_cargo(command) {
+        true => built(command)?.into_iter().map(of_many).collect(),
+        false => vec![alone(command)],
+    }
+    .into_iter()
+    .collect::<Result<_, _>>()?;
+    let names = || all.iter().flat_map(|listed| &listed.ids);
+    if names().next().is_none() {
+        return Err(refused(
+            &command.join(" "),
+            "lists no benchmark of Criterion's",
+        ));
+    }
+    let portion = shard::portion(shard, names().map(String::as_str), gate)?;
+    let own: Vec<String> = portion.own.iter().map(|id| regex::escape(id)).collect();
+    let filter = format!("^(?:{})$", own.join("|"));
+    let ours = |listed: &&Listed| {
+        shard.index() == 1 || listed.ids.iter().any(|id| portion.own.contains(id))
     };
-    let output = Command::new(&asking[0])
-        .args(&asking[1..])
+    let processes = all
+        .iter()
+        .filter(ours)
+        .map(|listed| match listed.ids.is_empty() {
+            true => listed.process.clone(),
+            false => listed.process.asked(&filter),
+        });
+    Ok(Part {
+        processes: processes.collect(),
+        command: asked(command, &filter),
+        portion,
+    })
+}
+
+fn is_cargo(command: &[String]) -> bool {
+    let program = command.first().map(Path::new).and_then(Path::file_name);
+    program == Some(OsStr::new("cargo"))
+}
+
+/// The benches that a command of cargo's builds.
+fn built(command: &[String]) -> Result<Vec<BenchProcess>, Failure> {
+    let mut words = command.splitn(2, |word| word == "--");
+    let (cargo, theirs) = (words.next().unwrap_or(&[]), words.next().unwrap_or(&[]));
+    let shown = format!("{} --no-run", cargo.join(" "));
+    let failure = |cause: String| refused(&shown, &cause).remedy(shown.clone());
+    let mut child = Command::new(&command[0])
+        .args(&cargo[1..])
+        .args(["--no-run", "--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .map_err(|e| failure(e.to_string()))?;
-    if !output.status.success() {
-        return Err(failure(format!("ended with {}", output.status)));
+    let mut said = Vec::new();
+    if let Some(out) = &mut child.stdout {
+        out.read_to_end(&mut said)
+            .map_err(|e| failure(e.to_string()))?;
     }
-    let listed = listed(&String::from_utf8_lossy(&output.stdout));
-    match listed.ids.is_empty() {
-        false => Ok(listed.ids),
-        true => Err(failure("lists no benchmark of Criterion's".to_owned())),
+    let status = child.wait().map_err(|e| failure(e.to_string()))?;
+    if !status.success() {
+        return Err(failure(format!("ended with {status}")));
     }
+    let made = Message::parse_stream(BufReader::new(&*said)).filter_map(Result::ok);
+    let benches = made.filter_map(|message| match message {
+        Message::CompilerArtifact(made) if made.target.kind.contains(&TargetKind::Bench) => {
+            let (executable, package) = (made.executable?, made.manifest_path.parent()?);
+            Some(BenchProcess::built(
+                executable.as_std_path(),
+                theirs,
+                package.as_std_path(),
+            ))
+        }
+        _ => None,
+    });
+    Ok(benches.collect())
+}
+
+/// A command that cargo has no part in, as it is.
+fn alone(command: &[String]) -> Result<Listed, Failure> {
+    let process = BenchProcess::here(command.to_vec());
+    let shown = format!("{} --list", command.join(" "));
+    match list(&process)? {
+        Err(cause) => Err(refused(&shown, &cause)),
+        Ok(ids) if ids.is_empty() => Err(refused(&shown, "lists no benchmark of Criterion's")),
+        Ok(ids) => Ok(Listed { process, ids }),
+    }
+}
+
+/// One bench of several: others may list what it does not.
+fn of_many(process: BenchProcess) -> Result<Listed, Failure> {
+    let ids = list(&process)?.unwrap_or_else(|why| {
+        eprintln!("{}: left to the first shard: --list {why}", process.name());
+        Vec::new()
+    });
+    Ok(Listed { process, ids })
+}
+
+/// The benchmarks that a process lists, or why it lists none.
+fn list(process: &BenchProcess) -> Result<Result<Vec<String>, String>, Failure> {
+    let asking = process.asked("--list");
+    match asking.answer(PATIENCE) {
+        Err(e) => Err(refused(process.name(), &e.to_string())),
+        Ok(None) => Err(refused(
+            &format!("{} --list", process.name()),
+            &format!("took longer than {} s and was ended", PATIENCE.as_secs()),
+        )),
+        Ok(Some((status, _))) if !status.success() => Ok(Err(format!("ended with {status}"))),
+        Ok(Some((_, said))) => Ok(Ok(listed(&said).ids)),
+    }
+}
+
+fn refused(shown: &str, cause: &str) -> Failure {
+    Failure::new(format!("{shown}: {cause}"))
+        .remedy("--shard takes commands that list their benchmarks as Criterion does")
 }
 
 /// The command with one more argument for the benches: cargo passes on what stands behind
 /// its own `--`.
 fn asked(command: &[String], more: &str) -> Vec<String> {
-    let is_cargo = command
-        .first()
-        .and_then(|program| Path::new(program).file_name())
-        .is_some_and(|name| name == OsStr::new("cargo"));
     let mut asked = command.to_vec();
-    if is_cargo && !asked.iter().any(|word| word == "--") {
+    if is_cargo(command) && !asked.iter().any(|word| word == "--") {
         asked.push("--".to_owned());
     }
     asked.push(more.to_owned());
@@ -74,12 +172,12 @@ mod tests {
     #[test]
     fn benches_are_asked_behind_what_cargo_takes_itself() {
         for (command, expected) in [
-            ("cargo bench --bench a", "cargo bench --bench a -- --list"),
-            ("/bin/cargo bench -- -n", "/bin/cargo bench -- -n --list"),
-            ("target/a --bench", "target/a --bench --list"),
+            ("cargo bench --bench a", "cargo bench --bench a -- a"),
+            ("/bin/cargo bench -- -n", "/bin/cargo bench -- -n a"),
+            ("target/a --bench", "target/a --bench a"),
         ] {
             let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
-            assert_eq!(asked(&command, "--list").join(" "), expected);
+            assert_eq!(asked(&command, "a").join(" "), expected);
         }
     }
 }
