@@ -391,6 +391,18 @@ fn an_id_with_the_time_of_day_is_one_benchmark() {
     assert!(said.contains("changes from process to process"), "{said}");
 }
 
+#[test]
+fn an_id_with_a_temporary_name_is_one_benchmark() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a read_$(mktemp -u XXXXXXXX)/x b", "");
+    }
+    let ran = duet(&place, &[]).exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 3);
+    let said = ran.json()["rows"].to_string();
+    assert!(said.contains("matched by its place in the list"), "{said}");
+}
+
 /// With `TURNS` the executables are asked block by block, and never both at once.
 #[test]
 fn both_that_speak_turns_are_asked_in_turn() {

@@ -6,6 +6,7 @@
 mod announcement;
 mod args;
 mod build;
+mod changing;
 mod criterion;
 mod harness;
 mod interrupt;

@@ -1,6 +1,5 @@
 //! Which benchmarks both sides have, and which only one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use probecost::gate::nearest;
 use probecost::schema::Status;
 use regex::Regex;
 
+use super::changing::changing;
 use super::harness::Listing;
 use super::pair::Pair;
 use super::sequential::Threshold;
@@ -71,15 +71,33 @@ impl Listed {
         self.first.as_ref().map_or(&[], |l| &l.ids)
     }
 
-    /// The ids that did not come a second time.
-    fn volatile(&self) -> BTreeSet<&str> {
-        let Some(again) = &self.again else {
-            return BTreeSet::new();
-        };
-        let ids = self.ids().iter().map(String::as_str);
-        ids.filter(|id| !again.ids.iter().any(|other| other == id))
-            .collect()
+    /// What was listed again, where it was.
+    fn ids_again(&self) -> &[String] {
+        self.again.as_ref().map_or(&[], |l| &l.ids)
     }
+
+    /// The ids that did not come a second time.
+    pub fn volatile(&self) -> Vec<&str> {
+        match self.again {
+            None => Vec::new(),
+            Some(_) => without(self.ids(), self.ids_again()),
+        }
+    }
+
+    /// The ids that came the second time only.
+    pub fn fresh(&self) -> Vec<&str> {
+        without(self.ids_again(), self.ids())
+    }
+
+    /// All that was listed.
+    pub fn lists(&self) -> [&[String]; 2] {
+        [self.ids(), self.ids_again()]
+    }
+}
+
+fn without<'a>(ids: &'a [String], others: &[String]) -> Vec<&'a str> {
+    let ids = ids.iter().filter(|id| !others.contains(id));
+    ids.map(String::as_str).collect()
 }
 
 /// Whether the sides differ, so that a second listing may tell why.
@@ -133,8 +151,8 @@ pub fn pair(
             found.gaps.push(gap(id, Status::Filtered, why.to_owned()));
             continue;
         }
-        let masked = changing.get(id.as_str());
-        if !head.ids().contains(id) && masked.is_none() {
+        let changes = changing.get(id.as_str());
+        if !head.ids().contains(id) && changes.is_none() {
             let reason = match &head.first {
                 Err(why) => format!("head's {name} does not list its benchmarks: it {why}"),
                 Ok(_) => gone(id, base.ids(), head.ids()),
@@ -142,7 +160,7 @@ pub fn pair(
             found.gaps.push(gap(id, Status::Missing, reason));
             continue;
         }
-        let pattern = masked.map_or_else(|| regex::escape(id), |mask| mask.clone());
+        let pattern = changes.map_or_else(|| regex::escape(id), |c| c.pattern.clone());
         let Ok(pattern) = Regex::new(&format!("^(?:{pattern})$")) else {
             continue;
         };
@@ -160,7 +178,10 @@ pub fn pair(
                 None => thresholds.gate.duet.change_pct,
             },
             plant: None,
-            note: masked.map(|_| "its id changes from process to process: matched by place".into()),
+            note: changes.map(|c| {
+                let told_by = c.told_by;
+                format!("its id changes from process to process: matched by {told_by}")
+            }),
         });
     }
     let known: Vec<&Regex> = found.all.iter().map(|s| &s.pattern).collect();
@@ -171,42 +192,6 @@ pub fn pair(
         .collect();
     found.gaps.extend(new);
     found
-}
-
-/// The ids of base that change from process to process and that head has in the same
-/// number, with what they match: their digits may be any.
-fn changing<'a>([base, head]: [&'a Listed; 2]) -> BTreeMap<&'a str, String> {
-    let masks = |side: &'a Listed| {
-        let volatile = side.volatile();
-        let ids = side.ids().iter().map(String::as_str);
-        let masks = ids
-            .filter(|id| volatile.contains(id))
-            .map(|id| (id, mask(id)));
-        masks.collect::<Vec<_>>()
-    };
-    let (base, head) = (masks(base), masks(head));
-    let unique = |mask: &String, all: &[(&str, String)]| {
-        all.iter().filter(|(_, other)| other == mask).count() == 1
-    };
-    base.iter()
-        .filter(|(_, mask)| unique(mask, &base) && unique(mask, &head))
-        .map(|(id, mask)| (*id, mask.clone()))
-        .collect()
-}
-
-/// What an id matches, its digits left open.
-fn mask(id: &str) -> String {
-    let mut mask = String::new();
-    let mut digits = false;
-    for letter in id.chars() {
-        match (letter.is_ascii_digit(), digits) {
-            (true, false) => mask.push_str("[0-9]+"),
-            (true, true) => {}
-            (false, _) => mask.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4]))),
-        }
-        digits = letter.is_ascii_digit();
-    }
-    mask
 }
 
 /// Why there is nothing to compare.

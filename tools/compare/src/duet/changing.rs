@@ -1,0 +1,169 @@
+//! Benchmarks whose ids change from process to process, found again on the other side.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::subjects::Listed;
+
+/// How an id that changes is found in every process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changing {
+    /// What it matches.
+    pub pattern: String,
+    /// What it was told by.
+    pub told_by: &'static str,
+}
+
+/// The ids of base that change from process to process and that head has as well: those that
+/// only digits tell apart, and then, where both sides have as many left, those that stand at
+/// one place among them.
+pub fn changing<'a>(sides: [&'a Listed; 2]) -> BTreeMap<&'a str, Changing> {
+    let volatile = sides.map(Listed::volatile);
+    let [base, head] = volatile.each_ref().map(|ids| {
+        let masks = ids.iter().map(|id| (*id, mask(id)));
+        masks.collect::<Vec<_>>()
+    });
+    let once = |mask: &String, all: &[(&str, String)]| {
+        all.iter().filter(|(_, other)| other == mask).count() == 1
+    };
+    let told_by = "all but its digits";
+    let mut found: BTreeMap<&str, Changing> = (base.iter())
+        .filter(|(_, mask)| once(mask, &base) && once(mask, &head))
+        .map(|(id, mask)| (*id, mask.clone()))
+        .map(|(id, pattern)| (id, Changing { pattern, told_by }))
+        .collect();
+    let by_place = by_place(sides, &volatile, &found);
+    found.extend(by_place);
+    found
+}
+
+/// Those that nothing else tells, by their place among such.
+fn by_place<'a>(
+    sides: [&'a Listed; 2],
+    volatile: &[Vec<&'a str>; 2],
+    found: &BTreeMap<&str, Changing>,
+) -> BTreeMap<&'a str, Changing> {
+    let told: Vec<Regex> = found
+        .values()
+        .filter_map(|one| whole(&one.pattern))
+        .collect();
+    let rest = |ids: &[&'a str]| -> Vec<&'a str> {
+        let is_told = |id: &str| told.iter().any(|pattern| pattern.is_match(id));
+        ids.iter().copied().filter(|id| !is_told(id)).collect()
+    };
+    let [base, head] = volatile.each_ref().map(|ids| rest(ids));
+    let [base_again, head_again] = sides.map(|side| rest(&side.fresh()));
+    let all = [&base, &base_again, &head, &head_again];
+    if all.iter().any(|ids| ids.len() != base.len()) {
+        return BTreeMap::new();
+    }
+    let lists = sides.iter().flat_map(|side| side.lists());
+    let lists: Vec<&[String]> = lists.collect();
+    let at = |place: usize| {
+        let pattern = what_stays(&all.map(|ids| ids[place]));
+        let matches = whole(&pattern)?;
+        // One that matches others as well cannot be asked for.
+        let alone = |list: &&[String]| list.iter().filter(|id| matches.is_match(id)).count() == 1;
+        let told_by = "its place in the list";
+        (lists.iter().all(alone)).then_some((base[place], Changing { pattern, told_by }))
+    };
+    (0..base.len()).filter_map(at).collect()
+}
+
+fn whole(pattern: &str) -> Option<Regex> {
+    Regex::new(&format!("^(?:{pattern})$")).ok()
+}
+
+/// What an id matches, its digits left open.
+fn mask(id: &str) -> String {
+    let mut mask = String::new();
+    let mut digits = false;
+    for letter in id.chars() {
+        match (letter.is_ascii_digit(), digits) {
+            (true, false) => mask.push_str("[0-9]+"),
+            (true, true) => {}
+            (false, _) => mask.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4]))),
+        }
+        digits = letter.is_ascii_digit();
+    }
+    mask
+}
+
+/// What several ids match: the words that all begin and end with, and anything between.
+fn what_stays(ids: &[&str]) -> String {
+    let begin = common(ids, |id| id.chars().collect());
+    let mut end = common(ids, |id| id.chars().rev().collect());
+    let shortest = ids.iter().map(|id| id.chars().count()).min().unwrap_or(0);
+    end.truncate(shortest.saturating_sub(begin.len() + 1));
+    let end: String = end.iter().rev().collect();
+    let begin: String = begin.into_iter().collect();
+    format!("{}.+{}", regex::escape(&begin), regex::escape(&end))
+}
+
+/// The whole words that all of `ids` have in common at their beginning.
+fn common(ids: &[&str], letters: impl Fn(&str) -> Vec<char>) -> Vec<char> {
+    let all: Vec<Vec<char>> = ids.iter().map(|id| letters(id)).collect();
+    let Some(first) = all.first() else {
+        return Vec::new();
+    };
+    let same = |i: &usize| all.iter().all(|other| other.get(*i) == first.get(*i));
+    let same = (0..first.len()).take_while(same).count();
+    // Part of a word may be alike by chance.
+    let words = first[..same]
+        .iter()
+        .rposition(|letter| !letter.is_alphanumeric());
+    first[..words.map_or(0, |last| last + 1)].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness::Listing;
+    use super::*;
+
+    fn side(first: &[&str], again: &[&str]) -> Listed {
+        let listing = |ids: &[&str]| Listing {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            turns: false,
+            whole_seconds: false,
+            yields: false,
+            set_up: Default::default(),
+        };
+        Listed {
+            first: Ok(listing(first)),
+            again: Some(listing(again)),
+        }
+    }
+
+    #[test]
+    fn ids_without_digits_of_their_own_are_told_by_their_place() {
+        let base = side(
+            &["a", "read //tmp/.tmpX9fQa/x", "hash/0fa3bc", "at 12:01"],
+            &["a", "read //tmp/.tmpPq3Zk/x", "hash/9e00d1", "at 12:02"],
+        );
+        let head = side(
+            &["a", "read //tmp/.tmpaaBBc/x", "hash/beef01", "at 12:03"],
+            &["a", "read //tmp/.tmpL0mNo/x", "hash/77ac4e", "at 12:04"],
+        );
+        let found = changing([&base, &head]);
+        let by = |id| (found[id].told_by, found[id].pattern.as_str());
+        assert_eq!(found.len(), 3);
+        assert_eq!(by("at 12:01"), ("all but its digits", "at [0-9]+:[0-9]+"));
+        let (told_by, pattern) = by("read //tmp/.tmpX9fQa/x");
+        assert_eq!(told_by, "its place in the list");
+        assert!(whole(pattern).unwrap().is_match("read //tmp/.tmpZZZZZ/x"));
+        assert!(whole(by("hash/0fa3bc").1).unwrap().is_match("hash/000000"));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_left() {
+        // Two that match each other.
+        let twice = |ids: [&str; 4]| side(&ids[..2], &ids[2..]);
+        let base = twice(["t/ab", "t/cd", "t/ef", "t/gh"]);
+        let head = twice(["t/ij", "t/kl", "t/mn", "t/op"]);
+        assert!(changing([&base, &head]).is_empty());
+        // One more on one side.
+        let head = side(&["t/ij"], &["t/mn"]);
+        assert!(changing([&base, &head]).is_empty());
+    }
+}
