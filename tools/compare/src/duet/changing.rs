@@ -18,7 +18,7 @@ pub struct Changing {
 /// The ids of base that change from process to process and that head has as well: those that
 /// only digits tell apart, and then, where both sides have as many left, those that stand at
 /// one place among them.
-pub fn changing<'a>(sides: [&'a Listed; 2]) -> BTreeMap<&'a str, Changing> {
+pub fn changing(sides: [&Listed; 2]) -> BTreeMap<&str, Changing> {
     let volatile = sides.map(Listed::volatile);
     let [base, head] = volatile.each_ref().map(|ids| {
         let masks = ids.iter().map(|id| (*id, mask(id)));
