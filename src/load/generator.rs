@@ -30,6 +30,8 @@ pub(super) struct SendBatch {
     pub(super) until: u64,
     /// When the requests were due that had not.
     pub(super) open: Vec<u64>,
+    /// When the first of these was that waited for a connection.
+    pub(super) queued: Option<u64>,
 }
 
 /// A load's state. Times are nanoseconds since `begin`.
@@ -261,6 +263,7 @@ impl Generator {
         let open = self.busy.iter().flatten().chain(&self.waiting);
         let batch = SendBatch {
             open: open.map(|request| request.intended).collect(),
+            queued: self.waiting.front().map(|request| request.intended),
             records: mem::take(&mut self.records),
             until: now,
         };

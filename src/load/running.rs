@@ -26,6 +26,9 @@ pub enum Due {
     Before,
 }
 
+/// A request that waits no longer, in nanoseconds, has only just been noticed.
+const PROMPT: u64 = 1_000_000;
+
 /// A load whose thread is sending.
 #[derive(Debug)]
 pub struct Running {
@@ -36,6 +39,8 @@ pub struct Running {
     until: u64,
     /// When those were due that had not ended by then.
     open: Vec<u64>,
+    /// When the first of them was that waited for a connection.
+    queued: Option<u64>,
     is_endless: bool,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -91,6 +96,7 @@ impl Running {
             records: heap::touched(room, &RequestRecord::NONE),
             until: 0,
             open: Vec::new(),
+            queued: None,
             is_endless,
             stop,
             thread: Some(thread),
@@ -148,9 +154,8 @@ impl Running {
         let (start, end) = (self.since_begin(from), self.since_begin(to));
         while self.until < end {
             let batch = self.batches.recv().map_err(|_| ended())?;
-            self.until = batch.until;
-            self.open = batch.open;
-            self.records.extend(batch.records);
+            let records = self.take(batch);
+            self.records.extend(records);
         }
         let is_inside = |intended: &u64| (start..end).contains(intended);
         let mut across = self.open.iter().copied().filter(is_inside).count() as u64;
@@ -168,6 +173,31 @@ impl Running {
             is_left
         });
         Ok(across)
+    }
+
+    /// Shows `each` request that has ended since the last look.
+    pub fn look(&mut self, mut each: impl FnMut(&RequestRecord)) {
+        self.records.drain(..).for_each(|record| each(&record));
+        while let Ok(batch) = self.batches.try_recv() {
+            self.take(batch).iter().for_each(&mut each);
+        }
+    }
+
+    /// Whether, at the last look, a request that was due before `moment` was open, or one
+    /// waited for a connection.
+    pub fn is_behind(&self, moment: Instant) -> bool {
+        let moment = self.since_begin(moment);
+        let waits = |due: u64| self.until - due > PROMPT;
+        self.until < moment
+            || self.open.iter().any(|due| *due < moment)
+            || self.queued.is_some_and(waits)
+    }
+
+    fn take(&mut self, batch: SendBatch) -> Vec<RequestRecord> {
+        self.until = batch.until;
+        self.open = batch.open;
+        self.queued = batch.queued;
+        batch.records
     }
 
     /// A moment as records have it: nanoseconds since the load's start.
@@ -368,6 +398,39 @@ mod tests {
         assert!(late.iter().all(|record| record.outcome.is_err()));
         late.dedup_by_key(|record| record.number);
         assert_eq!(late.len(), 80);
+    }
+
+    /// It stands still for a while, and requests pile up.
+    #[test]
+    fn a_queue_is_seen_until_it_is_gone() {
+        let behaviour = Behaviour {
+            stall: Some(Stall {
+                every: Duration::from_millis(500),
+                lasting: Duration::from_millis(150),
+            }),
+            ..Behaviour::default()
+        };
+        let server = Server::start(behaviour, None).unwrap();
+        let mut load =
+            Running::start(LoadPlan::new(server.target(), Regime::Rate(1000.0), 2)).unwrap();
+        let (mut shown, mut waits) = (Vec::new(), Vec::new());
+        while load.begin().elapsed() < Duration::from_millis(1100) {
+            let moment = Instant::now();
+            loop {
+                load.look(|record| shown.push(record.number));
+                if !load.is_behind(moment) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            waits.push(moment.elapsed());
+        }
+        let longest = waits.iter().max().unwrap();
+        assert!(*longest >= Duration::from_millis(100), "{longest:?}");
+        load.finish(|record| shown.push(record.number));
+        shown.sort_unstable();
+        let all: Vec<u64> = (0..shown.len() as u64).collect();
+        assert!(shown.len() > 1000 && shown == all, "each is shown once");
     }
 
     #[test]
