@@ -1,9 +1,11 @@
 //! Jobs: real programs that run to their end, one process an observation.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tempfile::NamedTempFile;
 
 use super::program::find;
 use crate::host::Obstacle;
@@ -15,6 +17,11 @@ pub trait Job {
 
     /// Makes it ready to run once more, which is not timed.
     fn prepare(&mut self) -> Result<Command, Obstacle>;
+
+    /// Whether it makes hardly a system call, so that no agent should cost it anything.
+    fn is_control(&self) -> bool {
+        false
+    }
 }
 
 /// A C library, built from nothing: make starts a compiler for each file.
@@ -116,14 +123,18 @@ fn write_log(path: &Path, bytes: u64) -> std::io::Result<()> {
         let (item, millis) = (rng.u32(..1000), rng.u32(..500));
         writeln!(block, "{number} {host} GET /item/{item} {millis}")?;
     }
-    let mut file = BufWriter::new(File::create(path)?);
+    // It has no name before it is whole: a part of it would be a shorter log to the next job.
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = BufWriter::new(NamedTempFile::new_in(directory)?);
     let mut left = bytes;
     while left > 0 {
         let part = left.min(block.len() as u64);
         file.write_all(&block[..part as usize])?;
         left -= part;
     }
-    file.flush()
+    let file = file.into_inner().map_err(|failed| failed.into_error())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 impl Grep {
@@ -165,6 +176,10 @@ impl Job for Awk {
             .arg("{ sum += $1 } END { print sum }")
             .arg(&self.0.path);
         Ok(command)
+    }
+
+    fn is_control(&self) -> bool {
+        true
     }
 }
 
