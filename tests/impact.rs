@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use probecost::arm::Arm;
+use probecost::arm::{Arm, CommandAgent, Spec};
 use probecost::experiment::impact::{ArmLog, ProgramBlock, ProgramMeasured, rows};
-use probecost::schema::Outcome;
+use probecost::host::Obstacle;
+use probecost::process::Ward;
+use probecost::report::impact_markdown::markdown;
 use probecost::schema::impact::{ArmReport, Impact, ImpactMeasure, ImpactRow, Proof};
+use probecost::schema::{Figures, Outcome};
 
 /// Agents of one test would be strangers' agents to another.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -32,16 +35,29 @@ fn command(out: &Path, arguments: &[&str]) -> Command {
 }
 
 fn impact(arguments: &[&str]) -> (Output, Option<Impact>) {
+    let (output, impact, _) = impact_and_figures(1, arguments);
+    (output, impact)
+}
+
+fn impact_and_figures(
+    rounds: u32,
+    arguments: &[&str],
+) -> (Output, Option<Impact>, Option<Figures>) {
     let out = tempfile::tempdir().unwrap();
-    let output = command(out.path(), &[&["--rounds", "1"], arguments].concat())
-        .output()
-        .unwrap();
+    let output = command(
+        out.path(),
+        &[&["--rounds", &rounds.to_string()], arguments].concat(),
+    )
+    .output()
+    .unwrap();
     let impact: Option<Impact> = serde_json::from_slice(&output.stdout).ok();
     if let Some(impact) = &impact {
         let written = std::fs::read(out.path().join("impact.json")).unwrap();
         assert_eq!(&serde_json::from_slice::<Impact>(&written).unwrap(), impact);
     }
-    (output, impact)
+    let figures = std::fs::read(out.path().join("figures/impact.json")).ok();
+    let figures = figures.map(|figures| serde_json::from_slice(&figures).unwrap());
+    (output, impact, figures)
 }
 
 fn stderr(output: &Output) -> String {
@@ -118,6 +134,26 @@ fn a_tracer_is_proven_by_whom_it_traces() {
     assert!(arm.proof == Proof::Ptrace && arm.proven, "{arm:?}");
 }
 
+/// What it traces never rests, nor does it.
+#[test]
+fn an_agent_that_has_work_to_do_becomes_ready() {
+    let _alone = alone();
+    if !can_run("strace") {
+        return;
+    }
+    let ward = Ward::new().unwrap();
+    let mut busy = Command::new("dd");
+    busy.args(["if=/dev/zero", "of=/dev/null", "bs=1"]);
+    let program = ward.place("program").start(busy, &[]).unwrap();
+    let busy = "s=sh -c 'strace -f -o /dev/null -p {pid} & while :; do :; done'";
+    let mut spec = Spec::parse(busy).unwrap();
+    spec.patience = Duration::from_secs(8);
+    let pids = [program.pid()];
+    let agent = CommandAgent::start(&spec, ward.place("agent-s"), &pids);
+    let mut agent = agent.unwrap_or_else(|obstacle| panic!("{obstacle}"));
+    assert_eq!(agent.prove(&pids).proof(), Proof::Ptrace);
+}
+
 #[test]
 fn an_audit_daemon_is_proven_by_its_status_and_rules() {
     let _alone = alone();
@@ -163,7 +199,18 @@ fn our_own_agent_is_an_arm_in_every_mode() {
         println!("skipped: no agent is to be expected here");
         return;
     }
-    let (output, impact) = impact(&with_job(&["--arms", "hook,event,elsewhere,stalled,stats"]));
+    let arguments = with_job(&["--arms", "hook,event,elsewhere,stalled,stats"]);
+    let (output, impact, figures) = impact_and_figures(1, &arguments);
+    let figures = figures.unwrap().rows;
+    for (measure, unit) in [
+        ("memory_mb", "MB"),
+        ("errors", "errors"),
+        ("missed_pct", "percent"),
+    ] {
+        let id = format!("impact/sh/event/{measure}");
+        let figure = figures.iter().find(|figure| figure.id == id);
+        assert_eq!(figure.map(|f| &*f.unit), Some(unit), "{id}: {figures:?}");
+    }
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
     for name in ["hook", "event", "elsewhere", "stalled"] {
         let arm = arm(&impact, name);
@@ -325,6 +372,10 @@ fn a_service_of_ones_own_is_started_asked_and_ended() {
     };
     assert!(row("throughput").with.unwrap() > 0.0);
     assert_eq!(row("errors").verdict, Outcome::Pass, "{:?}", row("errors"));
+    // What was on its way when it was counted is not missing.
+    if row("dropped").with == Some(0.0) {
+        assert_eq!(row("captured_pct").with, Some(100.0));
+    }
     assert_eq!(processes(&directory.path().display().to_string()), 0);
 }
 
@@ -359,6 +410,18 @@ fn a_service_that_cannot_be_measured_says_why() {
     }
 }
 
+fn measured(wanted: &'static [ImpactMeasure], arms: [ArmLog; 2]) -> ProgramMeasured {
+    ProgramMeasured {
+        program: "made up".into(),
+        wanted,
+        is_control: false,
+        arms: arms.into(),
+        length: Duration::from_secs(1),
+        note: None,
+        ended: None,
+    }
+}
+
 /// A failure of a kind that the program did not have without the agent is found among as
 /// many of another kind, and too few of them are not.
 #[test]
@@ -387,13 +450,7 @@ fn errors_are_judged_by_kind() {
         (&[], &[("reset", 1)], Outcome::Inconclusive, "reset: 2 of"),
         (&[], &[("reset", 30)], Outcome::Fail, "reset: 60 of"),
     ] {
-        let measured = ProgramMeasured {
-            program: "made up".into(),
-            wanted: &[],
-            arms: vec![log(&Arm::Off, off), log(&Arm::Stats, with)],
-            length: Duration::from_secs(1),
-            note: None,
-        };
+        let measured = measured(&[], [log(&Arm::Off, off), log(&Arm::Stats, with)]);
         let rows = rows(&measured, 2, &limits);
         let row = rows
             .iter()
@@ -412,8 +469,12 @@ fn errors_are_judged_by_kind() {
 #[test]
 fn a_null_agent_is_not_proven_and_passes_nothing() {
     let _alone = alone();
-    let (output, impact) = impact(&with_job(&["--agent", "nothing=sleep 1000000"]));
+    let arguments = with_job(&["--agent", "nothing=sleep 1000000"]);
+    let (output, impact, figures) = impact_and_figures(4, &arguments);
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    // No budget passes by one that may not have been there.
+    assert!(impact.rows.iter().any(|row| row.ratio.is_some()));
+    assert!(figures.unwrap().rows.is_empty());
     let arm = arm(&impact, "nothing");
     assert!(!arm.proven && arm.proof == Proof::None, "{arm:?}");
     assert!(
@@ -473,33 +534,88 @@ fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 
-/// One pins a program, which outlives it; one may not load any.
+/// One may load no program.
 #[test]
-fn an_agent_that_leaves_a_program_or_lacks_rights_ends_its_own_arm() {
+fn an_agent_that_lacks_rights_ends_its_own_arm() {
     let _alone = alone();
-    if !can_run("bpftool") || !can_run("opensnoop") || !nix::unistd::geteuid().is_root() {
+    if !can_run("opensnoop") || !nix::unistd::geteuid().is_root() {
         return;
     }
-    let pin = format!("/sys/fs/bpf/probecost-test-{}", std::process::id());
-    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/bpf/spin.bpf.o");
-    let pins = format!("pins=sh -c 'bpftool prog load {object} {pin} && exec sleep 1000000'");
     let weak = "weak=setpriv --reuid=65534 --regid=65534 --clear-groups opensnoop";
-    let (output, impact) = impact(&with_job(&["--agent", &pins, "--agent", weak]));
-    // Gone with the namespace of mounts, where that had a file system for pins of its own.
-    let _ = std::fs::remove_file(&pin);
+    let (output, impact) = impact(&with_job(&["--agent", weak, "--agent", "b=sleep 1000000"]));
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
-    let reason = |name| arm(&impact, name).reason.clone().unwrap_or_default();
-    assert!(
-        reason("pins").contains("left 1 eBPF programs"),
-        "{}",
-        reason("pins")
-    );
-    assert!(
-        reason("weak").contains("ended by itself"),
-        "{}",
-        reason("weak")
-    );
+    let reason = arm(&impact, "weak").reason.clone().unwrap();
+    assert!(reason.contains("ended by itself"), "{reason}");
+    assert_eq!(arm(&impact, "b").blocks, 2);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+/// It pins a program, which outlives it: after that there is no `off`, nor is there for the
+/// next program. Whether it became ready does not matter.
+#[test]
+fn an_agent_that_leaves_a_program_behind_ends_what_is_measured() {
+    let _alone = alone();
+    if !can_run("bpftool") || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pins.toml");
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/bpf/spin.bpf.o");
+    for (number, ready) in ["", "[ready]\nline = \"never\"\nwithin_s = 1\n"]
+        .into_iter()
+        .enumerate()
+    {
+        let pin = format!("/sys/fs/bpf/probecost-test-{}-{number}", std::process::id());
+        let command = format!("bpftool prog load {object} {pin} && exec sleep 1000000");
+        let text = format!("name = \"pins\"\ncommand = \"sh -c '{command}'\"\n{ready}");
+        std::fs::write(&file, text).unwrap();
+        let programs = ["--program", "grep,awk", "--megabytes", "1"];
+        let agents = ["--agent", "b=sleep 1000000", "--agent-file"];
+        let (output, impact) =
+            impact(&[&programs[..], &agents, &[file.to_str().unwrap()]].concat());
+        // Gone with the namespace of mounts, where that had a file system for pins of its own.
+        let _ = std::fs::remove_file(&pin);
+        let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+        let reason = arm(&impact, "pins").reason.clone().unwrap_or_default();
+        let cause = match ready {
+            "" => "left 1 eBPF programs",
+            _ => "is not ready",
+        };
+        assert!(reason.contains(cause), "{reason}");
+        for program in ["grep", "awk"] {
+            let row = (impact.rows.iter()).find(|row| row.program == program && row.arm == "b");
+            let row = row.unwrap();
+            assert_eq!(row.verdict, Outcome::Broken, "{row:?}");
+            let reason = row.reason.as_ref().unwrap();
+            assert!(
+                reason.contains("the agent pins left are still loaded"),
+                "{reason}"
+            );
+        }
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    }
+}
+
+/// One that may not look does not say that there was nothing.
+#[test]
+fn who_may_not_list_programs_says_so() {
+    let _alone = alone();
+    if !can_run("setpriv") || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let weak = "--bounding-set=-sys_admin,-bpf,-perfmon";
+    let output = Command::new("setpriv")
+        .args([weak, env!("CARGO_BIN_EXE_probecost"), "impact"])
+        .args(["--format", "json", "--rounds", "1"])
+        .args(["--out", out.path().to_str().unwrap()])
+        .args(with_job(&["--agent", "a=sleep 1000000"]))
+        .output()
+        .unwrap();
+    let impact: Option<Impact> = serde_json::from_slice(&output.stdout).ok();
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let reason = arm(&impact, "a").reason.clone().unwrap();
+    assert!(reason.contains("may not list eBPF programs"), "{reason}");
 }
 
 /// Fixtures, and then the results, find no room.
@@ -516,7 +632,7 @@ fn a_full_disk_is_named() {
         (
             &small,
             &elsewhere,
-            &["--program", "grep", "--megabytes", "10"][..],
+            &["--program", "grep,awk", "--megabytes", "10"][..],
         ),
         (&elsewhere, &small, &["--", "true"]),
     ] {
@@ -538,6 +654,13 @@ fn a_full_disk_is_named() {
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("No space left"), "{said}");
         assert_eq!(output.status.code(), Some(2), "{said}");
+        // What was measured is printed all the same, and no part of a log for the whole.
+        let impact: Impact = serde_json::from_slice(&output.stdout).unwrap();
+        let measured = impact
+            .rows
+            .iter()
+            .filter(|row| row.ratio.is_some() || row.off.is_some());
+        assert_eq!(measured.count() > 0, arguments[0] == "--", "{said}");
     }
 }
 
@@ -555,6 +678,12 @@ fn mistakes_are_refused_before_anything_is_measured() {
             "/no/such/file.toml",
         ),
         (&["--service", "sleep 5"], "--url"),
+        (&["--arms", "event,event"], "--arms names something twice"),
+        (&["--sweep", "ring,ring"], "--sweep names something twice"),
+        (
+            &["--program", "grep,grep"],
+            "--program names something twice",
+        ),
     ] {
         let (output, _) = impact(arguments);
         assert!(stderr(&output).contains(cause), "{}", stderr(&output));
@@ -747,13 +876,26 @@ fn a_service_that_dies_lets_agents_end_by_their_own_command() {
     let file = file.to_str().unwrap();
     let [service, url] = own_service(directory.path(), 8);
     let arguments = ["--rounds", "200", "--service", &service, "--url", &url];
+    // So little time makes short blocks.
     let output = command(directory.path(), &arguments)
-        .args(["--agent-file", file])
+        .args(["--minutes", "0.2", "--agent-file", file])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.ends_with("off\nstop\n"), "{said}");
+    // What was measured until then is kept, and passes nothing.
+    let impact = written(directory.path());
+    let note = impact.programs[0].note.as_ref().unwrap();
+    assert!(note.contains("timeout ended"), "{note}");
+    let measured = arm(&impact, "kept").blocks;
+    assert!(
+        measured > 0 || note.contains("left out"),
+        "{note}: {:?}",
+        impact.arms
+    );
+    let mut rows = impact.rows.iter();
+    assert!(rows.all(|row| row.verdict == Outcome::Broken && row.reason.is_some()));
 }
 
 /// An agent under which no request ends in its block has no latency, and no pass for it.
@@ -769,16 +911,8 @@ fn a_measure_without_a_value_is_a_row() {
             .collect();
         log
     };
-    let measured = ProgramMeasured {
-        program: "made up".into(),
-        wanted: &[ImpactMeasure::P50],
-        arms: vec![
-            log(&Arm::Off, &[(ImpactMeasure::P95, 1.0)]),
-            log(&Arm::Stats, &[]),
-        ],
-        length: Duration::from_secs(1),
-        note: None,
-    };
+    let off = log(&Arm::Off, &[(ImpactMeasure::P95, 1.0)]);
+    let mut measured = measured(&[ImpactMeasure::P50], [off, log(&Arm::Stats, &[])]);
     let limits = probecost::gate::Gate::here().unwrap().impact;
     let rows = rows(&measured, 2, &limits);
     let row = |measure| rows.iter().find(|row| row.measure == measure).unwrap();
@@ -786,5 +920,105 @@ fn a_measure_without_a_value_is_a_row() {
     for row in [row(ImpactMeasure::P50), row(ImpactMeasure::P95)] {
         assert_eq!(row.verdict, Outcome::Inconclusive);
         assert!(row.reason.as_ref().unwrap().starts_with("0 of the"));
+    }
+    // Blocks that were left out would be so again, however long it takes.
+    measured.arms[0].misled = 3;
+    let rows = rows_of(&measured);
+    let row = rows.iter().find(|row| row.measure == ImpactMeasure::P50);
+    let reason = row.unwrap().reason.as_ref().unwrap();
+    assert!(reason.contains("3 blocks are left out"), "{reason}");
+    assert!(!reason.contains("--minutes"), "{reason}");
+}
+
+fn rows_of(measured: &ProgramMeasured) -> Vec<ImpactRow> {
+    let limits = probecost::gate::Gate::here().unwrap().impact;
+    rows(measured, 2, &limits)
+}
+
+/// Cut off in its first round, left out as a whole, or ended: it is always said why.
+#[test]
+fn nothing_to_compare_has_a_reason() {
+    let none = || [ArmLog::new(&Arm::Off), ArmLog::new(&Arm::Stats)];
+    let obstacle = |why: &str| Some(Obstacle::new(why, "look"));
+    let cut_off = measured(&[], none());
+    let mut left_out = measured(&[], none());
+    left_out.arms[1].misled = 4;
+    let mut died = measured(&[], none());
+    died.ended = obstacle("the server is gone");
+    let mut arm_died = measured(&[], none());
+    arm_died.arms[1].ended = obstacle("the agent is gone");
+    for (measured, cause) in [
+        (cut_off, "interrupted"),
+        (left_out, "4 blocks"),
+        (died, "the server is gone"),
+        (arm_died, "the agent is gone"),
+    ] {
+        let rows = rows_of(&measured);
+        assert_eq!(rows[0].verdict, Outcome::Broken);
+        let reason = rows[0].reason.as_deref().unwrap_or_default();
+        assert!(reason.contains(cause), "{cause}: {reason}");
+    }
+}
+
+/// An arm that ended has its own reason, and not that of too short a time.
+#[test]
+fn too_few_pairs_of_an_arm_that_ended_are_not_a_question_of_time() {
+    let block = |seconds| ProgramBlock {
+        values: [(ImpactMeasure::Seconds, seconds)].into(),
+        ..ProgramBlock::default()
+    };
+    let log = |arm: &Arm| {
+        let mut log = ArmLog::new(arm);
+        log.blocks = vec![block(1.0)];
+        log
+    };
+    let mut measured = measured(&[], [log(&Arm::Off), log(&Arm::Stats)]);
+    measured.arms[1].ended = Some(Obstacle::new("the agent is gone", "look"));
+    let rows = rows_of(&measured);
+    let reason = rows[0].reason.as_ref().unwrap();
+    assert!(reason.contains("the agent is gone"), "{reason}");
+}
+
+#[test]
+fn the_negative_control_says_what_came_of_it() {
+    let log = |arm: &Arm, seconds: f64| {
+        let mut log = ArmLog::new(arm);
+        let block = |round| ProgramBlock {
+            round,
+            seconds,
+            values: [(ImpactMeasure::Seconds, seconds)].into(),
+            ..ProgramBlock::default()
+        };
+        log.blocks = (0..20).map(block).collect();
+        log
+    };
+    for (with, is_control, says) in [
+        (1.0, true, Some("control holds")),
+        (1.02, true, Some("control does not hold")),
+        (1.02, false, None),
+    ] {
+        let mut measured = measured(&[], [log(&Arm::Off, 1.0), log(&Arm::Stats, with)]);
+        measured.is_control = is_control;
+        let row = rows_of(&measured).remove(0);
+        let reason = row.reason.unwrap_or_default();
+        assert_eq!(reason.is_empty(), says.is_none(), "{reason}");
+        assert!(reason.contains(says.unwrap_or_default()), "{reason}");
+    }
+}
+
+#[test]
+fn what_was_not_measured_is_in_the_report_to_hand_on() {
+    let (output, impact) = impact(&["--arms", "stats", "--", "/no/such/program"]);
+    let mut impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let why = "lsm/file_open cannot be had".to_owned();
+    impact
+        .rows
+        .push(ImpactRow::skipped("grep", "rules=inode", why));
+    let text = markdown(&impact);
+    for wanted in [
+        "## Workload: command under stats\n\nNot measured: /no/such/program",
+        "## Workload: grep under rules=inode\n\nSkipped: lsm/file_open",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command};
 use std::time::{Duration, Instant};
 
 use super::own::DETAIL;
-use super::proof::{map_memory, resident, wants_to_run};
+use super::proof::{map_memory, resident, wants_to_run, what_stays};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
 use crate::process::{Child, WardPlace, interrupted, interruption};
@@ -19,6 +19,9 @@ const QUIET: Duration = Duration::from_millis(400);
 
 /// The share of a CPU below which an agent is calm.
 const CALM_SHARE: f64 = 0.2;
+
+/// How long what a busy agent has attached must stay as it is: under load it never calms.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// How long an agent may take to answer a signal, a line, or a command.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -75,10 +78,11 @@ impl CommandAgent {
 
     fn become_ready(&mut self, program: &[u32]) -> Result<(), Obstacle> {
         let begin = Instant::now();
+        let mut seen = (Evidence::default(), begin);
         loop {
             self.alive()?;
             let ready = match &self.spec.ready {
-                Ready::Settled => self.settled(program)?,
+                Ready::Settled => self.settled(program, &mut seen)?,
                 Ready::Line(line) => self.child.output.text().lines().any(|l| line.is_match(l)),
                 Ready::Socket(path) => UnixStream::connect(path).is_ok(),
             };
@@ -99,10 +103,19 @@ impl CommandAgent {
         }
     }
 
-    /// Whether what it has attached, and its use of the CPU, stay as they are.
-    fn settled(&mut self, program: &[u32]) -> Result<bool, Obstacle> {
-        let (begin, cpu) = (Instant::now(), self.cpu());
+    /// Whether what it has attached, and its use of the CPU, stay as they are; or, where
+    /// there is work for it, what it has attached stays for longer. `seen` is what it had
+    /// attached, and since when.
+    fn settled(
+        &mut self,
+        program: &[u32],
+        seen: &mut (Evidence, Instant),
+    ) -> Result<bool, Obstacle> {
+        let (begin, used) = (Instant::now(), self.cpu_used());
         let before = self.baseline.evidence(&self.place, program);
+        if before != seen.0 {
+            *seen = (before.clone(), begin);
+        }
         let window = if before.is_empty() { QUIET } else { CALM };
         let (mut looks, mut hungry) = (0, 0);
         while begin.elapsed() < window {
@@ -115,12 +128,14 @@ impl CommandAgent {
             }
         }
         // On a busy machine, one that waits for a CPU uses none.
-        let is_calm = self.cpu() - cpu < CALM_SHARE * window.as_secs_f64() && 2 * hungry < looks;
-        Ok(is_calm && self.baseline.evidence(&self.place, program) == before)
+        let used = self.cpu_used() - used;
+        let is_calm = used < CALM_SHARE * window.as_secs_f64() && 2 * hungry < looks;
+        let is_steady = !before.is_empty() && seen.1.elapsed() >= STEADY;
+        Ok((is_calm || is_steady) && self.baseline.evidence(&self.place, program) == before)
     }
 
-    fn cpu(&self) -> f64 {
-        self.place.cpu_seconds().unwrap_or(0.0)
+    fn cpu_used(&self) -> f64 {
+        self.cpu_seconds().unwrap_or(0.0)
     }
 
     /// Turns it on or off, where it has a switch; without one it is on as long as it runs.
@@ -204,13 +219,22 @@ impl CommandAgent {
         ))
     }
 
-    /// What it takes now.
+    /// Whether this process may not know what it has attached.
+    pub fn is_unseen(&self) -> bool {
+        self.baseline.is_blind()
+    }
+
+    /// CPU time of its processes so far, in seconds, where they are counted.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        self.place.cpu_seconds()
+    }
+
+    /// The memory that it takes now.
     pub fn taken(&self) -> Taken {
         let pids = self.pids();
         Taken {
             resident: resident(&pids),
             maps: map_memory(&pids),
-            cpu: self.place.cpu_seconds(),
         }
     }
 
@@ -230,18 +254,16 @@ impl CommandAgent {
 
     /// Fails where links that it was seen to have are still there.
     pub fn must_be_detached(&self) -> Result<(), Obstacle> {
-        self.gone(|left| left.links.is_empty())
+        self.left_none(|| Evidence {
+            links: self.evidence.left().links,
+            ..Evidence::default()
+        })
     }
 
-    /// Waits until what is left of what it had is no more than `enough` wants.
-    fn gone(&self, enough: impl Fn(&Evidence) -> bool) -> Result<(), Obstacle> {
-        let begin = Instant::now();
-        let mut left = self.evidence.left();
-        while !enough(&left) && begin.elapsed() < ANSWER {
-            std::thread::sleep(Duration::from_millis(1));
-            left = self.evidence.left();
-        }
-        if enough(&left) {
+    /// Fails where what is `left` of it stays.
+    fn left_none(&self, left: impl Fn() -> Evidence) -> Result<(), Obstacle> {
+        let left = what_stays(left);
+        if left.is_empty() {
             return Ok(());
         }
         let (programs, links) = (left.programs.len(), left.links.len());
@@ -289,7 +311,8 @@ impl CommandAgent {
             }
         }
         self.place.kill();
-        asked.and(self.gone(Evidence::is_empty))?;
+        asked
+            .and(self.left_none(|| self.evidence.left().and(self.baseline.orphans(&self.place))))?;
         self.child.output.settle(Duration::from_millis(50));
         Ok(Ended {
             printed: match detail {

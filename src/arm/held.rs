@@ -27,6 +27,8 @@ pub struct Seen {
     pub programs: usize,
     /// How often they ran while that was counted; `None` where it could not be.
     pub runs: Option<u64>,
+    /// Whether this process may not know what is loaded.
+    pub is_blind: bool,
 }
 
 impl Held {
@@ -43,8 +45,7 @@ impl Held {
                     )
                 }),
             Arm::Agent(spec) => {
-                let place = ward.place(&format!("agent-{}", spec.name));
-                let mut agent = CommandAgent::start(spec, place, program)?;
+                let mut agent = CommandAgent::start(spec, spec.place(ward), program)?;
                 agent.switch(true)?;
                 Ok(Self::Agent(Box::new(agent)))
             }
@@ -57,11 +58,13 @@ impl Held {
             proof: Proof::None,
             programs: 0,
             runs: None,
+            is_blind: false,
         };
         let Self::Agent(agent) = self else {
             return seen;
         };
         let evidence: Evidence = agent.prove(program).clone();
+        seen.is_blind = agent.is_unseen();
         seen.proof = evidence.proof();
         seen.programs = evidence.programs.len();
         if seen.proof == Proof::Bpf
@@ -73,7 +76,15 @@ impl Held {
         seen
     }
 
-    /// What its agent takes now.
+    /// CPU time of its agent's processes so far, in seconds, where they are counted.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Agent(agent) => agent.cpu_seconds(),
+            Self::Off | Self::Stats(_) => None,
+        }
+    }
+
+    /// The memory that its agent takes now.
     pub fn taken(&self) -> Taken {
         match self {
             Self::Agent(agent) => agent.taken(),

@@ -5,6 +5,7 @@ mod command;
 mod file;
 mod held;
 mod knob;
+mod leftovers;
 mod own;
 mod proof;
 mod spec;
@@ -13,6 +14,7 @@ mod standing;
 pub use command::{CommandAgent, Ended};
 pub use held::{Held, SETTLE, Seen, timed};
 pub use knob::Knob;
+pub use leftovers::Leftovers;
 pub use own::{Answer, Knobs, OwnMode, serve};
 pub use proof::{Baseline, Evidence, Probe, stir};
 pub use spec::{Ready, Spec, Switch, words};
@@ -40,19 +42,17 @@ impl Arm {
     }
 }
 
-/// What an agent takes while it is on.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Memory that an agent takes while it is on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Resident memory of its processes, in bytes.
     pub resident: u64,
     /// Kernel memory of its maps, in bytes.
     pub maps: u64,
-    /// CPU time of its processes so far, in seconds, where they are counted.
-    pub cpu: Option<f64>,
 }
 
 impl Taken {
-    /// All its memory, in bytes.
+    /// All of it, in bytes.
     pub fn memory(&self) -> u64 {
         self.resident + self.maps
     }

@@ -188,11 +188,16 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     agent::heap::release_free_memory();
     let mut reads = false;
     let mut out = std::io::stdout();
-    let mut answer = |agent: &agent::Agent| -> Result<(), Obstacle> {
-        let stats = agent.stats()?;
+    let mut answer = |agent: &agent::Agent, reads: bool| -> Result<(), Obstacle> {
+        let counters = agent.stats()?.total();
+        if reads {
+            // What has not arrived by then is shown by the counts.
+            let _ = agent.drain();
+        }
         let answer = Answer {
-            counters: stats.total(),
-            received: stats.received,
+            counters,
+            // Records come in their order: what came besides was submitted since.
+            received: agent.stats()?.received.min(counters.submitted),
         };
         // Whoever asked is gone where this fails, and standard input ends next.
         let _ = writeln!(
@@ -203,31 +208,29 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
         let _ = out.flush();
         Ok(())
     };
-    answer(&agent)?;
+    answer(&agent, false)?;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == DETAIL {
             let report = detail.as_ref().map(SharedDetail::report);
             let _ = writeln!(std::io::stdout(), "{}", serde_json::json!(report));
             continue;
         }
-        match (line.as_str(), line.parse::<OwnMode>()) {
+        let is_question = match (line.as_str(), line.parse::<OwnMode>()) {
             ("off", _) => {
                 agent.detach();
                 reads = false;
+                false
             }
             (_, Ok(mode)) => {
                 agent.set_emitting(mode != OwnMode::Hook)?;
                 reads = mode != OwnMode::Stalled;
                 agent.attach()?;
+                false
             }
-            _ if reads => {
-                // What has not arrived by then is shown by the counts.
-                let _ = agent.drain();
-            }
-            _ => {}
-        }
+            _ => true,
+        };
         agent.pause_consumer(!reads);
-        answer(&agent)?;
+        answer(&agent, is_question && reads)?;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The proof that an agent was there: what it attached, and that it fires.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use aya::programs::{loaded_links, loaded_programs};
 
@@ -16,6 +18,7 @@ use crate::schema::impact::Proof;
 pub struct Baseline {
     programs: BTreeMap<u32, u64>,
     links: BTreeSet<u32>,
+    is_blind: bool,
 }
 
 /// What an agent was seen to have.
@@ -36,10 +39,29 @@ impl Baseline {
     /// not ask.
     pub fn now() -> Self {
         let run_counts = |program: aya::programs::ProgramInfo| (program.id(), program.run_count());
-        Self {
-            programs: loaded_programs().flatten().map(run_counts).collect(),
-            links: loaded_links().flatten().map(|link| link.id()).collect(),
+        let (mut programs, mut is_blind) = (BTreeMap::new(), false);
+        for program in loaded_programs() {
+            match program {
+                Ok(program) => programs.extend([run_counts(program)]),
+                Err(error) => is_blind |= is_refused(&error),
+            }
         }
+        Self {
+            programs,
+            links: loaded_links().flatten().map(|link| link.id()).collect(),
+            is_blind,
+        }
+    }
+
+    /// Whether this process may not ask what is loaded.
+    pub fn is_blind(&self) -> bool {
+        self.is_blind
+    }
+
+    /// What was attached since, and nobody holds: that of the agent in `place`, when its
+    /// processes have ended.
+    pub(super) fn orphans(&self, place: &WardPlace) -> Evidence {
+        self.evidence(place, &[])
     }
 
     /// What the agent in `place` has attached since: everything new but what a process
@@ -96,10 +118,39 @@ impl Evidence {
         }
     }
 
+    /// With those programs and links of another.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.programs.extend(other.programs);
+        self.links.extend(other.links);
+        self
+    }
+
     /// Whether nothing is there.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// How long the kernel may take to unload what nobody wants any more.
+const UNLOADED: Duration = Duration::from_secs(3);
+
+/// What is `left` when it has been given a moment to go.
+pub(super) fn what_stays(left: impl Fn() -> Evidence) -> Evidence {
+    let begin = Instant::now();
+    loop {
+        let now = left();
+        if now.is_empty() || begin.elapsed() > UNLOADED {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether an error says that this process lacks the right.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
+        || error.source().is_some_and(is_refused)
 }
 
 /// Counts the runs of an agent's programs, which costs time: never while a block is timed.

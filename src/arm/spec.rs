@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use regex::Regex;
 
 use crate::host::Obstacle;
+use crate::process::{Ward, WardPlace};
 
 /// Names that no agent of a command may take.
 pub(super) const RESERVED: [&str; 6] = ["off", "hook", "event", "elsewhere", "stalled", "stats"];
@@ -107,6 +108,11 @@ impl Spec {
     /// Whether it is our own agent, which answers lines.
     pub fn is_ours(&self) -> bool {
         matches!(self.switch, Some(Switch::Lines { .. }))
+    }
+
+    /// Where it runs.
+    pub(super) fn place(&self, ward: &Ward) -> WardPlace {
+        ward.place(&format!("agent-{}", self.name))
     }
 
     /// Whether it wants to know the program's processes, and so must come after them.

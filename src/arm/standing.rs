@@ -1,6 +1,7 @@
 //! An arm between its blocks: an agent with a switch stays, any other is started anew.
 
-use super::{Arm, CommandAgent, Ended, Held};
+use super::proof::what_stays;
+use super::{Arm, Baseline, CommandAgent, Ended, Evidence, Held};
 use crate::host::Obstacle;
 use crate::process::Ward;
 
@@ -9,6 +10,8 @@ pub struct Standing<'a> {
     arm: &'a Arm,
     ward: &'a Ward,
     kept: Option<Box<CommandAgent>>,
+    /// Of the machine before its agent last started.
+    before: Option<Baseline>,
 }
 
 impl<'a> Standing<'a> {
@@ -18,6 +21,7 @@ impl<'a> Standing<'a> {
             arm,
             ward,
             kept: None,
+            before: None,
         }
     }
 
@@ -28,8 +32,20 @@ impl<'a> Standing<'a> {
                 agent.switch(true)?;
                 Ok(Held::Agent(agent))
             }
-            None => Held::on(self.arm, self.ward, program),
+            None => {
+                self.before = matches!(self.arm, Arm::Agent(_)).then(Baseline::now);
+                Held::on(self.arm, self.ward, program)
+            }
         }
+    }
+
+    /// What its agent, which has ended, left loaded. What goes by itself is given a moment.
+    pub fn left(&self) -> Evidence {
+        let (Arm::Agent(spec), Some(before)) = (self.arm, &self.before) else {
+            return Evidence::default();
+        };
+        let place = spec.place(self.ward);
+        what_stays(|| before.orphans(&place))
     }
 
     /// Turns it off and sees that it is.

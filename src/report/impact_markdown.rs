@@ -29,13 +29,20 @@ pub fn markdown(impact: &Impact) -> String {
             .collect();
         section(&mut text, impact, arm, &rows);
     }
-    let unmeasured = impact.rows.iter().filter(|row| row.arm == "off");
-    for row in unmeasured {
-        let why = row.reason.as_deref().unwrap_or_default();
+    let is_unseen = |row: &&ImpactRow| {
+        let mut arms = impact.arms.iter();
+        !arms.any(|arm| arm.program == row.program && arm.arm == row.arm)
+    };
+    for row in impact.rows.iter().filter(is_unseen) {
+        let how = match row.verdict {
+            Outcome::Skipped => "Skipped",
+            _ => "Not measured",
+        };
+        let why = row.reason.as_deref().unwrap_or("it is not said why");
         let _ = write!(
             text,
-            "\n## Workload: {}\n\nNot measured: {why}\n",
-            row.program
+            "\n## Workload: {} under {}\n\n{how}: {why}\n",
+            row.program, row.arm
         );
     }
     text

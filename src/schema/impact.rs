@@ -99,7 +99,7 @@ pub struct ArmReport {
     pub command: Option<String>,
     /// What the proof rests on.
     pub proof: Proof,
-    /// Whether that was seen in every block, and its programs, if any, ran in one of them.
+    /// Whether that was seen in every block, and its programs, if any, ran.
     pub proven: bool,
     /// The fewest eBPF programs that a block had.
     pub bpf_programs: usize,

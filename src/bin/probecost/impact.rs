@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use probecost::arm::{self, Arm, Knob, Knobs, OwnMode, Spec};
+use probecost::arm::{self, Arm, Knob, Knobs, Leftovers, OwnMode, Spec};
 use probecost::experiment::impact::{RoundsPlan, arms_of, jobs, part, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
 use probecost::load::Endpoint;
 use probecost::process::{Ward, interrupted, interruption, provide_tracefs, watch_signals};
-use probecost::schema::impact::{Impact, ImpactRow, ProgramReport, SCHEMA};
-use probecost::schema::{Exit, FigureRow, Figures, Shard};
+use probecost::schema::impact::{
+    ArmReport, Impact, ImpactMeasure, ImpactRow, ProgramReport, SCHEMA,
+};
+use probecost::schema::{Exit, FigureRow, Figures, Outcome, Shard};
+use probecost::stats::Interval;
 use probecost::{file, report};
 
 use crate::program::{Inputs, Program, Subject, cpus};
@@ -83,7 +86,7 @@ pub struct ImpactArgs {
     command: Vec<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum OwnArm {
     Off,
     Hook,
@@ -112,6 +115,9 @@ const ALLOWED: u32 = 100;
 /// Nothing could be measured at all.
 pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
+    once("--program", &args.program)?;
+    once("--arms", &args.arms)?;
+    once("--sweep", &args.sweep)?;
     let agents = agents(args)?;
     // Before minutes of measuring, not after.
     file::make_directory(&args.out)?;
@@ -156,6 +162,8 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
     );
+    let mut left = Leftovers::default();
+    let mut written = Ok(());
     for program in programs {
         let name = program.name();
         bar.set_message(name.to_owned());
@@ -166,10 +174,12 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
             false => program.set_up(&ward, &inputs),
         };
         let measured = match subject {
-            Ok(Subject::Job(mut job)) => jobs(&mut *job, &arms, &ward, &plan(program), progress),
+            Ok(Subject::Job(mut job)) => {
+                jobs(&mut *job, &arms, &ward, &mut left, &plan(program), progress)
+            }
             Ok(Subject::Service(mut service)) => {
-                let plan = plan(program);
-                running(&mut service, &arms, &ward, &plan, cpus().1, progress)
+                let (plan, cpu) = (plan(program), cpus().1);
+                running(&mut service, &arms, &ward, &mut left, &plan, cpu, progress)
             }
             Err(obstacle) => Err(obstacle),
         };
@@ -180,7 +190,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
                 impact.arms.extend(measured.arms.iter().map(report));
                 impact.programs.push(ProgramReport {
                     program: measured.program.clone(),
-                    note: measured.note.clone(),
+                    note: measured.note(),
                 });
                 impact
                     .rows
@@ -197,7 +207,7 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
             let row = ImpactRow::skipped(name, arm, why.clone());
             impact.rows.push(row);
         }
-        write(&args.out, &impact)?;
+        written = write(&args.out, &impact);
     }
     bar.finish_and_clear();
     drop(ward);
@@ -206,6 +216,8 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
         Format::Markdown => report::print(&report::impact_markdown::markdown(&impact)),
         Format::Json => report::print(&(serde_json::to_string_pretty(&impact)? + "\n")),
     }
+    // What was measured is printed, whether or not there was room for it.
+    written?;
     Ok(Exit::of(impact.rows.iter().map(|row| row.verdict)))
 }
 
@@ -229,6 +241,18 @@ fn programs(args: &ImpactArgs) -> Vec<Program> {
         (None, [_, ..], _) => vec![Program::Command],
         (None, [], []) => vec![Program::Build],
         (None, [], asked) => asked.to_vec(),
+    }
+}
+
+/// Fails where something is asked for twice: its rows would have one name.
+fn once<T: PartialEq>(option: &str, asked: &[T]) -> Result<(), Obstacle> {
+    let is_again = |n: usize| asked[..n].contains(&asked[n]);
+    match (0..asked.len()).any(is_again) {
+        false => Ok(()),
+        true => Err(Obstacle::new(
+            format!("{option} names something twice"),
+            "name each once",
+        )),
     }
 }
 
@@ -326,14 +350,32 @@ fn write(directory: &Path, impact: &Impact) -> Result<(), Obstacle> {
     file::write_json(&directory.join("figures/impact.json"), &figures(impact))
 }
 
-/// What each agent adds, in percent, for budgets of `cargo compare check --run DIR`.
+/// What each agent costs, for budgets of `cargo compare check --run DIR`: nothing of one that
+/// was not seen to be there, or of what was broken off.
 fn figures(impact: &Impact) -> Figures {
-    let rows = impact.rows.iter().filter_map(|row| {
-        let percent = |ratio: f64| 100.0 * (ratio - 1.0);
+    let is_there = |row: &&ImpactRow| {
+        let of_row = |arm: &&ArmReport| arm.program == row.program && arm.arm == row.arm;
+        let arm = impact.arms.iter().find(of_row);
+        arm.is_some_and(|arm| arm.proven) && row.verdict != Outcome::Broken
+    };
+    let rows = impact.rows.iter().filter(is_there).filter_map(|row| {
+        let (name, unit) = match row.measure {
+            // A budget says what may be at most.
+            ImpactMeasure::CapturedPct => ("missed_pct", "percent"),
+            ImpactMeasure::CpuPoints => (row.measure.word(), "percent"),
+            ImpactMeasure::MemoryMb => (row.measure.word(), "MB"),
+            ImpactMeasure::Errors => (row.measure.word(), "errors"),
+            _ if row.ratio.is_some() => (row.measure.word(), "percent"),
+            _ => return None,
+        };
+        let value = row.judged()?;
         Some(FigureRow {
-            id: format!("impact/{}/{}/{}", row.program, row.arm, row.measure),
-            unit: "percent".into(),
-            value: row.ratio?.map(percent),
+            id: format!("impact/{}/{}/{name}", row.program, row.arm),
+            unit: unit.into(),
+            value: match row.measure {
+                ImpactMeasure::CapturedPct => Interval::exact(100.0 - value.est),
+                _ => value,
+            },
         })
     });
     Figures {

@@ -6,11 +6,11 @@ use fastrand::Rng;
 use nix::sys::resource::{UsageWho, getrusage};
 
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
-use crate::arm::{Arm, SETTLE, Standing, stir, timed};
+use crate::arm::{Arm, Held, Leftovers, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::{MachineTime, Obstacle};
 use crate::process::{Child, Ward, WardPlace, interrupted, interruption};
-use crate::schema::impact::{ImpactMeasure, Proof};
+use crate::schema::impact::ImpactMeasure;
 use crate::stats::{CONFIDENCE, runs_for_median_interval};
 use crate::workload::Job;
 
@@ -48,20 +48,26 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs `job` under each of `arms` (the first is `off`) until the time is over, in rounds
 /// in which each arm comes twice, in an order and its mirror. An arm that fails ends, and
-/// the others go on. `progress` is told the share of the time that has passed.
+/// the others go on. `left` is what agents left loaded, under which nothing can be measured.
+/// Where the job itself cannot go on, what was measured until then is kept. `progress` is
+/// told the share of the time that has passed.
 pub fn jobs(
     job: &mut dyn Job,
     arms: &[Arm],
     ward: &Ward,
+    left: &mut Leftovers,
     plan: &RoundsPlan,
     progress: impl FnMut(f64),
 ) -> Result<ProgramMeasured, Obstacle> {
+    left.must_be_gone()?;
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let place = ward.place("program");
-    let mut runner = Runner { job, place };
+    let mut runner = Runner { job, place, left };
     let mut standing: Vec<Standing> = arms.iter().map(|arm| Standing::new(arm, ward)).collect();
     // Caches fill, and a job that cannot run says so before anything is measured.
-    let (block, child) = runner.run(
+    let mut child = runner.gated()?;
+    let block = runner.run(
+        &mut child,
         &mut Standing::new(&Arm::Off, ward),
         &mut ArmLog::new(&Arm::Off),
         0,
@@ -71,23 +77,27 @@ pub fn jobs(
     }
     let begin = Instant::now();
     let done = runner.rounds(plan, &mut standing, &mut logs, progress);
-    end(&mut standing, &mut logs);
-    done?;
+    end(&mut standing, &mut logs, runner.left);
     Ok(ProgramMeasured {
         program: runner.job.name().into(),
         wanted: &[ImpactMeasure::Seconds],
+        is_control: runner.job.is_control(),
         arms: logs,
         length: begin.elapsed(),
         note: interrupted().then(|| "interrupted: what was measured until then".to_owned()),
+        ended: done.err(),
     })
 }
 
 /// Ends the agents that stayed between blocks.
-pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog]) {
+pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog], left: &mut Leftovers) {
     for (arm, log) in standing.iter_mut().zip(logs) {
         match arm.end() {
             Ok(ended) => log.left(ended.unwrap_or_default()),
-            Err(obstacle) => log.ended = log.ended.take().or(Some(obstacle)),
+            Err(obstacle) => {
+                left.note(&log.name, arm.left());
+                log.ended = log.ended.take().or(Some(obstacle));
+            }
         }
     }
 }
@@ -95,6 +105,7 @@ pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog]) {
 struct Runner<'a> {
     job: &'a mut dyn Job,
     place: WardPlace,
+    left: &'a mut Leftovers,
 }
 
 impl Runner<'_> {
@@ -125,11 +136,17 @@ impl Runner<'_> {
                 if interrupted() || logs[arm].ended.is_some() {
                     continue;
                 }
-                match self.run(&mut standing[arm], &mut logs[arm], round) {
-                    Ok((block, _)) => logs[arm].blocks.push(block),
+                self.left.must_be_gone()?;
+                // Where that fails, no arm is to blame.
+                let mut child = self.gated()?;
+                match self.run(&mut child, &mut standing[arm], &mut logs[arm], round) {
+                    Ok(block) => logs[arm].blocks.push(block),
                     Err(_) if interrupted() => {}
                     Err(obstacle) if arm == 0 => return Err(obstacle),
-                    Err(obstacle) => logs[arm].ended = Some(obstacle),
+                    Err(obstacle) => {
+                        self.left.note(&logs[arm].name, standing[arm].left());
+                        logs[arm].ended = Some(obstacle);
+                    }
                 }
                 progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64());
             }
@@ -139,37 +156,40 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// The job, held back at a gate.
+    fn gated(&mut self) -> Result<Child, Obstacle> {
+        let command = self.job.prepare()?;
+        self.place.gated(&command, &[])
+    }
+
     /// One run under one arm: the arm is on, proven, and off again when it is over.
     fn run(
         &mut self,
+        child: &mut Child,
         arm: &mut Standing,
         log: &mut ArmLog,
         round: usize,
-    ) -> Result<(ProgramBlock, Child), Obstacle> {
-        let command = self.job.prepare()?;
-        let mut child = self.place.gated(&command, &[])?;
+    ) -> Result<ProgramBlock, Obstacle> {
         let pids = [child.pid()];
         let (held, on_ms) = timed(|| arm.on(&pids));
         let mut held = held?;
         log.turned_on(on_ms);
-        let mut seen = held.prove(&pids, stir);
-        if seen.proof == Proof::Bpf && seen.runs == Some(0) && log.blocks.is_empty() {
-            // It may watch what only the program does.
-            seen.runs = held.prove(&pids, || self.run_untimed()).runs;
-        }
-        log.saw(&seen);
+        let seen = held.prove(&pids, stir);
+        // It may watch what only the program does.
+        let wants_more = seen.runs == Some(0) && (log.blocks.is_empty() || log.is_stirred());
+        let more = wants_more.then(|| held.prove(&pids, || self.run_untimed()));
+        log.saw(&seen, more.as_ref());
         std::thread::sleep(SETTLE);
-        let counted = held.counted();
-        let (taken, cpu, switched) = (held.taken(), self.cpu(), switches());
-        let begin = Instant::now();
+        // What takes longer under an agent comes first and last, so that all else is read
+        // over the same time for every arm.
+        let (counted, taken) = (held.counted(), held.taken());
+        let cpu = |held: &Held| (self.cpu(), held.cpu_seconds());
+        let (switched, before, begin) = (switches(), cpu(&held), Instant::now());
         let released = child.release();
         let status = child.wait(PATIENCE);
         let seconds = begin.elapsed().as_secs_f64();
-        let (took, used) = (held.taken(), self.cpu());
+        let (after, switched) = (cpu(&held), switched.zip(switches()));
         held.alive()?;
-        if let (Some(before), Some(after)) = (counted, held.counted()) {
-            log.counts(before, after);
-        }
         let mut block = ProgramBlock {
             round,
             seconds,
@@ -179,16 +199,14 @@ impl Runner<'_> {
         if !(released.is_ok() && status.is_some_and(|s| s.success())) {
             block.failed.insert(FAILED, 1);
         }
-        block.took(taken, took);
-        block.cpu = used
-            .zip(cpu)
-            .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
+        block.used(before, after);
         block.values.insert(ImpactMeasure::Seconds, seconds);
-        block.values.extend(
-            switched
-                .zip(switches())
-                .map(|(before, after)| (ImpactMeasure::Switches, after - before)),
-        );
+        let switched = switched.map(|(before, after)| (ImpactMeasure::Switches, after - before));
+        block.values.extend(switched);
+        block.took(taken, held.taken());
+        if let (Some(before), Some(after)) = (counted, held.counted()) {
+            log.counts(before, after);
+        }
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() {
@@ -206,7 +224,7 @@ impl Runner<'_> {
                 ),
             });
         }
-        Ok((block, child))
+        Ok(block)
     }
 
     fn run_untimed(&mut self) {

@@ -1,7 +1,6 @@
 //! From blocks to rows: ratios and differences of pairs, and what they come to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
 use crate::gate::{ImpactLimits, Limit, judge};
@@ -17,9 +16,7 @@ pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> V
         return Vec::new();
     };
     let judged = |arm| Judged {
-        program: &measured.program,
-        wanted: measured.wanted,
-        length: measured.length,
+        measured,
         off,
         arm,
         cpus,
@@ -30,9 +27,7 @@ pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> V
 
 /// One arm against `off`.
 struct Judged<'a> {
-    program: &'a str,
-    wanted: &'static [ImpactMeasure],
-    length: Duration,
+    measured: &'a ProgramMeasured,
     off: &'a ArmLog,
     arm: &'a ArmLog,
     cpus: usize,
@@ -44,7 +39,7 @@ impl Judged<'_> {
         if self.pairs().is_empty() {
             return vec![ImpactRow {
                 verdict: Outcome::Broken,
-                reason: self.arm.doubt(),
+                reason: Some(self.why_nothing()),
                 ..self.row(self.first_measure())
             }];
         }
@@ -55,7 +50,36 @@ impl Judged<'_> {
         }
         rows.push(self.errors());
         rows.extend(self.captured());
+        if let Some(obstacle) = &self.measured.ended {
+            // What was measured is shown, and passes nothing.
+            for row in &mut rows {
+                row.verdict = Outcome::Broken;
+                row.reason = Some(obstacle.to_string());
+            }
+        }
         rows
+    }
+
+    /// Why there is nothing to compare.
+    fn why_nothing(&self) -> String {
+        let ended = self.measured.ended.as_ref().map(ToString::to_string);
+        let misled =
+            || (self.misled() > 0).then(|| format!("no pair is left: {}", self.fell_behind()));
+        (self.arm.ended.as_ref().map(ToString::to_string))
+            .or(ended)
+            .or_else(|| self.arm.doubt())
+            .or_else(misled)
+            .unwrap_or_else(|| "interrupted before there was a pair to compare".into())
+    }
+
+    /// Blocks of either side that were left out.
+    fn misled(&self) -> usize {
+        self.off.misled + self.arm.misled
+    }
+
+    fn fell_behind(&self) -> String {
+        let blocks = self.misled();
+        format!("{blocks} blocks are left out, in which the load fell behind by itself")
     }
 
     /// Blocks of `off` and of the arm beside each other: two pairs a round.
@@ -72,17 +96,17 @@ impl Judged<'_> {
     fn measures(&self) -> BTreeSet<ImpactMeasure> {
         let blocks = self.off.blocks.iter().chain(&self.arm.blocks);
         let given = blocks.flat_map(|block| block.values.keys());
-        self.wanted.iter().chain(given).copied().collect()
+        self.measured.wanted.iter().chain(given).copied().collect()
     }
 
     fn first_measure(&self) -> ImpactMeasure {
-        let first = self.wanted.first().copied();
+        let first = self.measured.wanted.first().copied();
         first.unwrap_or(ImpactMeasure::Seconds)
     }
 
     fn row(&self, measure: ImpactMeasure) -> ImpactRow {
         ImpactRow {
-            program: self.program.into(),
+            program: self.measured.program.clone(),
             arm: self.arm.name.clone(),
             measure,
             off: None,
@@ -123,7 +147,27 @@ impl Judged<'_> {
             observations: ratios.len(),
             ..self.row(measure)
         };
-        self.decided(row, change, limit)
+        self.with_control(self.decided(row, change, limit))
+    }
+
+    /// What the negative control says of everything else, where the program is one.
+    fn with_control(&self, row: ImpactRow) -> ImpactRow {
+        let is_control = self.measured.is_control && row.measure == ImpactMeasure::Seconds;
+        let Some(ratio) = row.ratio.filter(|_| is_control && row.reason.is_none()) else {
+            return row;
+        };
+        let says = match ratio.lo <= 1.0 && 1.0 <= ratio.hi {
+            true => "the negative control holds: it makes hardly a system call, and takes as long",
+            false => {
+                "the negative control does not hold: it makes hardly a system call, and its time \
+                 changed; what the agent takes of the machine besides, or the machine itself, is \
+                 part of every other row, too"
+            }
+        };
+        ImpactRow {
+            reason: Some(says.into()),
+            ..row
+        }
     }
 
     /// CPU time beyond that without the agent, as a share of what all CPUs had in the time
@@ -209,18 +253,18 @@ impl Judged<'_> {
         let rarest = tested
             .iter()
             .filter_map(|&(kind, [off, with])| {
-                let chance = fisher((off, off_tries), (with, with_tries))?;
-                Some((kind, off, with, chance * tested.len() as f64))
+                let p_value = fisher((off, off_tries), (with, with_tries))?;
+                Some((kind, off, with, p_value * tested.len() as f64))
             })
             .min_by(|a, b| a.3.total_cmp(&b.3));
         let more = |[off, with]: [u64; 2]| with * off_tries > off * with_tries;
         let (verdict, reason) = match rarest {
             _ if with_tries == 0 => (Outcome::Inconclusive, Some("nothing was tried".to_owned())),
-            Some((kind, off, with, chance)) if chance < 1.0 - CONFIDENCE => (
+            Some((kind, off, with, p_value)) if p_value < 1.0 - CONFIDENCE => (
                 Outcome::Fail,
                 Some(format!(
                     "{kind}: {with} of {with_tries} against {off} of {off_tries}; the chance of \
-                     so many more by accident is {chance:.2e}"
+                     so many more by accident is {p_value:.2e}"
                 )),
             ),
             Some((kind, off, with, _)) if kinds.values().copied().any(more) => (
@@ -281,18 +325,13 @@ impl Judged<'_> {
         limit: Option<Limit>,
     ) -> ImpactRow {
         let (Some(measured), Some(limit)) = (measured, limit) else {
-            let reason = match measured {
-                None => Some(self.too_few(row.observations)),
-                Some(_) => None,
-            };
-            return ImpactRow {
-                verdict: if reason.is_some() {
-                    Outcome::Inconclusive
-                } else {
-                    Outcome::Skipped
-                },
-                reason,
-                ..row
+            return match measured {
+                Some(_) => self.shown(row),
+                None => self.unless_in_doubt(ImpactRow {
+                    verdict: Outcome::Inconclusive,
+                    reason: Some(self.too_few(&row)),
+                    ..row
+                }),
             };
         };
         let verdict = judge(measured, limit);
@@ -306,14 +345,21 @@ impl Judged<'_> {
         })
     }
 
-    /// How long it would take to have an interval.
-    fn too_few(&self, pairs: usize) -> String {
+    /// What it would take to have an interval.
+    fn too_few(&self, row: &ImpactRow) -> String {
+        let pairs = row.observations;
         let fewest = runs_for_median_interval(CONFIDENCE);
-        let minutes = self.length.as_secs_f64() / 60.0 * fewest as f64 / pairs.max(1) as f64;
-        format!(
-            "{pairs} of the {fewest} pairs that an interval takes: give it --minutes {:.1}",
-            (10.0 * minutes).ceil() / 10.0
-        )
+        let have = format!("{pairs} of the {fewest} pairs that an interval takes");
+        // As fast as it answers, a load has no schedule that it could fall behind.
+        if self.misled() > 0 && row.measure != ImpactMeasure::Throughput {
+            return format!(
+                "{have}: {}; let nothing else run on its CPU",
+                self.fell_behind()
+            );
+        }
+        let minutes = self.measured.length.as_secs_f64() / 60.0 * fewest as f64;
+        let minutes = (10.0 * minutes / pairs.max(1) as f64).ceil() / 10.0;
+        format!("{have}: give it --minutes {minutes:.1}")
     }
 
     /// A row without a limit.

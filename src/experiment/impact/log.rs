@@ -15,12 +15,27 @@ pub struct ProgramMeasured {
     pub program: String,
     /// What it was to give, whether or not a block did.
     pub wanted: &'static [ImpactMeasure],
+    /// Whether it makes hardly a system call, so that no agent should cost it anything.
+    pub is_control: bool,
     /// The arms, `off` first.
     pub arms: Vec<ArmLog>,
     /// How long all rounds of one kind took.
     pub length: Duration,
     /// What is to be known about all of it.
     pub note: Option<String>,
+    /// Why it ended before its time, if it did.
+    pub ended: Option<Obstacle>,
+}
+
+impl ProgramMeasured {
+    /// What is to be known about it, its end before its time included.
+    pub fn note(&self) -> Option<String> {
+        let ended = self.ended.as_ref().map(|obstacle| obstacle.to_string());
+        match (&self.note, ended) {
+            (Some(note), Some(ended)) => Some(format!("{note}; {ended}")),
+            (note, ended) => note.clone().or(ended),
+        }
+    }
 }
 
 /// One arm under one program.
@@ -34,10 +49,18 @@ pub struct ArmLog {
     proof: Option<Proof>,
     programs: usize,
     runs: u64,
+    /// Whether its programs ever ran for calls that we made, as they then do in any block.
+    is_stirred: bool,
+    /// Blocks in which none ran although they did in others.
+    silent: usize,
+    /// Whether this process may not know what it attached.
+    is_unseen: bool,
     pub(super) on_ms: Vec<f64>,
     pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
     pub blocks: Vec<ProgramBlock>,
+    /// Blocks left out, in which the load itself was late.
+    pub misled: usize,
     /// What our own agent counted, over all blocks.
     pub counted: Counted,
     printed: Option<String>,
@@ -96,9 +119,13 @@ impl ArmLog {
             proof: None,
             programs: usize::MAX,
             runs: 0,
+            is_stirred: false,
+            silent: 0,
+            is_unseen: false,
             on_ms: Vec::new(),
             off_ms: Vec::new(),
             blocks: Vec::new(),
+            misled: 0,
             counted: Counted::default(),
             printed: None,
             note: None,
@@ -106,12 +133,22 @@ impl ArmLog {
         }
     }
 
-    /// What was seen of it in one block.
-    pub fn saw(&mut self, seen: &Seen) {
+    /// Whether its programs ever ran for calls that we made.
+    pub fn is_stirred(&self) -> bool {
+        self.is_stirred
+    }
+
+    /// What was seen of it in one block, when we made calls and, where that was looked at,
+    /// when the program ran.
+    pub fn saw(&mut self, seen: &Seen, program: Option<&Seen>) {
         let same = self.proof.is_none_or(|proof| proof == seen.proof);
         self.proof = Some(if same { seen.proof } else { Proof::None });
         self.programs = self.programs.min(seen.programs);
-        self.runs += seen.runs.unwrap_or(0);
+        self.is_unseen |= seen.is_blind;
+        let [stirred, besides] = [Some(seen), program].map(|seen| seen.and_then(|s| s.runs));
+        self.is_stirred |= stirred > Some(0);
+        self.silent += usize::from(self.is_stirred && stirred == Some(0) && besides <= Some(0));
+        self.runs += stirred.unwrap_or(0) + besides.unwrap_or(0);
     }
 
     /// How long it took to turn it on.
@@ -141,12 +178,13 @@ impl ArmLog {
         self.counted.arrived += after.received - before.received;
     }
 
-    /// Whether its programs were seen to run in any block, or it needs no such proof.
-    pub fn fires(&self) -> bool {
-        self.runs > 0 || self.proof != Some(Proof::Bpf)
+    /// Whether its programs were seen to run, in every block where our own calls make them,
+    /// or it needs no such proof.
+    fn fires(&self) -> bool {
+        self.proof != Some(Proof::Bpf) || (self.runs > 0 && self.silent == 0)
     }
 
-    /// Whether something was attached in every block, and its programs ran in at least one.
+    /// Whether something was attached in every block, and its programs ran.
     pub fn proven(&self) -> bool {
         match self.kind {
             ArmKind::Off | ArmKind::Stats => true,
@@ -164,9 +202,18 @@ impl ArmLog {
         match self.proof {
             _ if self.proven() => None,
             None => Some("no block of it was measured".into()),
+            Some(Proof::Bpf) if self.silent > 0 => Some(format!(
+                "not proven: none of its eBPF programs ran in {} block(s), and they did in others",
+                self.silent
+            )),
             Some(Proof::Bpf) => Some(
                 "not proven: it attached eBPF programs, and none ran when files were opened, \
                  programs started and sockets connected"
+                    .into(),
+            ),
+            Some(_) if self.is_unseen => Some(
+                "not proven: this user may not list eBPF programs, and it traced no process of \
+                 the program; run as root, or with CAP_SYS_ADMIN"
                     .into(),
             ),
             Some(_) => Some(
@@ -215,14 +262,65 @@ impl ArmLog {
 }
 
 impl ProgramBlock {
-    /// Adds what its agent took between two looks.
+    /// The memory that its agent took, at two looks.
     pub fn took(&mut self, before: Taken, after: Taken) {
         // A tracer may have ended with what it traced.
         self.memory = before.memory().max(after.memory());
         self.maps = before.maps.max(after.maps);
-        self.agent_cpu = before
-            .cpu
-            .zip(after.cpu)
-            .map(|(before, after)| after - before);
+    }
+
+    /// The CPU time of the program and of its agent, at the beginning and the end.
+    pub fn used(&mut self, before: CpuSeconds, after: CpuSeconds) {
+        let since = |(after, before): (f64, f64)| after - before;
+        self.agent_cpu = after.1.zip(before.1).map(since);
+        let program = after.0.zip(before.0).map(since);
+        self.cpu = program.map(|program| program + self.agent_cpu.unwrap_or(0.0));
+    }
+}
+
+/// CPU time so far of the program and of its agent, where it is counted.
+type CpuSeconds = (Option<f64>, Option<f64>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arm::Spec;
+
+    fn log() -> ArmLog {
+        let spec = Spec::parse("a=agent").unwrap();
+        ArmLog::new(&Arm::Agent(Box::new(spec)))
+    }
+
+    fn seen(runs: u64) -> Seen {
+        Seen {
+            proof: Proof::Bpf,
+            programs: 1,
+            runs: Some(runs),
+            is_blind: false,
+        }
+    }
+
+    #[test]
+    fn one_that_runs_in_one_block_and_not_in_the_next_is_not_proven() {
+        let mut log = log();
+        log.saw(&seen(3), None);
+        assert!(log.proven() && log.is_stirred());
+        // The program makes it run where our own calls for once did not.
+        log.saw(&seen(0), Some(&seen(7)));
+        assert!(log.proven());
+        log.saw(&seen(0), Some(&seen(0)));
+        let doubt = log.doubt().unwrap();
+        assert!(
+            doubt.contains("none of its eBPF programs ran in 1 block"),
+            "{doubt}"
+        );
+    }
+
+    #[test]
+    fn one_that_only_the_program_stirs_is_proven_by_it() {
+        let mut log = log();
+        log.saw(&seen(0), Some(&seen(7)));
+        log.saw(&seen(0), None);
+        assert!(log.proven(), "{:?}", log.doubt());
     }
 }

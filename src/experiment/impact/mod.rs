@@ -4,6 +4,7 @@ mod jobs;
 mod judge;
 mod log;
 mod part;
+mod pgbench;
 mod running;
 mod source;
 

@@ -3,18 +3,19 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use hdrhistogram::Histogram;
 
 use super::RoundsPlan;
 use super::jobs::end;
 use super::log::{ArmLog, ProgramBlock, ProgramMeasured};
-use super::source::{Source, Span};
-use crate::arm::{Arm, SETTLE, Standing, stir, timed};
+use super::source::{Span, Underneath};
+use crate::arm::{Arm, Held, Leftovers, SETTLE, Standing, stir, timed};
 use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
-use crate::load::{self, Regime};
+use crate::load::{LoadBlock, LoadTally, Regime};
 use crate::monitor::Monitor;
 use crate::process::{Ward, interrupted};
-use crate::schema::impact::{ImpactMeasure, Proof};
+use crate::schema::impact::ImpactMeasure;
 use crate::schema::load::RequestError;
 use crate::stats::median;
 use crate::workload::Service;
@@ -45,15 +46,19 @@ const WANTED: [ImpactMeasure; 5] = [
 ];
 
 /// Measures `service` under each of `arms` (the first is `off`): latency at half of the rate
-/// that it can answer, then throughput as fast as it answers. `cpu` is the load's.
+/// that it can answer, then throughput as fast as it answers. `cpu` is the load's. `left` is
+/// what agents left loaded, under which nothing can be measured. Where the service or its
+/// load ends too soon, what was measured until then is kept.
 pub fn running(
     service: &mut Service,
     arms: &[Arm],
     ward: &Ward,
+    left: &mut Leftovers,
     plan: &RoundsPlan,
     cpu: Option<usize>,
     mut progress: impl FnMut(f64),
 ) -> Result<ProgramMeasured, Obstacle> {
+    left.must_be_gone()?;
     let begin = Instant::now();
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
     let mut standing: Vec<Standing> = arms.iter().map(|arm| Standing::new(arm, ward)).collect();
@@ -61,11 +66,12 @@ pub fn running(
     let mut stage = Stage {
         service,
         ward,
+        left,
         cpu,
         rng: Rng::with_seed(plan.seed),
         rate: most / 2.0,
         round: 0,
-        misled: 0,
+        lag: LoadTally::default().lag,
     };
     stage.try_arms(&mut standing, &mut logs);
     let half = RoundsPlan {
@@ -79,14 +85,15 @@ pub fn running(
             let told = |share: f64| progress((phase as f64 + share) / 2.0);
             stage.phase(regime, &half, &mut standing, &mut logs, told)
         });
-    end(&mut standing, &mut logs);
-    done?;
+    end(&mut standing, &mut logs, stage.left);
     let mut note = format!("at saturation {most:.0} a second; latencies at half of that");
-    if stage.misled > 0 {
-        note += &format!(
-            "; {} blocks left out, in which the load fell behind by itself",
-            stage.misled
-        );
+    if !stage.lag.is_empty() {
+        let late = stage.lag.value_at_quantile(0.99) as f64 / 1e6;
+        note += &format!("; of 100 requests the load itself began 99 at most {late:.3} ms late");
+    }
+    let misled: usize = logs.iter().map(|log| log.misled).sum();
+    if misled > 0 {
+        note += &format!("; {misled} blocks left out, in which the load fell behind by itself");
     }
     if interrupted() {
         note += "; interrupted: what was measured until then";
@@ -94,22 +101,26 @@ pub fn running(
     Ok(ProgramMeasured {
         program: stage.service.name.clone(),
         wanted: &WANTED,
+        is_control: false,
         arms: logs,
         // Both regimes have as many rounds.
         length: begin.elapsed(),
         note: Some(note),
+        ended: done.err(),
     })
 }
 
 /// Answers a second, asked as fast as they come.
 fn capacity(service: &Service, ward: &Ward, cpu: Option<usize>) -> Result<f64, Obstacle> {
-    let source = Source::start(service, Regime::Saturation, ward, cpu)?;
+    let mut load = Underneath::start(service, Regime::Saturation, ward, cpu)?;
     // The first half is for caches.
     std::thread::sleep(TRIAL / 2);
     let from = Instant::now();
     std::thread::sleep(TRIAL / 2);
-    let blocks = source.finish(&[(from, Instant::now())])?;
-    let block = blocks.first().filter(|block| block.tally.answered > 0);
+    load.measured((from, Instant::now()), ());
+    load.alive()?;
+    let block = load.finish()?.pop().map(|(_, block)| block);
+    let block = block.filter(|block| block.tally.answered > 0);
     let block = block.ok_or_else(|| {
         Obstacle::new(
             format!("{} answers nothing", service.name),
@@ -122,21 +133,18 @@ fn capacity(service: &Service, ward: &Ward, cpu: Option<usize>) -> Result<f64, O
 struct Stage<'a> {
     service: &'a mut Service,
     ward: &'a Ward,
+    left: &'a mut Leftovers,
     cpu: Option<usize>,
     rng: Rng,
     /// Requests a second, in the slower regime.
     rate: f64,
     round: usize,
-    /// Blocks in which the load itself was late.
-    misled: usize,
+    /// How late the load itself was, at the rate, in nanoseconds.
+    lag: Histogram<u64>,
 }
 
-/// A block that has been measured but for what the load saw of it.
-struct Pending {
-    arm: usize,
-    span: Span,
-    block: ProgramBlock,
-}
+/// A block of this arm, but for what the load saw of it.
+type Pending = (usize, ProgramBlock);
 
 impl Stage<'_> {
     /// Turns every arm on and off once: how long that takes decides how long blocks are, and
@@ -144,6 +152,7 @@ impl Stage<'_> {
     fn try_arms(&mut self, standing: &mut [Standing], logs: &mut [ArmLog]) {
         for (arm, log) in standing.iter_mut().zip(logs) {
             if let Err(obstacle) = self.switch(arm, log, None) {
+                self.left.note(&log.name, arm.left());
                 log.ended = Some(obstacle);
             }
         }
@@ -171,106 +180,134 @@ impl Stage<'_> {
         logs: &mut [ArmLog],
         mut progress: impl FnMut(f64),
     ) -> Result<(), Obstacle> {
-        let mut source = Source::start(self.service, regime, self.ward, self.cpu)?;
+        let mut load = Underneath::start(self.service, regime, self.ward, self.cpu)?;
         std::thread::sleep(Duration::from_millis(500));
-        let (begin, mut pending, first) = (Instant::now(), Vec::new(), self.round);
-        let mut longest = Duration::ZERO;
+        let done = self.rounds(&mut load, regime, plan, standing, logs, &mut progress);
+        let rest = load.finish();
+        self.keep(rest?, regime, logs);
+        done
+    }
+
+    /// Rounds until the time is over.
+    fn rounds(
+        &mut self,
+        load: &mut Underneath<Pending>,
+        regime: Regime,
+        plan: &RoundsPlan,
+        standing: &mut [Standing],
+        logs: &mut [ArmLog],
+        mut progress: impl FnMut(f64),
+    ) -> Result<(), Obstacle> {
+        let (begin, first, mut longest) = (Instant::now(), self.round, Duration::ZERO);
         loop {
             let left = plan.length.saturating_sub(begin.elapsed());
             if interrupted() || plan.is_over(self.round - first, left, longest) {
-                break;
+                return Ok(());
             }
             let live: Vec<usize> = (0..logs.len())
                 .filter(|&i| logs[i].ended.is_none())
                 .collect();
             if live.len() < 2 {
-                break;
+                return Ok(());
             }
             let round = Instant::now();
-            let block = Self::block_length(logs, plan.length, self.rate);
+            let length = Self::block_length(logs, plan.length, self.rate);
             for place in mirrored(&mut self.rng, live.len()) {
                 let arm = live[place];
                 if interrupted() || logs[arm].ended.is_some() {
                     continue;
                 }
-                match self.switch(&mut standing[arm], &mut logs[arm], Some(block)) {
-                    Ok((span, block)) => pending.push(Pending { arm, span, block }),
+                self.left.must_be_gone()?;
+                match self.switch(&mut standing[arm], &mut logs[arm], Some((load, length))) {
+                    Ok((span, block)) => load.measured(span, (arm, block)),
                     Err(_) if interrupted() => {}
                     Err(obstacle) if arm == 0 => return Err(obstacle),
-                    Err(obstacle) => logs[arm].ended = Some(obstacle),
+                    Err(obstacle) => {
+                        self.left.note(&logs[arm].name, standing[arm].left());
+                        logs[arm].ended = Some(obstacle);
+                    }
                 }
                 self.service.alive()?;
-                source.alive()?;
+                load.alive()?;
+                self.keep(load.settled()?, regime, logs);
                 progress(begin.elapsed().as_secs_f64() / plan.length.as_secs_f64().max(1e-3));
             }
             longest = longest.max(round.elapsed());
             self.round += 1;
         }
-        let spans: Vec<Span> = pending.iter().map(|pending| pending.span).collect();
-        let seen = source.finish(&spans)?;
-        for (pending, seen) in pending.into_iter().zip(seen) {
-            if matches!(regime, Regime::Rate(_)) && seen.tally.fell_behind() {
-                self.misled += 1;
-                continue;
-            }
-            logs[pending.arm]
-                .blocks
-                .push(filled(pending.block, &seen, regime));
-        }
-        Ok(())
     }
 
-    /// One block of one arm: on, proven, so long under load, off. Without a length it is only
+    /// Blocks of which all has been heard, to their arms.
+    fn keep(&mut self, blocks: Vec<(Pending, LoadBlock)>, regime: Regime, logs: &mut [ArmLog]) {
+        for ((arm, block), seen) in blocks {
+            if let Regime::Rate(_) = regime {
+                self.lag.add(&seen.tally.lag).expect("the same bounds");
+                if seen.tally.fell_behind() {
+                    logs[arm].misled += 1;
+                    continue;
+                }
+            }
+            logs[arm].blocks.push(filled(block, &seen, regime));
+        }
+    }
+
+    /// One block of one arm: on, proven, so long under load, off. Without a load it is only
     /// switched.
     fn switch(
         &mut self,
         arm: &mut Standing,
         log: &mut ArmLog,
-        length: Option<Duration>,
+        load: Option<(&mut Underneath<Pending>, Duration)>,
     ) -> Result<(Span, ProgramBlock), Obstacle> {
         let pids = self.service.pids();
         let (held, on_ms) = timed(|| arm.on(&pids));
         let mut held = held?;
         log.turned_on(on_ms);
-        let mut seen = held.prove(&pids, stir);
-        if seen.proof == Proof::Bpf && seen.runs == Some(0) {
-            // It may watch what only the program does, which is under load.
-            let wait = || std::thread::sleep(Duration::from_millis(50));
-            seen.runs = held.prove(&pids, wait).runs;
-        }
-        log.saw(&seen);
+        let seen = held.prove(&pids, stir);
+        // It may watch what only the program does, which is under load.
+        let wait = || std::thread::sleep(Duration::from_millis(50));
+        let more = (seen.runs == Some(0)).then(|| held.prove(&pids, wait));
+        log.saw(&seen, more.as_ref());
+        let on = Instant::now();
         std::thread::sleep(SETTLE);
-        let counted = held.counted();
+        let length = match load {
+            Some((load, length)) => {
+                load.catch_up(on)?;
+                length
+            }
+            None => Duration::ZERO,
+        };
+        // What takes longer under an agent comes first and last, so that all else is read
+        // over the same time for every arm.
+        let (counted, held_before) = (held.counted(), held.taken());
         let mut monitor = Monitor::of(self.service.pid()).ok();
-        let (taken, cpu, from) = (held.taken(), self.service.cpu_seconds(), Instant::now());
-        let length = length.unwrap_or_default();
+        let cpu = |held: &Held| (self.service.cpu_seconds(), held.cpu_seconds());
+        let (before, from) = (cpu(&held), Instant::now());
         // In slices, so that Ctrl-C is heard.
         while from.elapsed() < length && !interrupted() {
             std::thread::sleep(
                 (length - from.elapsed().min(length)).min(Duration::from_millis(200)),
             );
         }
-        let to = Instant::now();
-        let (took, used) = (held.taken(), self.service.cpu_seconds());
+        let (to, after) = (Instant::now(), cpu(&held));
+        let switched = monitor.as_mut().and_then(Monitor::look);
         held.alive()?;
-        if let (Some(before), Some(after)) = (counted, held.counted()) {
-            log.counts(before, after);
-        }
         let mut block = ProgramBlock {
             round: self.round,
             seconds: (to - from).as_secs_f64(),
             ..ProgramBlock::default()
         };
-        if let Some(sample) = monitor.as_mut().and_then(Monitor::look) {
+        block.used(before, after);
+        if let Some(sample) = switched {
             let switches = sample.voluntary_switches + sample.involuntary_switches;
             block
                 .values
                 .insert(ImpactMeasure::Switches, switches as f64);
         }
-        block.took(taken, took);
-        block.cpu = used
-            .zip(cpu)
-            .map(|(after, before)| after - before + block.agent_cpu.unwrap_or(0.0));
+        block.took(held_before, held.taken());
+        if let (Some(before), Some(after)) = (counted, held.counted()) {
+            log.counts(before, after);
+        }
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         Ok(((from, to), block))
@@ -278,7 +315,7 @@ impl Stage<'_> {
 }
 
 /// The block with what the load saw of it.
-fn filled(mut block: ProgramBlock, seen: &load::LoadBlock, regime: Regime) -> ProgramBlock {
+fn filled(mut block: ProgramBlock, seen: &LoadBlock, regime: Regime) -> ProgramBlock {
     block.tries = seen.tally.due();
     block.failed = RequestError::ALL
         .into_iter()
