@@ -1,5 +1,6 @@
 //! A directory for each run, so that no run writes over another.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::file;
 use crate::host::{Host, Obstacle};
 
-/// The link beside the directories of runs, to the one that was made last.
+/// The link beside the directories of runs, to the last one that measured something.
 const LATEST: &str = "latest";
 
 /// The directory of one run, named by the time of its start in UTC, with `host.json`,
@@ -20,23 +21,32 @@ const LATEST: &str = "latest";
 #[derive(Debug)]
 pub struct Results {
     path: PathBuf,
+    /// Whether `latest` is a link to it.
+    is_latest: Cell<bool>,
 }
 
 impl Results {
-    /// Makes it below `out`, and turns the link `latest` to it.
+    /// Makes it below `out`.
     ///
     /// # Errors
-    /// Nothing can be written there, or this machine cannot be described.
+    /// Nothing can be written there, something stands where the link `latest` is to be, or
+    /// this machine cannot be described.
     pub fn create(out: &Path) -> Result<Self, Obstacle> {
         file::make_directory(out)?;
         let host =
             Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
         let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-        let (name, path) = fresh(out, &time)?;
-        let results = Self { path };
-        results.write_json("host.json", &host)?;
-        point(out, &name)?;
-        Ok(results)
+        let link = out.join(LATEST);
+        if fs::symlink_metadata(&link).is_ok_and(|found| !found.is_symlink()) {
+            let in_the_way = ErrorKind::AlreadyExists.into();
+            return Err(file::unwritable(&link, &in_the_way));
+        }
+        let path = fresh(out, &time)?;
+        file::write_json(&path.join("host.json"), &host)?;
+        Ok(Self {
+            path,
+            is_latest: Cell::new(false),
+        })
     }
 
     /// Where it is.
@@ -44,14 +54,32 @@ impl Results {
         &self.path
     }
 
-    /// Writes a document of this name, whole.
+    /// Writes a document of this name, whole, and turns the link `latest` to the run.
     pub fn write_json(&self, name: &str, document: &impl Serialize) -> Result<(), Obstacle> {
-        file::write_json(&self.path.join(name), document)
+        file::write_json(&self.path.join(name), document)?;
+        self.turn_latest()
     }
 
     /// Writes a file of this name, whole.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Obstacle> {
         file::replace(&self.path.join(name), bytes)
+    }
+
+    /// Turns the link `latest` to it, in one step: there is never a moment without one.
+    pub fn turn_latest(&self) -> Result<(), Obstacle> {
+        let ends = self.path.parent().zip(self.path.file_name());
+        let Some((out, name)) = ends.filter(|_| !self.is_latest.get()) else {
+            return Ok(());
+        };
+        let link = out.join(LATEST);
+        let turn = || {
+            let aside = tempfile::Builder::new().make_in(out, |path| symlink(name, path))?;
+            aside.into_temp_path().persist(&link)?;
+            Ok(())
+        };
+        turn().map_err(|error: std::io::Error| file::unwritable(&link, &error))?;
+        self.is_latest.set(true);
+        Ok(())
     }
 }
 
@@ -63,12 +91,12 @@ impl fmt::Display for Results {
 }
 
 /// A directory of this name that was not there before; with a number where it was.
-fn fresh(out: &Path, time: &str) -> Result<(String, PathBuf), Obstacle> {
+fn fresh(out: &Path, time: &str) -> Result<PathBuf, Obstacle> {
     let mut name = time.to_owned();
     for number in 2.. {
         let path = out.join(&name);
         match fs::create_dir(&path) {
-            Ok(()) => return Ok((name, path)),
+            Ok(()) => return Ok(path),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 name = format!("{time}-{number}");
             }
@@ -76,17 +104,6 @@ fn fresh(out: &Path, time: &str) -> Result<(String, PathBuf), Obstacle> {
         }
     }
     unreachable!("there is always another number")
-}
-
-/// Turns the link in one step: there is never a moment without one.
-fn point(out: &Path, name: &str) -> Result<(), Obstacle> {
-    let link = out.join(LATEST);
-    let turn = || {
-        let aside = tempfile::Builder::new().make_in(out, |path| symlink(name, path))?;
-        aside.into_temp_path().persist(&link)?;
-        Ok(())
-    };
-    turn().map_err(|error: std::io::Error| file::unwritable(&link, &error))
 }
 
 #[cfg(test)]
@@ -97,10 +114,13 @@ mod tests {
     fn no_run_writes_over_another_and_the_link_goes_to_the_last() {
         let out = tempfile::tempdir().unwrap();
         let one = Results::create(out.path()).unwrap();
-        one.write("a", b"1").unwrap();
+        one.write_json("a", &1).unwrap();
+        let latest = out.path().join(LATEST);
         let two = Results::create(out.path()).unwrap();
         assert_ne!(one.path(), two.path());
-        let latest = out.path().join(LATEST);
+        // Nothing was measured yet.
+        assert!(latest.join("a").exists());
+        two.write_json("b", &2).unwrap();
         assert_eq!(
             fs::canonicalize(&latest).unwrap(),
             fs::canonicalize(two.path()).unwrap()

@@ -269,3 +269,44 @@ fn a_profile_that_allows_nearly_all_is_not_small() {
     let output = probecost(&["seccomp", "compare", "--out", out, file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
+
+/// In a PID namespace the kernel's numbers of the command's processes are those of strangers.
+#[test]
+fn in_a_pid_namespace_nobody_is_signalled_by_a_number_of_another() {
+    with_an_agent!();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root makes PID namespaces");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let signals = directory.path().join("signals");
+    // It does not hear TERM, and does not call the kernel.
+    let script = "trap '' TERM; while :; do :; done";
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "strace", "-f", "-qq"])
+        .args(["-e", "trace=kill", "-e", "signal=none", "-o"])
+        .arg(&signals)
+        .arg(env!("CARGO_BIN_EXE_probecost"))
+        .args(["coverage", "--without-strace", "--seconds", "1", "--"])
+        .args(["sh", "-c", script])
+        .output()
+        .unwrap();
+    let signals = fs::read_to_string(&signals).unwrap_or_default();
+    if signals.is_empty() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!probecost::agent::is_required(), "{stderr}");
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let killed = signals.lines().filter_map(|line| {
+        let (_, call) = line.split_once("kill(")?;
+        let (pid, _) = call.split_once(',')?;
+        pid.parse::<u32>().ok()
+    });
+    let killed: Vec<u32> = killed.collect();
+    // It begins to count at 1.
+    assert!(
+        !killed.is_empty() && killed.iter().all(|pid| *pid < 100),
+        "{signals}"
+    );
+}

@@ -146,6 +146,37 @@ fn the_server_may_be_a_process_of_its_own() {
     assert_eq!((code, load.requests.answered), (Some(0), 20));
 }
 
+/// Ctrl-C ends it, and what was measured stays.
+#[test]
+fn an_interrupted_load_keeps_what_it_has() {
+    for more in [
+        &["--rate", "100", "--seconds", "100"][..],
+        &["--ladder", "--seconds", "5"],
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_probecost"))
+            .args(["load", "--out"])
+            .arg(out.path())
+            .args(more)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(1500));
+        let latest = out.path().join("latest");
+        assert!(!latest.exists(), "nothing was measured yet");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        child.wait().unwrap();
+        let left = std::fs::read(latest.join("load.json")).unwrap();
+        let load: Load = serde_json::from_slice(&left).unwrap();
+        assert!(
+            load.seconds < 50.0 && load.requests.answered > 0,
+            "{load:?}"
+        );
+        assert!(load.notes.iter().any(|note| note.contains("interrupted")));
+    }
+}
+
 #[test]
 fn bad_input_is_named() {
     let out = tempfile::tempdir().unwrap();

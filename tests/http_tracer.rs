@@ -276,6 +276,62 @@ fn those_named_may_end_and_others_begin() {
     assert_eq!(shell.wait().unwrap().code(), Some(7));
 }
 
+/// A command that has others to end is asked to, when its time is over.
+#[test]
+fn what_a_command_started_ends_with_it() {
+    let Some((_tracer, _, _turn)) = tracer() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let script = format!(
+        "sleep 100 & echo $! > {}; trap 'kill $!; wait $!; exit' TERM; wait",
+        file.display()
+    );
+    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--seconds", "1", "--", "sh", "-c", &script])
+        .output()
+        .unwrap();
+    assert!(traced.status.success(), "{traced:?}");
+    let pid = std::fs::read_to_string(&file).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    let left = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    assert!(left.is_err(), "it is still there");
+}
+
+/// The kernel knows it by another number there.
+#[test]
+fn in_a_pid_namespace_a_number_is_refused() {
+    let Some((_tracer, _, _turn)) = tracer() else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root makes PID namespaces");
+        return;
+    }
+    let traced = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc"])
+        .arg(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--pid", "1", "--seconds", "1"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&traced.stderr);
+    assert_eq!(traced.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("first PID namespace"), "{stderr}");
+}
+
+#[test]
+fn a_collector_elsewhere_must_be_spelt_out() {
+    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--otlp", "http://192.0.2.1:4318/v1/traces"])
+        .args(["--", "true"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&traced.stderr);
+    assert_eq!(traced.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--remote"), "{stderr}");
+}
+
 const NGINX: &str = "
 worker_processes 1;
 daemon off;

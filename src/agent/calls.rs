@@ -177,7 +177,7 @@ impl CallCounter {
         self.family.relatives()
     }
 
-    /// Asks every watched process to end.
+    /// Asks every watched process to end; in a PID namespace of its own nobody is reached.
     pub fn terminate(&self) {
         self.family.signal(rustix::process::Signal::TERM);
     }

@@ -11,7 +11,7 @@ use aya::programs::{Program, ProgramError, RawTracePoint};
 use super::ladder::{self, Link};
 use super::maps::map_failed;
 use super::object;
-use crate::host::Obstacle;
+use crate::host::{Obstacle, in_first_pid_namespace};
 
 /// The programs that follow births and deaths, and their tracepoints.
 const FOLLOWERS: [(&str, &str); 2] = [
@@ -113,7 +113,17 @@ impl Family {
 
     /// Watches a process that runs, named as the kernel's first namespace does, and
     /// all that it starts from now on.
+    ///
+    /// # Errors
+    /// The kernel's table has no room, or numbers mean something else here.
     pub(crate) fn watch(&mut self, pid: u32) -> Result<(), Obstacle> {
+        if !in_first_pid_namespace() {
+            return Err(Obstacle::new(
+                format!("process {pid} has another number in the kernel's first PID namespace"),
+                "start this outside of the container, or name no number: --cgroup DIR, or \
+                 -- COMMAND",
+            ));
+        }
         // Whoever is in the table already is counted, or named before.
         if self.processes.get(&pid, 0).is_ok() {
             return Ok(());
@@ -127,15 +137,19 @@ impl Family {
 
     /// Kills every process that is watched: those that call the kernel by the
     /// program at their next call, so that none escapes by having children, and
-    /// those that do not by a signal.
+    /// those that do not by a signal, as far as [`Self::signal`] reaches.
     pub(crate) fn kill(&mut self) -> Result<(), Obstacle> {
         self.order(true)?;
         self.signal(rustix::process::Signal::KILL);
         Ok(())
     }
 
-    /// Sends every watched process a signal.
+    /// Sends every watched process a signal; none in a PID namespace of its own, where the
+    /// kernel's numbers are those of others.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        if !in_first_pid_namespace() {
+            return;
+        }
         for pid in self.processes.keys().filter_map(Result::ok) {
             if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
                 // It may have ended since.

@@ -201,7 +201,8 @@ impl HttpHook {
     /// attached.
     ///
     /// # Errors
-    /// The kernel's table has no room.
+    /// The kernel's table has no room, or this runs in a PID namespace of its own, where
+    /// processes have other numbers.
     pub fn watch(&mut self, pid: u32) -> Result<(), Obstacle> {
         self.family.watch(pid)?;
         children(pid).try_for_each(|child| self.watch(child))

@@ -13,7 +13,7 @@ use super::message::Response;
 use crate::schema::load::RequestError as Error;
 
 /// A connection, open or not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LoadConnection {
     stream: Option<TcpStream>,
     is_connected: bool,
@@ -24,6 +24,17 @@ pub(super) struct LoadConnection {
 }
 
 impl LoadConnection {
+    /// To a server that answers so.
+    pub(super) fn new(answers: AnswerReader<Response>) -> Self {
+        Self {
+            stream: None,
+            is_connected: false,
+            answers,
+            request: Vec::new(),
+            sent: 0,
+        }
+    }
+
     /// Uses a stream that is connected.
     pub(super) fn adopt(&mut self, stream: TcpStream, epoll: &OwnedFd, key: u64) -> io::Result<()> {
         stream.set_nonblocking(true)?;

@@ -36,24 +36,40 @@ pub struct Request {
     pub keeps_open: bool,
 }
 
+/// Reads a head, as [`AnswerHead::parse`] does.
+type ParseHead<H> = fn(&[u8]) -> Result<Option<(usize, H, AnswerBody)>, MalformedAnswer>;
+
 /// The messages of one direction of a connection.
 #[derive(Debug)]
 pub struct AnswerReader<H> {
+    parse: ParseHead<H>,
     bytes: Vec<u8>,
     /// The message whose body is being read.
     current: Option<(H, AnswerBody)>,
 }
 
-impl<H> Default for AnswerReader<H> {
+impl<H: AnswerHead> Default for AnswerReader<H> {
     fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            current: None,
-        }
+        Self::with(H::parse)
+    }
+}
+
+impl AnswerReader<Response> {
+    /// Of a server that speaks the protocol of Redis.
+    pub(super) fn of_redis() -> Self {
+        Self::with(redis::parse)
     }
 }
 
 impl<H: AnswerHead> AnswerReader<H> {
+    fn with(parse: ParseHead<H>) -> Self {
+        Self {
+            parse,
+            bytes: Vec::new(),
+            current: None,
+        }
+    }
+
     /// Takes bytes as they came.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -64,7 +80,7 @@ impl<H: AnswerHead> AnswerReader<H> {
         loop {
             let (head, mut body) = match self.current.take() {
                 Some(current) => current,
-                None => match H::parse(&self.bytes)? {
+                None => match (self.parse)(&self.bytes)? {
                     Some((length, head, body)) => {
                         self.bytes.drain(..length);
                         (head, body)
@@ -161,9 +177,6 @@ fn take(left: &mut u64, bytes: &mut Vec<u8>) {
 
 impl AnswerHead for Response {
     fn parse(bytes: &[u8]) -> Result<Option<(usize, Self, AnswerBody)>, MalformedAnswer> {
-        if redis::is_reply(bytes) {
-            return redis::parse(bytes);
-        }
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut head = httparse::Response::new(&mut fields);
         let Ok(parsed) = head.parse(bytes) else {
@@ -341,6 +354,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_malformed() {
         for text in [
+            "+OK POP3 ready\r\n",
             "SSH-2.0-OpenSSH_9.2\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::report::{Whole, whole};
 use super::{LoadPlan, Regime};
 use crate::host::Obstacle;
+use crate::process::interrupted;
 use crate::schema::Outcome;
 use crate::schema::load::{Load, LoadStep};
 
@@ -29,8 +30,11 @@ pub fn climb(
         regime: Regime::Saturation,
         ..plan.clone()
     };
-    let most = whole(&saturated, length, |share| progress(share / all))?;
-    let most = most.rates().reached;
+    let saturated = whole(&saturated, length, |share| progress(share / all))?;
+    if interrupted() {
+        return Ok(saturated.report());
+    }
+    let most = saturated.rates().reached;
     if most < 1.0 {
         return Err(Obstacle::new(
             format!("{} does not answer a single request a second", plan.target),
@@ -48,6 +52,14 @@ pub fn climb(
         let held = whole(&step_plan, length, |share| {
             progress((step as f64 + 1.0 + share) / all)
         })?;
+        if interrupted() {
+            // A step that was cut short is none, and without the others there is no knee.
+            let note = format!("interrupted: {step} of {} steps", STEPS.len());
+            let mut load = best.unwrap_or(held).report();
+            load.notes.push(note);
+            load.ladder = rungs;
+            return Ok(load);
+        }
         let p50 = held.tally().latency_us(0.5);
         let lowest = rungs.first().map_or(p50, |rung| rung.p50_us);
         let is_quick = p50

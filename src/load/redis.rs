@@ -25,15 +25,13 @@ pub(super) fn write_request(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether an answer that begins so is one of Redis.
-pub(super) fn is_reply(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(b'+' | b'-' | b':' | b'$'))
-}
-
 /// The line that begins an answer, and what follows it; an error counts as a server's.
 pub(super) fn parse(
     bytes: &[u8],
 ) -> Result<Option<(usize, Response, AnswerBody)>, MalformedAnswer> {
+    if !matches!(bytes.first(), None | Some(b'+' | b'-' | b':' | b'$')) {
+        return Err(MalformedAnswer("no answer of Redis"));
+    }
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
         return Ok(None);
     };
@@ -68,7 +66,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_to_their_last_byte() {
-        let mut answers = AnswerReader::<Response>::default();
+        let mut answers = AnswerReader::of_redis();
         for (bytes, status) in [
             (&b"+OK\r\n"[..], 200),
             (b"$-1\r\n", 200),
@@ -84,7 +82,10 @@ mod tests {
             assert_eq!(answer.status, status);
             assert!(answers.is_between());
         }
-        answers.push(b"$x\r\n");
-        assert!(answers.take_whole().is_err());
+        for other in [&b"$x\r\n"[..], b"HTTP/1.1 200 OK\r\n\r\n"] {
+            let mut answers = AnswerReader::of_redis();
+            answers.push(other);
+            assert!(answers.take_whole().is_err());
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What a whole load came to.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::{LoadPace, LoadPlan, LoadTally, Regime, Running};
 use crate::host::{Obstacle, provenance};
+use crate::process::interrupted;
 use crate::schema::Outcome;
 use crate::schema::load::{Errors, LatencyUs, Load, Pace, Rates, RequestError, Requests, Second};
 
@@ -21,9 +23,12 @@ pub struct Whole {
     length: Duration,
     pace: LoadPace,
     by_second: Vec<Second>,
+    /// Whether it was ended before its length.
+    is_interrupted: bool,
 }
 
-/// Makes the load for its length. `progress` is told the share of it that has passed.
+/// Makes the load for its length, or until Ctrl-C. `progress` is told the share of it that has
+/// passed.
 ///
 /// # Errors
 /// Nobody listens there, or this machine cannot make the load.
@@ -41,11 +46,24 @@ pub fn whole(
         length,
         pace: LoadPace::default(),
         by_second: vec![Second::default(); length.as_secs_f64().ceil() as usize],
+        is_interrupted: false,
     };
-    let end = length.as_nanos() as u64;
-    load.finish(|record| {
-        whole.pace.add(record, end);
-        progress(record.intended as f64 / end as f64);
+    let planned = length.as_nanos() as u64;
+    let end = Cell::new(planned);
+    let begin = load.begin();
+    let is_over = || {
+        if interrupted() && end.get() == planned {
+            end.set((begin.elapsed().as_nanos() as u64).clamp(1, planned));
+        }
+        end.get() < planned
+    };
+    load.finish_when(is_over, |record| {
+        // It was told to end a little later.
+        if record.intended >= end.get() {
+            return;
+        }
+        whole.pace.add(record, end.get());
+        progress(record.intended as f64 / planned as f64);
         if let Some(second) = whole
             .by_second
             .get_mut((record.intended / 1_000_000_000) as usize)
@@ -58,6 +76,10 @@ pub fn whole(
             }
         }
     });
+    whole.length = Duration::from_nanos(end.get());
+    let seconds = whole.length.as_secs_f64().ceil() as usize;
+    whole.by_second.truncate(seconds);
+    whole.is_interrupted = end.get() < planned;
     Ok(whole)
 }
 
@@ -131,6 +153,9 @@ impl Whole {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if self.is_interrupted {
+            notes.push("interrupted: what was measured until then".into());
+        }
         let Rates { asked, reached } = self.rates();
         if let Some(asked) = asked
             && !self.is_reached()

@@ -1,6 +1,5 @@
 //! A load while it runs.
 
-use std::net::TcpStream;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,14 +50,14 @@ impl Running {
     ///
     /// # Errors
     /// Nobody listens there, or the thread may not run on its CPU.
-    pub fn start(plan: LoadPlan) -> Result<Self, Obstacle> {
+    pub fn start(mut plan: LoadPlan) -> Result<Self, Obstacle> {
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| impossible(&e.into()))?;
         let mut connections = Vec::with_capacity(plan.connections);
         for key in 0..plan.connections as u64 {
-            let stream = TcpStream::connect_timeout(&plan.target.address(), plan.timeout)
-                .map_err(|error| unanswered(&plan, key, &error))?;
-            let mut connection = LoadConnection::default();
+            let connected = plan.target.connect(plan.timeout);
+            let stream = connected.map_err(|error| unanswered(&plan, key, &error))?;
+            let mut connection = LoadConnection::new(plan.target.answers());
             connection
                 .adopt(stream, &epoll, key)
                 .map_err(|e| impossible(&e))?;
@@ -207,12 +206,19 @@ impl Running {
 
     /// Shows `each` request when it has ended, up to the last. A load without a length
     /// is told to end.
-    pub fn finish(mut self, mut each: impl FnMut(&RequestRecord)) {
-        if self.is_endless {
-            self.stop.store(true, Ordering::Relaxed);
-        }
+    pub fn finish(self, each: impl FnMut(&RequestRecord)) {
+        let is_endless = self.is_endless;
+        self.finish_when(|| is_endless, each);
+    }
+
+    /// The same, and a load with a length is told to end before it where `is_over`, which is
+    /// asked again and again.
+    pub fn finish_when(mut self, is_over: impl Fn() -> bool, mut each: impl FnMut(&RequestRecord)) {
+        let tell = || self.stop.fetch_or(is_over(), Ordering::Relaxed);
+        tell();
         self.records.drain(..).for_each(|record| each(&record));
         while let Ok(batch) = self.batches.recv() {
+            tell();
             batch.records.iter().for_each(&mut each);
         }
     }
@@ -442,6 +448,7 @@ mod tests {
                 RequestError::Reset,
             ),
             (b"220 smtp ready\r\n", RequestError::Malformed),
+            (b"+OK POP3 ready\r\n", RequestError::Malformed),
             (
                 b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
                 RequestError::Status,

@@ -1,9 +1,13 @@
 //! Whom a load is sent to.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
+use std::time::Duration;
 
+use super::http::AnswerReader;
+use super::message::Response;
 use crate::host::Obstacle;
 
 /// Stands for a request's number in a URL.
@@ -20,7 +24,8 @@ enum Protocol {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     protocol: Protocol,
-    address: SocketAddr,
+    /// One at least: a name may have several.
+    addresses: Vec<SocketAddr>,
     authority: String,
     path: String,
 }
@@ -30,7 +35,7 @@ impl Endpoint {
     pub(super) fn numbered(address: SocketAddr) -> Self {
         Self {
             protocol: Protocol::Http,
-            address,
+            addresses: vec![address],
             authority: address.to_string(),
             path: format!("/{NUMBER}"),
         }
@@ -40,31 +45,66 @@ impl Endpoint {
     pub fn redis(address: SocketAddr) -> Self {
         Self {
             protocol: Protocol::Redis,
-            address,
+            addresses: vec![address],
             authority: address.to_string(),
             path: String::new(),
         }
     }
 
-    /// Where it listens.
+    /// Where it listens; the first place to try where a name has several.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// Connects to the first of its addresses that answers, which is its only one from then
+    /// on.
+    pub(super) fn connect(&mut self, timeout: Duration) -> io::Result<TcpStream> {
+        let mut refused = None;
+        for address in &self.addresses {
+            match TcpStream::connect_timeout(address, timeout) {
+                Ok(stream) => {
+                    self.addresses = vec![*address];
+                    return Ok(stream);
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.expect("there is an address"))
+    }
+
+    /// Whether somebody listens at one of its addresses.
+    pub fn is_served(&self) -> bool {
+        TcpStream::connect(&self.addresses[..]).is_ok()
     }
 
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
-        self.address.ip().is_loopback()
+        self.elsewhere().is_none()
+    }
+
+    /// One of its addresses that is not of this machine.
+    fn elsewhere(&self) -> Option<&SocketAddr> {
+        let mut addresses = self.addresses.iter();
+        addresses.find(|address| !address.ip().is_loopback())
     }
 
     /// Refuses a server on another machine.
     pub fn must_be_local(self) -> Result<Self, Obstacle> {
-        if self.is_local() {
+        let Some(address) = self.elsewhere() else {
             return Ok(self);
-        }
+        };
         Err(Obstacle::new(
-            format!("{self} is {}, another machine", self.address.ip()),
+            format!("{self} is {}, another machine", address.ip()),
             "where it is yours to load, say so: --remote",
         ))
+    }
+
+    /// What reads its answers.
+    pub(super) fn answers(&self) -> AnswerReader<Response> {
+        match self.protocol {
+            Protocol::Http => AnswerReader::default(),
+            Protocol::Redis => AnswerReader::of_redis(),
+        }
     }
 
     /// The request of this number, whole.
@@ -120,14 +160,16 @@ impl FromStr for Endpoint {
             true => authority.to_owned(),
             false => format!("{authority}:80"),
         };
-        let address = socket
+        let addresses: Vec<SocketAddr> = socket
             .to_socket_addrs()
             .map_err(|error| bad(&format!("names no server: {error}")))?
-            .next()
-            .ok_or_else(|| bad("names no server"))?;
+            .collect();
+        if addresses.is_empty() {
+            return Err(bad("names no server"));
+        }
         Ok(Self {
             protocol: Protocol::Http,
-            address,
+            addresses,
             authority: authority.to_owned(),
             path: match path.strip_prefix('/') {
                 Some(_) => path.to_owned(),
@@ -171,6 +213,28 @@ mod tests {
         assert_eq!(six.address(), "[::1]:80".parse().unwrap());
         assert!(six.is_local());
         assert_eq!(six.to_string(), "http://[::1]/");
+    }
+
+    /// As `localhost` is ::1 and 127.0.0.1, and its server one of them.
+    #[test]
+    fn a_name_is_tried_at_all_its_addresses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut target = Endpoint {
+            addresses: vec![
+                SocketAddr::new([127, 0, 0, 2].into(), address.port()),
+                address,
+            ],
+            ..Endpoint::numbered(address)
+        };
+        assert!(target.is_served() && target.is_local());
+        target.connect(Duration::from_secs(1)).unwrap();
+        assert_eq!(target.address(), address);
+        drop(listener);
+        assert!(!target.is_served());
+        assert!(target.connect(Duration::from_secs(1)).is_err());
+        target.addresses.push("192.0.2.1:80".parse().unwrap());
+        assert!(target.must_be_local().is_err());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::Monitor;
 use super::log::Log;
 use crate::host::{Obstacle, provenance};
+use crate::results::Results;
 use crate::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample, MonitorTotals, SCHEMA};
 
 /// From one look to the next.
@@ -33,17 +33,17 @@ pub enum MonitoredCommand {
     Command(Vec<String>),
 }
 
-/// Watches until the process ends, or `stop` is set; each sample is written below
-/// `directory` at once.
+/// Watches until the process ends, or `stop` is set; each sample is written to `results` at
+/// once.
 ///
 /// # Errors
 /// There is no such process, the command cannot be started, or nothing can be written.
 pub fn watch(
     watched: &MonitoredCommand,
-    directory: &Path,
+    results: &Results,
     stop: &Arc<AtomicBool>,
 ) -> Result<MonitorReport, Obstacle> {
-    let mut log = Log::create(directory)?;
+    let mut log = Log::create(results.path())?;
     let mut child = match watched {
         MonitoredCommand::Pid(_) => None,
         MonitoredCommand::Command(command) => Some(start(command)?),
@@ -54,7 +54,7 @@ pub fn watch(
         (MonitoredCommand::Command(_), None) => unreachable!("a command was started"),
     };
     let own_before = own_cpu_s();
-    let seen = samples(pid, stop, &mut log);
+    let seen = samples(pid, stop, &mut log, results);
     let own_cpu_s = own_cpu_s() - own_before;
     let ending = child.as_mut().and_then(end);
     let (command, samples, seconds) = seen?;
@@ -95,6 +95,7 @@ fn samples(
     pid: u32,
     stop: &AtomicBool,
     log: &mut Log,
+    results: &Results,
 ) -> Result<(Vec<String>, Vec<MonitorSample>, f64), Obstacle> {
     let mut monitor = Monitor::of(pid)?;
     let end = end_of(pid)?;
@@ -105,6 +106,7 @@ fn samples(
         let has_ended = wait(&end, begin + second * EVERY, stop);
         let Some(sample) = monitor.look() else { break };
         log.add(&sample)?;
+        results.turn_latest()?;
         samples.push(sample);
         if has_ended || stop.load(Ordering::Relaxed) {
             break;

@@ -4,6 +4,8 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::agent::Relatives;
 use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::Obstacle;
@@ -132,10 +134,11 @@ fn end_of(calls: &mut CallCounter, child: &mut Child, bounds: Bounds) -> Result<
         if crowded || start.elapsed() > bounds.time {
             if !crowded {
                 calls.terminate();
+                // Where it is not known by the number that the kernel gave it first.
+                let _ = kill_process(Pid::from_child(child), Signal::TERM);
                 wait_for_none(calls, GRACE)?;
             }
             calls.kill()?;
-            // Where it is not known by the number that the kernel gave it first.
             let _ = child.kill();
             child.wait().map_err(lost)?;
             return Ok(Ending::OutOfTime);

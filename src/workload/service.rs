@@ -1,7 +1,7 @@
 //! Services: real servers that we start on loopback, and what they are asked.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ impl Service {
             return Err(Obstacle::new("no command", "write one behind --service"));
         };
         let target = target.must_be_local()?;
-        if TcpStream::connect(target.address()).is_ok() {
+        if target.is_served() {
             return Err(Obstacle::new(
                 format!("somebody listens at {} already", target.address()),
                 "end that, or name another port",
@@ -195,7 +195,7 @@ impl Service {
 
     fn answers(&self) -> bool {
         match &self.asked {
-            Asked::Over(target) => TcpStream::connect(target.address()).is_ok(),
+            Asked::Over(target) => target.is_served(),
             Asked::Pgbench { directory, .. } => {
                 std::os::unix::net::UnixStream::connect(directory.join(".s.PGSQL.5432")).is_ok()
                     && self

@@ -13,6 +13,7 @@ use probecost::host::allowed_cpus;
 use probecost::load::{
     Behaviour, Endpoint, LoadPlan, Regime, Scenario, Server, Stall, ladder, whole,
 };
+use probecost::process::watch_signals;
 use probecost::report;
 use probecost::results::Results;
 use probecost::schema::Exit;
@@ -89,6 +90,7 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
             std::thread::park();
         }
     }
+    watch_signals()?;
     let (server, target) = match &args.url {
         Some(url) => {
             let target: Endpoint = url.parse()?;

@@ -44,7 +44,7 @@ pub fn run(args: &MonitorArgs) -> Result<Exit, Box<dyn Error>> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let results = Results::create(&args.out)?;
-    let watched = watch(&watched, results.path(), &stop)?;
+    let watched = watch(&watched, &results, &stop)?;
     results.write_json(FILE, &watched)?;
     let picture = report::monitor::draw(&watched.samples);
     results.write("monitor.svg", picture.as_bytes())?;

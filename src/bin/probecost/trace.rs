@@ -3,21 +3,24 @@
 use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use probecost::agent::Options;
 use probecost::file::unwritable;
 use probecost::host::Obstacle;
+use probecost::load::Endpoint;
 use probecost::pipeline::http::{Export, SpanLines, Tracer, TracerCounts};
+use probecost::process::{interrupted, watch_signals};
 use probecost::schema::Exit;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Spans that may wait to be written.
 const QUEUE: usize = 1 << 16;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a command may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// `probecost trace`
 #[derive(Args)]
@@ -38,6 +41,9 @@ pub struct TraceArgs {
     /// http://127.0.0.1:4318/v1/traces
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
+    /// Let the collector be on another machine
+    #[arg(long, requires = "otlp")]
+    remote: bool,
     /// The command
     #[arg(last = true, required_unless_present_any = ["pid", "cgroup"])]
     command: Vec<String>,
@@ -49,10 +55,7 @@ pub struct TraceArgs {
 /// Nothing can be hooked here, or the command cannot be started.
 pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     let export = export(args)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-    }
+    watch_signals()?;
     let mut tracer = Tracer::start(&Options::default(), export.queue())?;
     if let Some(pid) = args.pid {
         tracer.watch(pid)?;
@@ -72,7 +75,7 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
                     "name a program as the shell would find it",
                 )
             })?;
-            Some(spawned)
+            Some(Traced(spawned))
         }
         None => None,
     };
@@ -82,22 +85,17 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
             .seconds
             .is_some_and(|seconds| start.elapsed() >= Duration::from_secs(seconds));
         let ended = match &mut child {
-            Some(child) => child.try_wait()?.is_some(),
+            Some(child) => child.has_ended(),
             None => args.pid.is_some_and(|pid| !is_alive(pid)),
         };
-        if over || ended || interrupted.load(Ordering::Acquire) {
+        if over || ended || interrupted() {
             break;
         }
         std::thread::sleep(LOOK_EVERY);
     }
     tracer.detach();
     let counts = tracer.drain()?;
-    if let Some(child) = &mut child
-        && child.try_wait()?.is_none()
-    {
-        child.kill()?;
-        child.wait()?;
-    }
+    drop(child);
     drop(tracer);
     let exported = export.finish();
     eprint!("{}", summary(&counts));
@@ -115,9 +113,44 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     })
 }
 
+/// A command that is traced; ended when dropped.
+struct Traced(Child);
+
+impl Traced {
+    fn has_ended(&mut self) -> bool {
+        // It was started, and nobody else waits for it.
+        self.0.try_wait().is_ok_and(|status| status.is_some())
+    }
+}
+
+impl Drop for Traced {
+    /// Asked to end, it ends what it has started itself; killed, it cannot.
+    fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let begin = Instant::now();
+        while !self.has_ended() && begin.elapsed() < GRACE {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        // Both fail only where it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn export(args: &TraceArgs) -> Result<Export, Obstacle> {
     match (&args.otlp, &args.out) {
-        (Some(url), _) => to_a_collector(url),
+        (Some(url), _) => {
+            if !args.remote && !url.parse::<Endpoint>()?.is_local() {
+                return Err(Obstacle::new(
+                    format!("{url} is on another machine"),
+                    "where spans may go there, say so: --remote",
+                ));
+            }
+            to_a_collector(url)
+        }
         (None, Some(path)) => {
             let file = File::create(path).map_err(|error| unwritable(path, &error))?;
             Export::start(SpanLines::new(file), QUEUE)

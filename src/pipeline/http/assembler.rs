@@ -438,6 +438,43 @@ mod tests {
         assert_eq!(told, [("/1", false), ("/2", true)]);
     }
 
+    /// As where answers leave by io_uring.
+    #[test]
+    fn a_connection_whose_answers_go_unseen_is_given_up() {
+        let asked = vec![(Kind::In, GET.to_vec()); 5_000];
+        let (spans, counts) = spans(&asked);
+        assert_eq!((spans.len(), counts.other), (1024, 1));
+        assert!(spans.iter().all(|span| !span.complete));
+    }
+
+    #[test]
+    fn a_tunnel_that_is_refused_is_answered_with_a_body() {
+        let connect = b"CONNECT a:443 HTTP/1.1\r\n\r\n";
+        let refused = b"HTTP/1.1 407 No\r\nContent-Length: 5\r\n\r\nlogin";
+        let granted = b"HTTP/1.1 204 Go\r\n\r\n\x16\x03\x01 hidden";
+        let conversation: [(Kind, &[u8]); 7] = [
+            (Kind::In, connect),
+            (Kind::Out, refused),
+            (Kind::In, GET),
+            (Kind::Out, HELLO),
+            (Kind::In, connect),
+            (Kind::Out, granted),
+            (Kind::Closed, b""),
+        ];
+        let pieces: Vec<_> = conversation
+            .into_iter()
+            .map(|(kind, bytes)| (kind, bytes.to_vec()))
+            .collect();
+        let (spans, counts) = spans(&pieces);
+        let statuses: Vec<_> = spans.iter().map(|s| (s.status, s.complete)).collect();
+        assert_eq!(
+            statuses,
+            [(Some(407), true), (Some(200), true), (Some(204), true)]
+        );
+        assert_eq!(spans[0].response_bytes, refused.len() as u64);
+        assert_eq!(counts.other, 0);
+    }
+
     #[test]
     fn a_request_without_an_answer_is_told_when_the_connection_ends() {
         let (spans, counts) = spans(&[(Kind::In, GET.to_vec()), (Kind::Closed, Vec::new())]);

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use super::message::{Bytes, Carries, Head, Messages, StreamEvent, begins};
 use crate::schema::span::{HttpSpan, Side};
 
+/// How many requests of a connection may wait for their answers.
+const MOST_OPEN: usize = 1024;
+
 /// What a stream turned out to be that carries no HTTP/1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
@@ -195,8 +198,10 @@ impl Exchange {
         let mut foreign = false;
         self.requests.read(
             bytes,
-            || false,
+            |_| false,
             |event| match event {
+                // Their answers go unseen.
+                StreamEvent::Begin(_) if open.len() >= MOST_OPEN => foreign = true,
                 StreamEvent::Begin(start_ns) => open.push_back(Open {
                     start_ns,
                     last_ns: start_ns,
@@ -236,10 +241,10 @@ impl Exchange {
         let open = std::cell::RefCell::new(open);
         let mut foreign = false;
         let mut tunnel = false;
-        let head_only = || {
+        let head_only = |status| {
             let open = open.borrow();
             open.front()
-                .is_some_and(|open| matches!(open.method.as_str(), "HEAD" | "CONNECT"))
+                .is_some_and(|open| open.method == "HEAD" || begins_tunnel(&open.method, status))
         };
         responses.read(bytes, head_only, |event| match event {
             StreamEvent::Begin(_) => {}
@@ -251,7 +256,7 @@ impl Exchange {
                     return;
                 }
                 if let Some(request) = open.borrow_mut().pop_front() {
-                    let connects = request.method == "CONNECT" && status == Some(200);
+                    let connects = status.is_some_and(|s| begins_tunnel(&request.method, s));
                     tunnel |= connects || status == Some(101);
                     give(span(*side, request, status, time_ns, bytes, place, true));
                 }
@@ -262,7 +267,8 @@ impl Exchange {
             self.requests.turn_foreign();
             self.responses.turn_foreign();
         }
-        foreign
+        // What came through a tunnel with the answer that opened it is none of ours.
+        foreign && !tunnel
     }
 
     fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
@@ -310,6 +316,12 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Whether what follows is no HTTP any more. Whoever does not let a tunnel through answers
+/// like anyone else.
+fn begins_tunnel(method: &str, status: u16) -> bool {
+    method == "CONNECT" && (200..300).contains(&status)
 }
 
 fn span(

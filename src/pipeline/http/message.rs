@@ -85,12 +85,12 @@ impl Messages {
         }
     }
 
-    /// Reads on. `head_only` says whether a response is one to a request whose
-    /// response has no body (HEAD).
+    /// Reads on. `head_only` says whether a response of this status is one to a request
+    /// whose response then has no body (HEAD).
     pub(super) fn read(
         &mut self,
         mut bytes: Bytes,
-        mut head_only: impl FnMut() -> bool,
+        mut head_only: impl FnMut(u16) -> bool,
         mut tell: impl FnMut(StreamEvent),
     ) {
         if matches!(self.state, State::Body(Body::Lost)) && begins(self.carries, bytes.seen) {
@@ -141,7 +141,7 @@ impl Messages {
                             self.bytes += before as u64 + length;
                             bytes = bytes.skip(length);
                             let body = match head {
-                                Head::Response(_) if head_only() => Body::Counted(0),
+                                Head::Response(status) if head_only(status) => Body::Counted(0),
                                 _ => body,
                             };
                             tell(StreamEvent::Head(head));
