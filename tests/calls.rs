@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -109,6 +110,8 @@ fn a_learnt_profile_denies_nothing_and_is_the_same_each_time() {
     let first = directory.path().join("first.json");
     let learnt = json(&learn(&first, &["--runs", "2"], &command));
     assert_eq!(learnt["runs"].as_array().unwrap().len(), 2);
+    let kernel = |key: &str| learnt["kernel"][key].as_u64().unwrap();
+    assert!(kernel("runs") > 100 && kernel("counted") >= kernel("runs"));
     assert_eq!(learnt["runs"][0]["processes"], 3);
     let beside = fs::read(directory.path().join("first.json.learnt.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&beside).unwrap(), learnt);
@@ -197,8 +200,61 @@ fn a_service_is_ended_when_its_time_is_over() {
     with_an_agent!();
     let directory = tempfile::tempdir().unwrap();
     let profile = directory.path().join("profile.json");
-    let learnt = json(&learn(&profile, &["--seconds", "1"], &["sleep", "1000"]));
+    let out = profile.to_str().unwrap();
+    let arguments = [
+        "seccomp",
+        "learn",
+        "--seconds",
+        "1",
+        "--format",
+        "json",
+        "--out",
+        out,
+    ];
+    let output = probecost(&[&arguments[..], &["--", "sleep", "1000"]].concat());
+    // What it would have called later is in no profile.
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let learnt = json(&output);
     assert_eq!(learnt["runs"][0]["ending"], "ended when its time was over");
+    let missed = learnt["missed"][0].as_str().unwrap();
+    assert!(missed.contains("run 1"), "{missed}");
+    assert!(profile.exists());
+}
+
+/// Also what left its parent, its group and its session.
+#[test]
+fn nothing_watched_outlives_a_probecost_that_is_killed() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let script = format!(
+        "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; while :; do sleep 0.05; done' & wait",
+        at("pid")
+    );
+    let mut learning = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["seccomp", "learn", "--out", &at("profile.json"), "--"])
+        .args(["sh", "-c", &script])
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let pid = loop {
+        if let Ok(pid) = fs::read_to_string(at("pid")) {
+            break pid.trim().to_owned();
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "nothing started");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    learning.kill().unwrap();
+    learning.wait().unwrap();
+    let lives = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    let begin = Instant::now();
+    while lives() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{pid} lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

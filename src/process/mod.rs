@@ -5,12 +5,14 @@
 //! by those names at the next start.
 
 mod child;
+mod guard;
 mod output;
 mod signals;
 mod tracefs;
 mod ward;
 
 pub use child::Child;
+pub use guard::Guard;
 pub use output::KeptOutput;
 pub use signals::{interrupted, interruption, watch_signals};
 pub use tracefs::provide_tracefs;

@@ -137,10 +137,7 @@ impl WardPlace {
             .stdout(writer.try_clone().map_err(failed)?)
             .stderr(writer)
             .process_group(0);
-        let procs = match &self.cgroup {
-            Some(cgroup) => Some(joinable(cgroup).map_err(failed)?),
-            None => None,
-        };
+        self.hold(&mut command).map_err(failed)?;
         let mut allowed = CpuSet::new();
         for &cpu in cpus {
             allowed
@@ -148,6 +145,28 @@ impl WardPlace {
                 .map_err(|_| Obstacle::new(format!("there is no CPU {cpu}"), "name another"))?;
         }
         let pinned = !cpus.is_empty();
+        // SAFETY: between fork and exec the closure only makes a system call on what was
+        // prepared before: no allocation, no lock.
+        unsafe {
+            command.pre_exec(move || {
+                if pinned {
+                    sched_setaffinity(Pid::from_raw(0), &allowed)?;
+                }
+                Ok(())
+            });
+        }
+        let process = command.spawn().map_err(failed)?;
+        // The command holds the other end of the pipe.
+        drop(command);
+        Child::new(process, KeptOutput::of(reader).map_err(failed)?).map_err(failed)
+    }
+
+    /// Has a command begin here, once it is spawned, and die with the thread that spawns it.
+    ///
+    /// # Errors
+    /// The cgroup is gone, or takes no process.
+    pub fn hold(&self, command: &mut Command) -> std::io::Result<()> {
+        let procs = self.cgroup.as_deref().map(joinable).transpose()?;
         let parent = Pid::this();
         // SAFETY: between fork and exec the closure only makes system calls on what was
         // prepared before: no allocation, no lock.
@@ -160,16 +179,10 @@ impl WardPlace {
                 if let Some(mut procs) = procs.as_ref() {
                     procs.write_all(b"0")?;
                 }
-                if pinned {
-                    sched_setaffinity(Pid::from_raw(0), &allowed)?;
-                }
                 Ok(())
             });
         }
-        let process = command.spawn().map_err(failed)?;
-        // The command holds the other end of the pipe.
-        drop(command);
-        Child::new(process, KeptOutput::of(reader).map_err(failed)?).map_err(failed)
+        Ok(())
     }
 
     /// The processes that are here now.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::findings::findings;
+use crate::schema::coverage::Kernel;
 use crate::schema::seccomp::{Learnt, Replay, SeccompMode, SeccompReport};
 
 /// How many of the calls that came last are shown.
@@ -35,6 +36,12 @@ pub fn learnt(learnt: &Learnt, file: &Path) -> String {
         .map(|call| format!("{} (run {}, {:.1} ms)", call.name, call.run, call.after_ms))
         .collect();
     text += &format!("what came last: {}\n", last.join(", "));
+    text += &match learnt.kernel {
+        Some(Kernel { runs, counted }) => {
+            format!("the kernel ran the counter {runs} times, and {counted} calls were counted\n")
+        }
+        None => "not held against the kernel's own count, which takes CAP_SYS_ADMIN\n".into(),
+    };
     for sentence in &learnt.missed {
         text += &format!("missed: {sentence}\n");
     }

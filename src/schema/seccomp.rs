@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::coverage::Kernel;
 use super::{Finding, Outcome, Provenance};
 
 /// `seccomp-learnt.json`, beside a profile: what it was learnt from.
@@ -22,6 +23,10 @@ pub struct Learnt {
     pub calls: Vec<LearntCall>,
     /// Calls that the profile allows for the runtime's sake alone.
     pub base: Vec<String>,
+    /// What the kernel itself counted meanwhile, all runs together; none where this user may
+    /// not ask it.
+    #[serde(default)]
+    pub kernel: Option<Kernel>,
     /// What is not in the profile, and why: a sentence each.
     pub missed: Vec<String>,
 }

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::agent::Relatives;
 use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::Obstacle;
+use crate::process::{Guard, Ward, WardPlace};
 
 /// How long processes that outlive their command may take to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,6 +42,45 @@ pub enum Ending {
     OutOfTime,
 }
 
+/// What commands run in, so that nothing of them outlives this process, however it ends.
+pub struct Enclosure {
+    // Dropped first: it kills what is left in the ward.
+    _guard: Option<Guard>,
+    place: WardPlace,
+    _ward: Ward,
+}
+
+impl Enclosure {
+    /// A fresh one. Where this process may make no cgroups, only the command itself dies
+    /// with it.
+    ///
+    /// # Errors
+    /// No directory or no process can be made.
+    pub fn new() -> Result<Self, Obstacle> {
+        let ward = Ward::new()?;
+        let place = ward.place("watched");
+        Ok(Self {
+            _guard: place.cgroup().map(Guard::of).transpose()?,
+            place,
+            _ward: ward,
+        })
+    }
+
+    /// Has `command` run in it. First of all that is asked of the command: a filter of its
+    /// calls need not allow this.
+    ///
+    /// # Errors
+    /// The cgroup takes no process.
+    pub fn hold(&self, command: &mut Command) -> Result<(), Obstacle> {
+        self.place.hold(command).map_err(|error| {
+            Obstacle::new(
+                format!("no cgroup holds the command: {error}"),
+                "see that nothing else removes cgroups that begin with probecost-",
+            )
+        })
+    }
+}
+
 /// A command that has run.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -61,10 +101,12 @@ impl Watched {
     /// # Errors
     /// It cannot be started, has too many processes, or does not end.
     pub fn run(
+        enclosure: &Enclosure,
         calls: &mut CallCounter,
         command: &mut Command,
         bounds: Bounds,
     ) -> Result<Self, Obstacle> {
+        enclosure.hold(command)?;
         calls.enlist(command);
         let child = spawn(command)?;
         Self::wait(calls, child, bounds)

@@ -16,7 +16,8 @@ use crate::host::{Obstacle, provenance};
 use crate::schema::seccomp::{ProfileSize, SeccompMode, SeccompReport};
 use crate::schema::{Bound, Finding, Outcome};
 use crate::stats::{CONFIDENCE, Interval, median_interval};
-use crate::stream::watched::{Bounds, Watched, spawn};
+use crate::stream::Scratch;
+use crate::stream::watched::{Bounds, Enclosure, Watched, spawn};
 
 /// How often a program is learnt from.
 const LEARNT: usize = 5;
@@ -53,7 +54,7 @@ pub fn compare_programs(
         });
     }
     progress("what learning costs");
-    rows.push(cost(limits, pairs)?);
+    rows.extend(cost(limits, pairs)?);
     Ok(report(rows))
 }
 
@@ -104,6 +105,12 @@ fn put_to_the_test(program: &Program, limits: &SeccompLimits) -> Result<Vec<Find
                 "run it by hand",
             ));
         }
+        if let Some(missed) = learnt.missed.first() {
+            return Err(Obstacle::new(
+                format!("missed: {missed}"),
+                "probecost seccomp learn",
+            ));
+        }
         different.insert(profile.json());
         let calls: BTreeSet<_> = profile.calls().collect();
         all.extend(calls.iter().copied());
@@ -147,9 +154,9 @@ fn put_to_the_test(program: &Program, limits: &SeccompLimits) -> Result<Vec<Find
     Ok(rows)
 }
 
-fn place() -> Result<(tempfile::TempDir, u16), Obstacle> {
+fn place() -> Result<(Scratch, u16), Obstacle> {
     let failed = |error: std::io::Error| Obstacle::new(error.to_string(), "df -h /tmp; ip link");
-    let directory = tempfile::tempdir().map_err(failed)?;
+    let directory = Scratch::new(&std::env::temp_dir())?;
     // Services drop their rights and must reach it.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open).map_err(failed)?;
@@ -198,7 +205,7 @@ fn counted(name: &str, measure: &str, count: usize, most: f64) -> Finding {
 
 /// What counting its calls costs a build, in CPU time: pairs of runs, with and without,
 /// each pair in the other order.
-fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
+fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> {
     let build = PROGRAMS.iter().find(|program| program.name == "make");
     let mut finding = Finding {
         name: "learning".into(),
@@ -212,7 +219,7 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
     };
     let Some(build) = build.filter(|program| program.missing().is_none()) else {
         finding.reason = "make or cc is not installed".into();
-        return Ok(finding);
+        return Ok(vec![finding]);
     };
     let (directory, port) = place()?;
     build.prepare(directory.path(), port)?;
@@ -220,7 +227,8 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
     // Loaded once: what is asked is what counting costs, not what starting to does.
     let mut calls = CallCounter::start(Bounds::default().processes)?;
     calls.detach();
-    let mut ratios = Vec::new();
+    let enclosure = Enclosure::new()?;
+    let (mut ratios, mut without) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
         let order = if pair % 2 == 0 {
             [false, true]
@@ -229,10 +237,11 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
         };
         let mut seconds = [0.0; 2];
         for counted in order {
-            seconds[usize::from(counted)] = cpu_seconds(&mut calls, &command, counted)?;
+            seconds[usize::from(counted)] = cpu_seconds(&enclosure, &mut calls, &command, counted)?;
         }
         let [off, on] = seconds;
         ratios.push(100.0 * (on / off - 1.0));
+        without.push(off);
     }
     finding.value = median_interval(&ratios, CONFIDENCE);
     match finding.value {
@@ -245,10 +254,47 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Finding, Obstacle> {
             finding.reason = format!("{pairs} pairs are too few for an interval");
         }
     }
-    Ok(finding)
+    let control = off_against_off(&without);
+    if control.verdict == Outcome::Broken {
+        finding.verdict = Outcome::Broken;
+        finding.reason = control.reason.clone();
+    }
+    Ok(vec![finding, control])
+}
+
+/// The runs without learning of two neighbouring pairs, one over the other in changing order:
+/// they must come out as one.
+fn off_against_off(seconds: &[f64]) -> Finding {
+    let neighbours = seconds.chunks_exact(2).enumerate();
+    let ratios: Vec<f64> = neighbours
+        .map(|(k, two)| match k % 2 {
+            0 => two[0] / two[1],
+            _ => two[1] / two[0],
+        })
+        .collect();
+    let value = median_interval(&ratios, CONFIDENCE);
+    let (verdict, reason) = match value {
+        None => (Outcome::Inconclusive, "too few pairs for an interval"),
+        Some(value) if value.contains(1.0) => (Outcome::Pass, ""),
+        Some(_) => (
+            Outcome::Broken,
+            "the same was measured twice and came out as two",
+        ),
+    };
+    Finding {
+        name: "learning".into(),
+        measure: "control".into(),
+        value,
+        unit: "ratio".into(),
+        limit: None,
+        bound: Bound::AtMost,
+        verdict,
+        reason: reason.into(),
+    }
 }
 
 fn cpu_seconds(
+    enclosure: &Enclosure,
     calls: &mut CallCounter,
     command: &[String],
     counted: bool,
@@ -258,9 +304,10 @@ fn cpu_seconds(
     let before = children_seconds();
     if counted {
         calls.attach()?;
-        Watched::run(calls, &mut started, Bounds::default())?;
+        Watched::run(enclosure, calls, &mut started, Bounds::default())?;
         calls.detach();
     } else {
+        enclosure.hold(&mut started)?;
         let ended = spawn(&mut started)?.wait();
         ended.map_err(|error| Obstacle::new(error.to_string(), "try again"))?;
     }
@@ -278,6 +325,18 @@ fn children_seconds() -> f64 {
 mod tests {
     use super::*;
     use crate::schema::Exit;
+
+    #[test]
+    fn what_is_without_learning_twice_comes_out_as_one() {
+        let steady: Vec<f64> = (0..80).map(|k| 1.0 + 0.01 * f64::from(k * 7 % 5)).collect();
+        assert_eq!(off_against_off(&steady).verdict, Outcome::Pass);
+        // Each pair of another length than the one before it, whatever the order.
+        let uneven: Vec<f64> = (0..80)
+            .map(|k| if matches!(k % 4, 0 | 3) { 1.1 } else { 1.0 })
+            .collect();
+        assert_eq!(off_against_off(&uneven).verdict, Outcome::Broken);
+        assert_eq!(off_against_off(&[1.0]).verdict, Outcome::Inconclusive);
+    }
 
     #[test]
     fn a_test_that_broke_off_is_no_pass() {

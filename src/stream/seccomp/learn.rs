@@ -8,8 +8,9 @@ use syscalls::Sysno;
 use super::{Profile, words};
 use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
+use crate::schema::coverage::Kernel;
 use crate::schema::seccomp::{LearningRun, Learnt, LearntCall};
-use crate::stream::watched::{Bounds, Watched, missed};
+use crate::stream::watched::{Bounds, Enclosure, Ending, Watched, missed};
 
 /// Runs `command` so many times and gives the profile of all that it called, and how
 /// it came about.
@@ -18,11 +19,19 @@ use crate::stream::watched::{Bounds, Watched, missed};
 /// It cannot be started or counted, or made no call.
 pub fn learn(command: &[String], runs: u32, bounds: Bounds) -> Result<(Profile, Learnt), Obstacle> {
     let mut learning = Learning::default();
+    let enclosure = Enclosure::new()?;
+    // Takes a right that counting itself does not.
+    let counting = CallCounter::count_kernel_runs().ok();
     for _ in 0..runs.max(1) {
         let mut calls = CallCounter::start(bounds.processes)?;
         let mut started = Command::new(&command[0]);
         started.args(&command[1..]);
-        learning.add(&Watched::run(&mut calls, &mut started, bounds)?);
+        let watched = Watched::run(&enclosure, &mut calls, &mut started, bounds)?;
+        learning.add(&watched);
+        if counting.is_some() {
+            calls.detach();
+            learning.hold_against(kernel(&calls)?);
+        }
     }
     let profile = Profile::learnt(learning.seen());
     let learnt = Learnt {
@@ -32,14 +41,27 @@ pub fn learn(command: &[String], runs: u32, bounds: Bounds) -> Result<(Profile, 
         base: profile.base().map(str::to_owned).collect(),
         runs: learning.runs,
         calls: learning.calls,
+        kernel: learning.kernel,
         missed: learning.missed,
     };
     Ok((profile, learnt))
 }
 
+/// The kernel's own count of the counter's runs, and what became of them.
+fn kernel(calls: &CallCounter) -> Result<Kernel, Obstacle> {
+    let runs = calls.kernel_runs()?;
+    // After it: whatever ran until then has been counted.
+    let counts = calls.counts()?;
+    Ok(Kernel {
+        runs,
+        counted: counts.total() + counts.others,
+    })
+}
+
 /// What the runs so far have shown.
 #[derive(Debug, Default)]
 struct Learning {
+    kernel: Option<Kernel>,
     runs: Vec<LearningRun>,
     calls: Vec<LearntCall>,
     missed: Vec<String>,
@@ -86,10 +108,61 @@ impl Learning {
                 self.missed.push(sentence);
             }
         }
+        if watched.ending == Ending::OutOfTime {
+            self.missed.push(format!(
+                "what run {run} would have called after its time was over"
+            ));
+        }
+    }
+
+    /// Takes the kernel's own count of a run into account.
+    fn hold_against(&mut self, kernel: Kernel) {
+        let lost = kernel.runs.saturating_sub(kernel.counted);
+        if lost > 0 {
+            self.missed.push(format!(
+                "{lost} calls of {} on this machine, by the kernel's own count in run {}",
+                kernel.runs,
+                self.runs.len()
+            ));
+        }
+        let sum = self.kernel.get_or_insert(Kernel {
+            runs: 0,
+            counted: 0,
+        });
+        sum.runs += kernel.runs;
+        sum.counted += kernel.counted;
     }
 
     fn seen(&self) -> BTreeSet<Sysno> {
         let names = self.calls.iter().map(|call| call.name.as_str());
         names.filter_map(|name| name.parse().ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_counted_and_we_did_not_is_missed() {
+        let mut learning = Learning::default();
+        learning.hold_against(Kernel {
+            runs: 500,
+            counted: 501,
+        });
+        assert_eq!(learning.missed, [""; 0]);
+        learning.hold_against(Kernel {
+            runs: 500,
+            counted: 497,
+        });
+        assert!(
+            learning.missed[0].starts_with("3 calls of 500"),
+            "{learning:?}"
+        );
+        let sum = Kernel {
+            runs: 1000,
+            counted: 998,
+        };
+        assert_eq!(learning.kernel, Some(sum));
     }
 }

@@ -11,7 +11,7 @@ use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::Outcome;
 use crate::schema::seccomp::{DeniedCall, Replay, SeccompMode};
-use crate::stream::watched::{Bounds, Watched, name_of, spawn};
+use crate::stream::watched::{Bounds, Enclosure, Watched, name_of, spawn};
 
 /// Runs `command` under `profile` and counts what it was denied.
 ///
@@ -26,7 +26,9 @@ pub fn run(
     let mut calls = CallCounter::start(bounds.processes)?;
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]);
-    // First, since the profile need not allow the call by which it asks.
+    let enclosure = Enclosure::new()?;
+    // First, since the profile need not allow the calls by which they ask.
+    enclosure.hold(&mut started)?;
     calls.enlist(&mut started);
     confine(&mut started, profile, mode)?;
     let child = spawn(&mut started)?;
