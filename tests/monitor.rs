@@ -97,6 +97,26 @@ fn the_monitor_agrees_with_time() {
 }
 
 #[test]
+fn the_monitor_says_what_it_costs_itself() {
+    let out = tempfile::tempdir().unwrap();
+    let report = report(&monitor(out.path(), &["--", "sleep", "1.1"]));
+    let own = report.totals.own_cpu_s;
+    assert!(own > 0.0 && own < report.totals.seconds, "{own} s");
+    let printed = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["monitor", "--out"])
+        .arg(out.path())
+        .args(["--", "sleep", "0.1"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&printed.stdout);
+    let line = printed.lines().find(|line| line.contains("the monitor"));
+    assert!(
+        line.is_some_and(|line| line.contains("% of one CPU")),
+        "{printed}"
+    );
+}
+
+#[test]
 fn whoever_kills_the_monitor_loses_only_the_last_second() {
     let out = tempfile::tempdir().unwrap();
     let pid = std::process::id().to_string();

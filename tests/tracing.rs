@@ -167,6 +167,18 @@ fn an_interrupted_run_keeps_what_it_has() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
+/// Enough of one that a few seconds show it.
+#[test]
+fn a_planted_leak_fails() {
+    let leak = ["--duration", "12", "--rate", "100", "--plant-leak", "300"];
+    let Some(report) = traced(&leak) else { return };
+    let growth = row(&report, "growth_mb_per_hour");
+    assert_eq!(growth.verdict, Outcome::Fail, "{growth:?}");
+    // Megabytes an hour.
+    let found = growth.measured.unwrap().est / (300.0 * 60.0);
+    assert!((0.8..1.2).contains(&found), "{growth:?}");
+}
+
 #[test]
 fn bad_input_is_named() {
     for (arguments, said) in [
