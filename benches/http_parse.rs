@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use probecost::agent::http::{Kind, Piece};
+use probecost::agent::http::{Piece, PieceKind};
 use probecost::load::http::{AnswerHead, AnswerReader, Request};
 use probecost::pipeline::http::Assembler;
 use probecost_bench::turns::Turns;
@@ -56,8 +56,8 @@ fn parse(criterion: &mut Criterion<Turns>) {
     };
     group.bench_function("span", |bencher| {
         bencher.iter(|| {
-            assembler.piece(&piece(Kind::In, black_box(REQUEST)));
-            assembler.piece(&piece(Kind::Out, black_box(RESPONSE)));
+            assembler.piece(&piece(PieceKind::In, black_box(REQUEST)));
+            assembler.piece(&piece(PieceKind::Out, black_box(RESPONSE)));
         });
     });
     group.finish();

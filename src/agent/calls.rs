@@ -21,7 +21,7 @@ pub const NUMBERS: usize = 512;
 /// `struct calls` of bpf/calls.bpf.c, one a CPU.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Raw {
+struct RawCalls {
     made: [u64; NUMBERS],
     first: [u64; NUMBERS],
     killed: [u64; NUMBERS],
@@ -31,7 +31,7 @@ struct Raw {
 }
 
 // SAFETY: integers only, and no padding between them.
-unsafe impl aya::Pod for Raw {}
+unsafe impl aya::Pod for RawCalls {}
 
 /// What was counted, by system call number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl CallCounts {
 
 /// A counter at the entry of every system call. Gone when dropped.
 pub struct CallCounter {
-    counts: PerCpuArray<MapData, Raw>,
+    counts: PerCpuArray<MapData, RawCalls>,
     family: Family,
     rung: Rung,
     tried: Vec<Tried>,

@@ -33,7 +33,7 @@ const CAPTURE: u32 = 16 << 10;
 
 /// What became of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PieceKind {
     /// Bytes were read from it.
     In,
     /// Bytes were written to it.
@@ -54,7 +54,7 @@ pub struct Piece<'a> {
     /// The process.
     pub pid: u32,
     /// What happened.
-    pub kind: Kind,
+    pub kind: PieceKind,
     /// How many bytes went through.
     pub length: u64,
     /// The first of them; the rest went unseen.
@@ -64,7 +64,7 @@ pub struct Piece<'a> {
 /// `struct head` of bpf/http.bpf.c.
 #[derive(Debug, Clone, Copy, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
-struct Head {
+struct PieceHead {
     time: u64,
     socket: u64,
     pid: u32,
@@ -78,16 +78,16 @@ struct Head {
 impl<'a> Piece<'a> {
     /// Reads a record; none where it is not one.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
-        let (head, bytes) = Head::read_from_prefix(record).ok()?;
+        let (head, bytes) = PieceHead::read_from_prefix(record).ok()?;
         Some(Self {
             time_ns: head.time,
             socket: head.socket,
             pid: head.pid,
             kind: match head.kind {
-                0 => Kind::In,
-                1 => Kind::Out,
-                2 => Kind::Ended,
-                3 => Kind::Closed,
+                0 => PieceKind::In,
+                1 => PieceKind::Out,
+                2 => PieceKind::Ended,
+                3 => PieceKind::Closed,
                 _ => return None,
             },
             length: head.length.into(),
@@ -99,7 +99,7 @@ impl<'a> Piece<'a> {
 /// `struct scope`.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-struct Scope {
+struct HttpScope {
     cgroup: u64,
     cgroup_level: u32,
     excluded_tid: u32,
@@ -126,7 +126,7 @@ pub struct Traffic {
 }
 
 // SAFETY: integers only, and no padding between them.
-unsafe impl aya::Pod for Scope {}
+unsafe impl aya::Pod for HttpScope {}
 // SAFETY: integers only, and no padding between them.
 unsafe impl aya::Pod for Traffic {}
 
@@ -148,8 +148,8 @@ impl Add for Traffic {
 /// Hooks on the calls that move bytes. Gone when dropped.
 pub struct HttpHook {
     family: Family,
-    scope: Array<MapData, Scope>,
-    settings: Scope,
+    scope: Array<MapData, HttpScope>,
+    settings: HttpScope,
     traffic: PerCpuArray<MapData, Traffic>,
     consumer: Consumer,
     links: Vec<Link>,
@@ -171,11 +171,11 @@ impl HttpHook {
         let traffic = object::take_map(&mut ebpf, "TRAFFIC")?;
         let ring = Ring::new(object::take_map(&mut ebpf, "RING")?).map_err(map_failed)?;
         let consumer = Consumer::spawn(ring, options, sink)?;
-        let settings = Scope {
+        let settings = HttpScope {
             excluded_tid: consumer.tid(),
             wakeup_bytes: options.wakeup.bytes(),
             capture: CAPTURE,
-            ..Scope::default()
+            ..HttpScope::default()
         };
         let btf = btf.as_ref();
         let entry = ladder::program(&mut ebpf, "http_enter")

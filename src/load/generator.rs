@@ -43,8 +43,8 @@ pub(super) struct Generator {
     pub(super) stop: Arc<AtomicBool>,
     pub(super) tell: Sender<SendBatch>,
     free: VecDeque<usize>,
-    busy: Vec<Option<Request>>,
-    waiting: VecDeque<Request>,
+    busy: Vec<Option<DueRequest>>,
+    waiting: VecDeque<DueRequest>,
     records: Vec<RequestRecord>,
     next: u64,
     is_ending: bool,
@@ -52,13 +52,13 @@ pub(super) struct Generator {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Request {
+struct DueRequest {
     number: u64,
     intended: u64,
     noticed: u64,
 }
 
-impl Request {
+impl DueRequest {
     /// What fills room for others.
     const NONE: Self = Self {
         number: 0,
@@ -78,7 +78,7 @@ impl Generator {
         Self {
             free: (0..connections.len()).collect(),
             busy: vec![None; connections.len()],
-            waiting: heap::touched(plan.room(), &Request::NONE).into(),
+            waiting: heap::touched(plan.room(), &DueRequest::NONE).into(),
             records: Vec::new(),
             next: 0,
             is_ending: false,
@@ -150,7 +150,7 @@ impl Generator {
 
     /// Queues what is due.
     fn notice(&mut self, now: u64) {
-        let request = |number, intended| Request {
+        let request = |number, intended| DueRequest {
             number,
             intended,
             noticed: now,
@@ -230,7 +230,7 @@ impl Generator {
         }
     }
 
-    fn end(&mut self, request: Request, outcome: Result<(), Error>) {
+    fn end(&mut self, request: DueRequest, outcome: Result<(), Error>) {
         self.records.push(RequestRecord {
             number: request.number,
             intended: request.intended,
@@ -243,7 +243,7 @@ impl Generator {
     /// Gives up requests that have waited for too long.
     fn give_up(&mut self, now: u64) {
         let patience = nanos(self.plan.timeout);
-        let is_late = |request: &Request| now.saturating_sub(request.intended) > patience;
+        let is_late = |request: &DueRequest| now.saturating_sub(request.intended) > patience;
         for key in 0..self.busy.len() {
             if let Some(request) = self.busy[key].take_if(|request| is_late(request)) {
                 // An answer that comes later must not be taken for the next one's.

@@ -185,7 +185,7 @@ impl AnswerHead for Response {
         let (httparse::Status::Complete(length), Some(status)) = (parsed, head.code) else {
             return Ok(None);
         };
-        let fields = Fields::read(head.headers, head.version)?;
+        let fields = MessageFields::read(head.headers, head.version)?;
         let body = match status {
             100..200 | 204 | 304 => AnswerBody::Length(0),
             _ => fields.body.unwrap_or(AnswerBody::UntilClose),
@@ -216,20 +216,20 @@ impl AnswerHead for Request {
             path: path.to_owned(),
             keeps_open,
         };
-        let fields = Fields::read(head.headers, head.version)?;
+        let fields = MessageFields::read(head.headers, head.version)?;
         let body = fields.body.unwrap_or(AnswerBody::Length(0));
         Ok(Some((length, request(fields.keeps_open), body)))
     }
 }
 
 /// What the header fields say of the body and the connection.
-struct Fields {
+struct MessageFields {
     /// How the body ends; none where no field says.
     body: Option<AnswerBody>,
     keeps_open: bool,
 }
 
-impl Fields {
+impl MessageFields {
     fn read(fields: &[httparse::Header], version: Option<u8>) -> Result<Self, MalformedAnswer> {
         let mut length: Option<u64> = None;
         let mut chunked = false;

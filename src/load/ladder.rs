@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{Whole, whole};
+use super::report::{WholeLoad, whole};
 use super::{LoadPlan, Regime};
 use crate::host::Obstacle;
 use crate::process::interrupted;
@@ -42,7 +42,7 @@ pub fn climb(
         ));
     }
     let mut rungs: Vec<LoadStep> = Vec::new();
-    let mut best: Option<Whole> = None;
+    let mut best: Option<WholeLoad> = None;
     let mut is_up = true;
     for (step, share) in STEPS.into_iter().enumerate() {
         let step_plan = LoadPlan {

@@ -40,7 +40,7 @@ mod target;
 use std::time::Duration;
 
 pub use pace::{KEPT_UP, LoadPace};
-pub use report::{Whole, whole};
+pub use report::{WholeLoad, whole};
 pub use running::{Due, Running};
 pub use scenario::Scenario;
 pub use server::{Behaviour, Server, Stall};

@@ -7,7 +7,9 @@ use super::{LoadPace, LoadPlan, LoadTally, Regime, Running};
 use crate::host::{Obstacle, provenance};
 use crate::process::interrupted;
 use crate::schema::Outcome;
-use crate::schema::load::{Errors, LatencyUs, Load, Pace, Rates, RequestError, Requests, Second};
+use crate::schema::load::{
+    Errors, LatencyUs, Load, PaceSource, Rates, RequestError, Requests, Second,
+};
 
 const SCHEMA: u32 = 1;
 /// Requests beyond a percentile from which on it is likely to hold when measured again:
@@ -18,7 +20,7 @@ const LATE: f64 = 0.5;
 
 /// A load that has ended.
 #[derive(Debug)]
-pub struct Whole {
+pub struct WholeLoad {
     plan: LoadPlan,
     length: Duration,
     pace: LoadPace,
@@ -36,12 +38,12 @@ pub fn whole(
     plan: &LoadPlan,
     length: Duration,
     mut progress: impl FnMut(f64),
-) -> Result<Whole, Obstacle> {
+) -> Result<WholeLoad, Obstacle> {
     let load = Running::start(LoadPlan {
         length: Some(length),
         ..plan.clone()
     })?;
-    let mut whole = Whole {
+    let mut whole = WholeLoad {
         plan: plan.clone(),
         length,
         pace: LoadPace::default(),
@@ -83,7 +85,7 @@ pub fn whole(
     Ok(whole)
 }
 
-impl Whole {
+impl WholeLoad {
     /// Requests a second.
     pub fn rates(&self) -> Rates {
         Rates {
@@ -114,8 +116,8 @@ impl Whole {
             provenance: provenance(),
             url: self.plan.target.to_string(),
             pace: match self.plan.regime {
-                Regime::Rate(_) => Pace::Rate,
-                Regime::Saturation => Pace::Saturation,
+                Regime::Rate(_) => PaceSource::Rate,
+                Regime::Saturation => PaceSource::Saturation,
             },
             connections: self.plan.connections,
             seconds: self.length.as_secs_f64(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::schema::load::{Load, LoadStep, Pace};
+use crate::schema::load::{Load, LoadStep, PaceSource};
 
 /// The figures, the ladder, and what a reader must know of them.
 pub fn render(load: &Load) -> String {
@@ -15,7 +15,7 @@ pub fn render(load: &Load) -> String {
 
 fn write(load: &Load, f: &mut String) -> fmt::Result {
     let asked = match (load.pace, load.rate.asked) {
-        (Pace::Rate, Some(rate)) => format!("{rate} requests a second"),
+        (PaceSource::Rate, Some(rate)) => format!("{rate} requests a second"),
         _ => "as fast as it answers".to_owned(),
     };
     writeln!(

@@ -57,7 +57,7 @@ pub type Errors = BTreeMap<RequestError, u64>;
 /// What set the pace of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Pace {
+pub enum PaceSource {
     /// A clock: latencies count from the intended start.
     Rate,
     /// The server: each connection asked again once it was answered.
@@ -74,7 +74,7 @@ pub struct Load {
     /// Whom it asked.
     pub url: String,
     /// What set its pace.
-    pub pace: Pace,
+    pub pace: PaceSource,
     /// Connections.
     pub connections: usize,
     /// For how long requests were due.

@@ -144,7 +144,7 @@ struct Stage<'a> {
 }
 
 /// A block of this arm, but for what the load saw of it.
-type Pending = (usize, ProgramBlock);
+type PendingBlock = (usize, ProgramBlock);
 
 impl Stage<'_> {
     /// Turns every arm on and off once: how long that takes decides how long blocks are, and
@@ -191,7 +191,7 @@ impl Stage<'_> {
     /// Rounds until the time is over.
     fn rounds(
         &mut self,
-        load: &mut Underneath<Pending>,
+        load: &mut Underneath<PendingBlock>,
         regime: Regime,
         plan: &RoundsPlan,
         standing: &mut [Standing],
@@ -238,7 +238,12 @@ impl Stage<'_> {
     }
 
     /// Blocks of which all has been heard, to their arms.
-    fn keep(&mut self, blocks: Vec<(Pending, LoadBlock)>, regime: Regime, logs: &mut [ArmLog]) {
+    fn keep(
+        &mut self,
+        blocks: Vec<(PendingBlock, LoadBlock)>,
+        regime: Regime,
+        logs: &mut [ArmLog],
+    ) {
         for ((arm, block), seen) in blocks {
             if let Regime::Rate(_) = regime {
                 self.lag.add(&seen.tally.lag).expect("the same bounds");
@@ -257,7 +262,7 @@ impl Stage<'_> {
         &mut self,
         arm: &mut Standing,
         log: &mut ArmLog,
-        load: Option<(&mut Underneath<Pending>, Duration)>,
+        load: Option<(&mut Underneath<PendingBlock>, Duration)>,
     ) -> Result<(Span, ProgramBlock), Obstacle> {
         let pids = self.service.pids();
         let (held, on_ms) = timed(|| arm.on(&pids));

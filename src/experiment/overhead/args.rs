@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::OverheadRequest;
+use super::request::OverheadRequest;
 use crate::agent::{self, Rung, Wakeup};
 use crate::experiment::Plan;
 use crate::experiment::assignment::Assignment;

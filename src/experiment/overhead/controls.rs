@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::OverheadRequest;
+use super::request::OverheadRequest;
 use crate::agent::Agent;
 use crate::experiment::{Failure, Plan, calibrate, compare, parts, proportionality, unhooked};
 use crate::schema::overhead::{Controls, Pair, Proportionality, Unhooked};

@@ -129,7 +129,7 @@ pub(super) fn distrust_unproven(rows: &mut [OverheadRow], why: &str) {
 /// number. Gives what a reader should know where a control could not decide.
 pub(super) fn judge_controls(controls: &mut Controls, rows: &mut [OverheadRow]) -> Vec<String> {
     let mut open = Vec::new();
-    let mut hold = |name: &str, measured: Interval, centre: f64, tolerance: f64| {
+    let mut judge_control = |name: &str, measured: Interval, centre: f64, tolerance: f64| {
         let limit = Limit::Within {
             least: centre * (1.0 - tolerance),
             most: centre * (1.0 + tolerance),
@@ -152,11 +152,11 @@ pub(super) fn judge_controls(controls: &mut Controls, rows: &mut [OverheadRow]) 
         verdict
     };
     if let Some(found) = &mut controls.proportionality {
-        let verdict = hold("twice the operations took", found.ratio, 2.0, 0.05);
+        let verdict = judge_control("twice the operations took", found.ratio, 2.0, 0.05);
         found.verdict = Some(verdict);
     }
     if let Some(found) = &mut controls.calibration {
-        let verdict = hold("a known cost came back with slope", found.slope, 1.0, 0.03);
+        let verdict = judge_control("a known cost came back with slope", found.slope, 1.0, 0.03);
         found.verdict = Some(verdict);
     }
     open

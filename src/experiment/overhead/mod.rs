@@ -4,6 +4,7 @@ mod args;
 mod controls;
 mod judging;
 mod process;
+mod request;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub use args::OverheadArgs;
 pub use judging::OverheadBudget;
 use process::WorkerProcesses;
 pub use process::run_task;
+pub use request::OverheadRequest;
 
 use super::assignment::{Assignment, pin_workload};
 use super::{Failure, Measured, kernel_time};
@@ -22,38 +24,15 @@ use crate::agent::{self, Agent, Wakeup};
 use crate::file;
 use crate::host::{self, Obstacle, Right, Watch};
 use crate::schema::overhead::{
-    AgentReport, Controls, FILE, Footprint, OffAgainstOff, OverheadReport, OverheadRow,
-    OverheadSettings, PairedComparison, SCHEMA, WorkloadPlace,
+    AgentReport, Controls, FILE, OffAgainstOff, OverheadReport, OverheadRow, OverheadSettings,
+    PairedComparison, SCHEMA, WorkloadPlace,
 };
 use crate::schema::{Host, OverheadArm};
 use crate::stats::{CONFIDENCE, median, runs_for_median_interval};
 use crate::workload::{Name, Workload};
 
-/// What to measure, and how.
-#[derive(Debug, Clone)]
-pub struct OverheadRequest {
-    /// The workloads, in the order of the rows.
-    pub workloads: Vec<Name>,
-    /// What one process measures; its workload, and the seed and length of its
-    /// plan, are set for each.
-    pub assignment: Assignment,
-    /// How long each workload is measured.
-    pub length: Duration,
-    /// Whether to measure without an agent where none can run.
-    pub agent_optional: bool,
-}
-
 /// How long one process measures: a few rounds.
 const PROCESS: Duration = Duration::from_millis(600);
-
-/// Runs what needs a process of its own.
-pub trait WorkerRunner {
-    /// Measures one assignment in a new process.
-    fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure>;
-
-    /// The memory of a new process that runs only the agent.
-    fn footprint(&self, options: &agent::Options) -> Option<Footprint>;
-}
 
 /// What the report of a measurement that was cut off says of itself.
 const UNFINISHED: &str = "the measurement was cut off: there would have been more rows";
@@ -94,9 +73,9 @@ pub fn run(
 ///
 /// Fails only where nothing could be measured: what goes wrong with one
 /// workload is a row that says so.
-pub fn overhead(
+fn overhead(
     request: &OverheadRequest,
-    workers: &impl WorkerRunner,
+    workers: &WorkerProcesses,
     budget: impl Fn(Name) -> OverheadBudget,
     mut progress: impl FnMut(&str, f64),
     keep: impl Fn(&OverheadReport) -> Result<(), Obstacle>,
@@ -243,7 +222,7 @@ fn measure(
     workload: &mut dyn Workload,
     agent: &mut Result<Option<Agent>, Obstacle>,
     request: &OverheadRequest,
-    workers: &impl WorkerRunner,
+    workers: &WorkerProcesses,
     budget: &impl Fn(Name) -> OverheadBudget,
     progress: &mut impl FnMut(f64),
 ) -> Result<One, Failure> {

@@ -6,7 +6,6 @@ use std::process::Command;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::WorkerRunner;
 use crate::agent::{self, Agent};
 use crate::experiment::{Assignment, Failure, Measured, die_with_parent, usage};
 use crate::schema::overhead::Footprint;
@@ -55,14 +54,14 @@ impl WorkerProcesses {
         }
         serde_json::from_slice(&output.stdout).map_err(harness)
     }
-}
 
-impl WorkerRunner for WorkerProcesses {
-    fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure> {
+    /// Measures one assignment in a new process.
+    pub(super) fn measure(&self, assignment: &Assignment) -> Result<Measured, Failure> {
         self.run(&Task::Measure(assignment.clone()))
     }
 
-    fn footprint(&self, options: &agent::Options) -> Option<Footprint> {
+    /// The memory of a new process that runs only the agent.
+    pub(super) fn footprint(&self, options: &agent::Options) -> Option<Footprint> {
         self.run(&Task::Footprint(options.clone())).ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::OverheadBudget;
+use super::judging::OverheadBudget;
 use crate::agent::{Agent, Counters, Hook};
 use crate::experiment::{Block, Hooked, Latencies, Latency, Measured, Round, compare};
 use crate::host::Obstacle;

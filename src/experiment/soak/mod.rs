@@ -88,16 +88,16 @@ pub fn soak(
     match request.load {
         SoakKind::Records => {
             let load = Records::start(&request.options, &ages)?;
-            hold(load, &ages, request, budgets, progress)
+            soak_under(load, &ages, request, budgets, progress)
         }
         SoakKind::Storm => {
             let load = Storm::start(&request.options, &ages)?;
-            hold(load, &ages, request, budgets, progress)
+            soak_under(load, &ages, request, budgets, progress)
         }
     }
 }
 
-fn hold<L: SoakLoad>(
+fn soak_under<L: SoakLoad>(
     mut load: L,
     ages: &Ages,
     request: &SoakRequest,

@@ -10,7 +10,7 @@ use rustix::time::ClockId;
 
 use crate::agent::Sink;
 use crate::agent::clock::now_ns;
-use crate::agent::http::{Kind, Piece};
+use crate::agent::http::{Piece, PieceKind};
 use crate::schema::span::HttpSpan;
 
 /// How many connections are followed at once; beyond it, those quiet for longest go.
@@ -136,15 +136,15 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             give(span);
         };
         let way = match piece.kind {
-            Kind::In => Way::In,
-            Kind::Out => Way::Out,
-            Kind::Ended => {
+            PieceKind::In => Way::In,
+            PieceKind::Out => Way::Out,
+            PieceKind::Ended => {
                 if let Some(followed) = connections.get_mut(&piece.socket) {
                     followed.connection.end(Way::In, place, &mut give);
                 }
                 return;
             }
-            Kind::Closed => {
+            PieceKind::Closed => {
                 if let Some(mut followed) = connections.remove(&piece.socket) {
                     followed.connection.close(place, &mut give);
                 }
@@ -209,35 +209,35 @@ mod tests {
     const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
     /// What a server saw of a connection: everything that HTTP/1.1 does to a tracer.
-    fn conversation() -> Vec<(Kind, Vec<u8>)> {
-        let all: [(Kind, &[u8]); 12] = [
-            (Kind::In, GET),
-            (Kind::Out, HELLO),
+    fn conversation() -> Vec<(PieceKind, Vec<u8>)> {
+        let all: [(PieceKind, &[u8]); 12] = [
+            (PieceKind::In, GET),
+            (PieceKind::Out, HELLO),
             // A body in chunks, asked for behind a body of its own.
             (
-                Kind::In,
+                PieceKind::In,
                 b"POST /2 HTTP/1.1\r\nContent-Length: 11\r\n\r\nGET / HTTP/",
             ),
             (
-                Kind::Out,
+                PieceKind::Out,
                 b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nHTTP\r\n3;x=y\r\n/1.\r\n0\r\nA: b\r\n\r\n",
             ),
             // Three at once, answered one by one; to HEAD without the body it speaks of.
             (
-                Kind::In,
+                PieceKind::In,
                 b"HEAD /3 HTTP/1.1\r\n\r\nDELETE /4 HTTP/1.1\r\n\r\nGET /5 HTTP/1.1\r\n\r\n",
             ),
-            (Kind::Out, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
-            (Kind::Out, b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"),
+            (PieceKind::Out, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
+            (PieceKind::Out, b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"),
             // An interim answer.
             (
-                Kind::In,
+                PieceKind::In,
                 b"PUT /6 HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
             ),
-            (Kind::Out, b"HTTP/1.1 100 Continue\r\n\r\n"),
-            (Kind::In, b"2\r\nab\r\n0\r\n\r\n"),
-            (Kind::Out, b"HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\nuntil the end"),
-            (Kind::Closed, b""),
+            (PieceKind::Out, b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (PieceKind::In, b"2\r\nab\r\n0\r\n\r\n"),
+            (PieceKind::Out, b"HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\nuntil the end"),
+            (PieceKind::Closed, b""),
         ];
         all.into_iter()
             .map(|(kind, bytes)| (kind, bytes.to_vec()))
@@ -257,7 +257,7 @@ mod tests {
         )
     }
 
-    fn spans(pieces: &[(Kind, Vec<u8>)]) -> (Vec<HttpSpan>, Assembled) {
+    fn spans(pieces: &[(PieceKind, Vec<u8>)]) -> (Vec<HttpSpan>, Assembled) {
         let spans = Rc::new(RefCell::new(Vec::new()));
         let inner = Rc::clone(&spans);
         let mut assembler = Assembler::new(move |span| inner.borrow_mut().push(span));
@@ -337,8 +337,8 @@ mod tests {
         let turned: Vec<_> = conversation()
             .into_iter()
             .map(|(kind, bytes)| match kind {
-                Kind::In => (Kind::Out, bytes),
-                Kind::Out => (Kind::In, bytes),
+                PieceKind::In => (PieceKind::Out, bytes),
+                PieceKind::Out => (PieceKind::In, bytes),
                 other => (other, bytes),
             })
             .collect();
@@ -363,9 +363,9 @@ mod tests {
         };
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
         for _ in 0..3 {
-            piece(Kind::In, GET, GET.len() as u64);
-            piece(Kind::Out, head, head.len() as u64 + 60_000);
-            piece(Kind::Out, b"", 40_000);
+            piece(PieceKind::In, GET, GET.len() as u64);
+            piece(PieceKind::Out, head, head.len() as u64 + 60_000);
+            piece(PieceKind::Out, b"", 40_000);
         }
         assert_eq!(taken.len(), 3);
         assert_eq!(taken[2].response_bytes, head.len() as u64 + 100_000);
@@ -377,7 +377,9 @@ mod tests {
         let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
         let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nf";
         for _ in 0..3 {
-            for (kind, bytes, unseen) in [(Kind::In, GET, 0), (Kind::Out, &head[..], 10_000)] {
+            for (kind, bytes, unseen) in
+                [(PieceKind::In, GET, 0), (PieceKind::Out, &head[..], 10_000)]
+            {
                 assembler.piece(&Piece {
                     time_ns: 1,
                     socket: 7,
@@ -401,7 +403,10 @@ mod tests {
             (b"GET /\x01 x\r\n\r\n", 0, 0, 1),
             (b"GET / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 0, 0, 1),
         ] {
-            let (spans, counts) = spans(&[(Kind::In, first.to_vec()), (Kind::Out, HELLO.to_vec())]);
+            let (spans, counts) = spans(&[
+                (PieceKind::In, first.to_vec()),
+                (PieceKind::Out, HELLO.to_vec()),
+            ]);
             assert!(spans.is_empty());
             assert_eq!(
                 (counts.tls, counts.http2, counts.other),
@@ -426,11 +431,11 @@ mod tests {
                 bytes,
             });
         };
-        piece(Kind::In, b"GET /1 HTTP/1.1\r\n\r\n");
+        piece(PieceKind::In, b"GET /1 HTTP/1.1\r\n\r\n");
         // Its answer goes unseen.
         blind_until.now();
-        piece(Kind::In, b"GET /2 HTTP/1.1\r\n\r\n");
-        piece(Kind::Out, HELLO);
+        piece(PieceKind::In, b"GET /2 HTTP/1.1\r\n\r\n");
+        piece(PieceKind::Out, HELLO);
         let told: Vec<_> = taken
             .iter()
             .map(|s| (s.path.as_str(), s.complete))
@@ -441,7 +446,7 @@ mod tests {
     /// As where answers leave by io_uring.
     #[test]
     fn a_connection_whose_answers_go_unseen_is_given_up() {
-        let asked = vec![(Kind::In, GET.to_vec()); 5_000];
+        let asked = vec![(PieceKind::In, GET.to_vec()); 5_000];
         let (spans, counts) = spans(&asked);
         assert_eq!((spans.len(), counts.other), (1024, 1));
         assert!(spans.iter().all(|span| !span.complete));
@@ -452,14 +457,14 @@ mod tests {
         let connect = b"CONNECT a:443 HTTP/1.1\r\n\r\n";
         let refused = b"HTTP/1.1 407 No\r\nContent-Length: 5\r\n\r\nlogin";
         let granted = b"HTTP/1.1 204 Go\r\n\r\n\x16\x03\x01 hidden";
-        let conversation: [(Kind, &[u8]); 7] = [
-            (Kind::In, connect),
-            (Kind::Out, refused),
-            (Kind::In, GET),
-            (Kind::Out, HELLO),
-            (Kind::In, connect),
-            (Kind::Out, granted),
-            (Kind::Closed, b""),
+        let conversation: [(PieceKind, &[u8]); 7] = [
+            (PieceKind::In, connect),
+            (PieceKind::Out, refused),
+            (PieceKind::In, GET),
+            (PieceKind::Out, HELLO),
+            (PieceKind::In, connect),
+            (PieceKind::Out, granted),
+            (PieceKind::Closed, b""),
         ];
         let pieces: Vec<_> = conversation
             .into_iter()
@@ -477,7 +482,10 @@ mod tests {
 
     #[test]
     fn a_request_without_an_answer_is_told_when_the_connection_ends() {
-        let (spans, counts) = spans(&[(Kind::In, GET.to_vec()), (Kind::Closed, Vec::new())]);
+        let (spans, counts) = spans(&[
+            (PieceKind::In, GET.to_vec()),
+            (PieceKind::Closed, Vec::new()),
+        ]);
         assert_eq!((spans[0].status, spans[0].complete), (None, false));
         assert_eq!(counts.incomplete, 1);
     }

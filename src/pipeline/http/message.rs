@@ -41,14 +41,14 @@ pub(super) enum StreamEvent {
 #[derive(Debug)]
 pub(super) struct Messages {
     carries: Carries,
-    state: State,
+    state: ReadState,
     /// Of the message that is being read.
     bytes: u64,
     last_ns: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum ReadState {
     /// Between messages, or in a head: what there is of it.
     Head(Vec<u8>),
     Body(Body),
@@ -79,7 +79,7 @@ impl Messages {
     pub(super) fn new(carries: Carries) -> Self {
         Self {
             carries,
-            state: State::Head(Vec::new()),
+            state: ReadState::Head(Vec::new()),
             bytes: 0,
             last_ns: 0,
         }
@@ -93,13 +93,13 @@ impl Messages {
         mut head_only: impl FnMut(u16) -> bool,
         mut tell: impl FnMut(StreamEvent),
     ) {
-        if matches!(self.state, State::Body(Body::Lost)) && begins(self.carries, bytes.seen) {
+        if matches!(self.state, ReadState::Body(Body::Lost)) && begins(self.carries, bytes.seen) {
             self.end(&mut tell);
         }
         while bytes.length > 0 {
             match &mut self.state {
-                State::Foreign => return,
-                State::Body(body) => {
+                ReadState::Foreign => return,
+                ReadState::Body(body) => {
                     self.last_ns = bytes.time_ns;
                     match body.read(bytes.seen, bytes.length) {
                         Read::More(rest) => {
@@ -114,7 +114,7 @@ impl Messages {
                         }
                     }
                 }
-                State::Head(held) => {
+                ReadState::Head(held) => {
                     let before = held.len();
                     if before == 0 {
                         // Empty lines before a message are nothing (RFC 9112, 2.2).
@@ -145,7 +145,7 @@ impl Messages {
                                 _ => body,
                             };
                             tell(StreamEvent::Head(head));
-                            self.state = State::Body(body);
+                            self.state = ReadState::Body(body);
                             if body == Body::Counted(0) {
                                 self.end(&mut tell);
                             }
@@ -169,14 +169,14 @@ impl Messages {
 
     /// The stream ends: whether a message ended with it.
     pub(super) fn finish(&mut self, mut tell: impl FnMut(StreamEvent)) {
-        if let State::Body(Body::UntilEnd | Body::Lost) = self.state {
+        if let ReadState::Body(Body::UntilEnd | Body::Lost) = self.state {
             self.end(&mut tell);
         }
     }
 
     /// Nothing that follows is a message (an upgrade, a tunnel).
     pub(super) fn turn_foreign(&mut self) {
-        self.state = State::Foreign;
+        self.state = ReadState::Foreign;
     }
 
     fn end(&mut self, tell: &mut impl FnMut(StreamEvent)) {
@@ -185,11 +185,11 @@ impl Messages {
             bytes: self.bytes,
         });
         self.bytes = 0;
-        self.state = State::Head(Vec::new());
+        self.state = ReadState::Head(Vec::new());
     }
 
     fn give_up(&mut self, tell: &mut impl FnMut(StreamEvent)) {
-        self.state = State::Foreign;
+        self.state = ReadState::Foreign;
         tell(StreamEvent::Foreign);
     }
 }

@@ -1,25 +1,21 @@
 //! How much of what a command calls is seen: by name, beside a second counter.
 
+mod expected;
 mod known;
 mod strace;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 
+pub use expected::OWN_COUNTS;
 pub use known::make_known_calls;
+
+use expected::{Expected, read_own};
 
 use super::watched::{Bounds, Watched, missed, name_of, spawn};
 use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::coverage::{Call, Coverage, Kernel, Witness};
-
-/// The environment variable with the file into which a program that knows its own
-/// calls writes them, a line `name count` each.
-pub const OWN_COUNTS: &str = "PROBECOST_OWN_CALLS";
-
-type Expected = BTreeMap<String, u64>;
 
 /// Runs `command` and counts its calls; `strace` counts them a second time where it is
 /// wanted and the program does not know them itself.
@@ -113,22 +109,6 @@ fn share(calls: &[Call]) -> Option<f64> {
     (expected > 0).then(|| seen as f64 / expected as f64)
 }
 
-fn read_own(path: &Path) -> Result<Expected, Obstacle> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines()
-        .map(|line| {
-            let (name, times) = line.split_once(' ')?;
-            Some((name.to_owned(), times.parse().ok()?))
-        })
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            Obstacle::new(
-                format!("what the program wrote to ${OWN_COUNTS} is no list of calls"),
-                "write a line `name count` for each",
-            )
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,15 +126,5 @@ mod tests {
         let calls = [call("read", 150, Some(100)), call("write", 50, Some(100))];
         assert_eq!(share(&calls), Some(0.75));
         assert_eq!(share(&[call("read", 150, None)]), None);
-    }
-
-    #[test]
-    fn a_program_s_own_list_is_read_or_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "read 3\nwrite 4\n").unwrap();
-        assert_eq!(read_own(file.path()).unwrap()["write"], 4);
-        std::fs::write(file.path(), "read three\n").unwrap();
-        let obstacle = read_own(file.path()).unwrap_err();
-        assert!(obstacle.why.contains("no list of calls"), "{obstacle}");
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::SpliceFlags;
 
-use super::Expected;
-use super::spawn;
+use super::expected::Expected;
 use crate::host::Obstacle;
+use crate::stream::watched::spawn;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
