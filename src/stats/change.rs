@@ -179,10 +179,10 @@ pub fn holm(p_values: &[f64], error: f64) -> (Vec<bool>, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use statrs::distribution::Normal;
 
     fn normal(rng: &mut fastrand::Rng) -> f64 {
-        // Box and Muller 1958.
-        (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (2.0 * PI * rng.f64()).cos()
+        Normal::standard().inverse_cdf(1.0 - rng.f64())
     }
 
     fn runs(rng: &mut fastrand::Rng, n: usize, centre: f64, sigma: f64) -> Vec<f64> {

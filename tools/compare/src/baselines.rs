@@ -63,20 +63,16 @@ pub fn nearest(host: &Host) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The gate.toml of this directory, or the shipped one.
+/// The gate.toml beside a baseline, or else that of this directory's; where there is none the
+/// shipped one, whose budgets are another project's and do not count.
 ///
 /// # Errors
 /// There is one, and it cannot be used.
-pub fn gate_here() -> Result<Gate, Failure> {
-    gate_beside(&Path::new(DIRECTORY).join("any.json"))
-}
-
-/// The gate.toml beside a baseline, or the shipped one.
-///
-/// # Errors
-/// There is one, and it cannot be used.
-pub fn gate_beside(baseline: &Path) -> Result<Gate, Failure> {
-    let path = baseline.with_file_name("gate.toml");
+pub fn gate(beside: Option<&Path>) -> Result<Gate, Failure> {
+    let path = match beside {
+        Some(baseline) => baseline.with_file_name("gate.toml"),
+        None => Path::new(DIRECTORY).join("gate.toml"),
+    };
     match path.exists() {
         true => Gate::load(&path).map_err(Failure::new),
         false => Ok(Gate::shipped()),

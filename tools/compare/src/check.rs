@@ -77,7 +77,7 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         }
     };
     let (baseline, commit) = load_baseline(&path, args.against.as_deref())?;
-    let gate = baselines::gate_beside(&path)?;
+    let gate = baselines::gate(Some(&path))?;
     let mut notes = Vec::new();
     let other_machine = baseline.other_machine(host.as_ref());
     match (&host, &baseline.host) {

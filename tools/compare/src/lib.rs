@@ -26,6 +26,8 @@ pub mod history;
 mod input;
 mod listing;
 pub mod merge;
+#[cfg(test)]
+mod noise;
 mod probes;
 pub mod profile;
 pub mod refresh;

@@ -48,7 +48,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    if let Some(exit) = stand_in() {
+    if let Some(exit) = stand_in(env::args_os()) {
         return exit;
     }
     let exit = answer(Cli::parse_from(arguments()).command).unwrap_or_else(|failure| {
@@ -75,9 +75,9 @@ fn answer(command: Command) -> Result<Exit, Failure> {
         Command::Refresh(args) => print(&refresh(&args)?),
         Command::Selftest(args) => print(&selftest(&args)?),
         Command::Duet(args) => {
-            let (what, question) = args.comparison()?;
+            let (what, request) = args.comparison()?;
             let output = args.output.open()?;
-            output.write(&duet(&what, &question, &Interrupt::listen()?)?)
+            output.write(&duet(&what, &request, &Interrupt::listen()?)?)
         }
         Command::Profile(args) => print(&profile(&args)?),
         Command::Merge(args) => merge(&args, args.output.open()?),

@@ -80,7 +80,7 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
                 .remedy("--out FILE, or make them with `cargo compare run`"));
         }
     };
-    let gate = baselines::gate_beside(&path)?;
+    let gate = baselines::gate(Some(&path))?;
     let session = session(&runs, args, &path)?;
     if let Some(tag) = &args.tag {
         of_that_release(tag, session.commit.as_deref())?;

@@ -37,6 +37,35 @@ pub fn all(n: u64) -> u64 {
 }
 "#;
 
+/// A bench with these ids and times, which are in `unit`.
+fn bench_in(unit: &str, table: &str) -> String {
+    format!(
+        r#"use std::fs;
+fn main() {{
+    let table: &[(&str, u64)] = {table};
+    let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|a| a == "--list") {{
+        table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
+        return;
+    }}
+    assert!(fake::all(args.len() as u64) > 0, "{{}}", fake::VERSION);
+    let id = args.last().unwrap().replace("^(?:", "").replace(")$", "");
+    let ns = table.iter().find(|(known, _)| *known == id).unwrap().1;
+    let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
+    fs::create_dir_all(&new).unwrap();
+    fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
+    let time = 10 * ns + u64::from(std::process::id() % 3);
+    println!("{{id}}   time:   [{{ns}}.0 {unit} {{ns}}.0 {unit} {{ns}}.0 {unit}]");
+    fs::write(format!("{{new}}/sample.json"), format!("{{{{\"iters\":[10,10],\"times\":[{{time}},{{time}}]}}}}")).unwrap();
+}}
+"#
+    )
+}
+
+fn bench_of(table: &str) -> String {
+    bench_in("ns", table)
+}
+
 /// A project whose bench answers as Criterion's do, and needs nothing but the compiler.
 struct Project {
     place: Place,
@@ -45,18 +74,23 @@ struct Project {
 
 impl Project {
     fn new() -> Self {
+        let bench = bench_of("&[(\"a\", 1000), (\"b\", 1000)]");
+        Self::of(&[
+            ("Cargo.toml", MANIFEST),
+            ("src/lib.rs", LIBRARY),
+            ("benches/fake.rs", &bench),
+        ])
+    }
+
+    /// A project of these files.
+    fn of(files: &[(&str, &str)]) -> Self {
         let place = Place::new();
         let repository = Repository::init(place.path("")).unwrap();
-        let write = |name: &str, text: &str| {
-            let path = place.path(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write(".gitignore", "/target\n");
-        write("Cargo.toml", MANIFEST);
-        write("src/lib.rs", LIBRARY);
         let project = Self { place, repository };
-        project.bench("&[(\"a\", 1000), (\"b\", 1000)]");
+        project.write(".gitignore", "/target\n");
+        files
+            .iter()
+            .for_each(|(name, text)| project.write(name, text));
         project.commit();
         project
     }
@@ -77,29 +111,7 @@ impl Project {
 
     /// Writes a bench with these ids and times.
     fn bench(&self, table: &str) {
-        let source = format!(
-            r#"use std::fs;
-fn main() {{
-    let table: &[(&str, u64)] = {table};
-    let args: Vec<String> = std::env::args().collect();
-    if args.iter().any(|a| a == "--list") {{
-        table.iter().for_each(|(id, _)| println!("{{id}}: benchmark"));
-        return;
-    }}
-    assert!(fake::all(args.len() as u64) > 0, "{{}}", fake::VERSION);
-    let id = args.last().unwrap().replace("^(?:", "").replace(")$", "");
-    let ns = table.iter().find(|(known, _)| *known == id).unwrap().1;
-    let new = format!("{{}}/{{id}}/new", std::env::var("CRITERION_HOME").unwrap());
-    fs::create_dir_all(&new).unwrap();
-    fs::write(format!("{{new}}/benchmark.json"), format!("{{{{\"full_id\":\"{{id}}\"}}}}")).unwrap();
-    let time = 10 * ns + u64::from(std::process::id() % 3);
-    fs::write(format!("{{new}}/sample.json"), format!("{{{{\"iters\":[10,10],\"times\":[{{time}},{{time}}]}}}}")).unwrap();
-}}
-"#
-        );
-        let path = self.place.path("benches/fake.rs");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, source).unwrap();
+        self.write("benches/fake.rs", &bench_of(table));
     }
 
     fn commit(&self) {
@@ -238,6 +250,79 @@ fn both_sides_share_a_layout_whatever_else_changes() {
         let same = ["100 % of base's code", "99 % of base's code"];
         assert!(same.iter().any(|s| notes.contains(s)), "{lto}: {notes}");
     }
+}
+
+const MEMBER: &str = r#"[package]
+name = "member"
+version = "0.1.0"
+edition = "2024"
+[features]
+special = []
+[[bench]]
+name = "fake"
+harness = false
+required-features = ["special"]
+[[bench]]
+name = "cycles"
+harness = false
+[[bench]]
+name = "plain"
+"#;
+
+/// A member of a workspace, with a feature, benches of three kinds, and one that reads a file
+/// of its package; another member does not even build.
+#[test]
+fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
+    let library = LIBRARY.replace(
+        "pub const",
+        "pub const FEATURE: bool = cfg!(feature = \"special\");\npub const",
+    );
+    let table = "&[(\"a\", fs::read(\"data/times\").unwrap()[0] as u64 * 10)]";
+    let fake = bench_of(table).replace("fake::", "member::");
+    let fake = fake.replace("fn main() {", "fn main() {\n    assert!(member::FEATURE);");
+    let cycles = bench_in("cycles", "&[(\"c\", 1000)]").replace("fake::", "member::");
+    let other = MANIFEST
+        .replace("[workspace]\n", "")
+        .replace("[profile.bench]\nlto = false\n", "");
+    let project = Project::of(&[
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"member\", \"other\"]\nresolver = \"3\"\n",
+        ),
+        ("member/Cargo.toml", MEMBER),
+        ("member/src/lib.rs", &library),
+        ("member/benches/fake.rs", &fake),
+        ("member/benches/cycles.rs", &cycles),
+        (
+            "member/benches/plain.rs",
+            "#[test]\nfn a_test_is_no_bench() {}\n",
+        ),
+        ("member/data/times", "d"),
+        ("other/Cargo.toml", &other),
+        (
+            "other/src/lib.rs",
+            "compile_error!(\"nobody asked for this one\");",
+        ),
+        ("other/benches/fake.rs", "fn main() {}"),
+    ]);
+    project.write("member/data/times", "n");
+    project.commit();
+    let member = ["--package", "member", "--features", "special"];
+    let ran = project
+        .duet(&[&["--base", "HEAD~1"][..], &member].concat())
+        .exits(1);
+    assert_eq!(ran.json()["rows"].as_array().unwrap().len(), 2);
+    let slower = ran.row("a");
+    assert_eq!(slower["status"], "regressed");
+    assert!(
+        (slower["change_pct"].as_f64().unwrap() - 10.0).abs() < 0.1,
+        "{slower}"
+    );
+    let other = ran.row("c");
+    assert_eq!(
+        (&other["status"], &other["unit"]),
+        (&"unchanged".into(), &"other".into())
+    );
 }
 
 /// What a project asks of the compiler and the linker holds; what makes both sides alike

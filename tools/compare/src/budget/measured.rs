@@ -9,7 +9,7 @@ use crate::input::{Reading, Run};
 
 /// What one run says of one id.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Value {
+pub struct MeasuredValue {
     /// What it is.
     pub measure: Measure,
     /// In which unit.
@@ -21,7 +21,7 @@ pub struct Value {
 }
 
 /// What all runs say, by id: a value or why there is none.
-pub type MeasuredById<'a> = BTreeMap<&'a str, Vec<Result<Value, &'a str>>>;
+pub type MeasuredById<'a> = BTreeMap<&'a str, Vec<Result<MeasuredValue, &'a str>>>;
 
 /// Every time, count and figure of the runs.
 pub fn by_id(runs: &[Run]) -> MeasuredById<'_> {
@@ -40,15 +40,15 @@ pub fn by_id(runs: &[Run]) -> MeasuredById<'_> {
 }
 
 /// What an earlier run left behind says nothing.
-fn of_reading(reading: &Reading) -> Option<Result<Value, &str>> {
+fn of_reading(reading: &Reading) -> Option<Result<MeasuredValue, &str>> {
     match reading {
-        Reading::Time(time) => Some(Ok(Value {
+        Reading::Time(time) => Some(Ok(MeasuredValue {
             measure: Measure::Time,
             unit: "ns".into(),
             est: time.median,
             interval: time.interval,
         })),
-        Reading::Count(count, unit) => Some(Ok(Value {
+        Reading::Count(count, unit) => Some(Ok(MeasuredValue {
             measure: Measure::Count,
             unit: unit.name().into(),
             est: *count,
@@ -59,7 +59,7 @@ fn of_reading(reading: &Reading) -> Option<Result<Value, &str>> {
     }
 }
 
-fn of_figure(figure: &FigureRow) -> Value {
+fn of_figure(figure: &FigureRow) -> MeasuredValue {
     let (measure, unit, factor) = match figure.unit.as_str() {
         "ns" => (Measure::Time, "ns", 1.0),
         "us" => (Measure::Time, "ns", 1e3),
@@ -68,7 +68,7 @@ fn of_figure(figure: &FigureRow) -> Value {
         unit => (Measure::Count, unit, 1.0),
     };
     let value = figure.value.map(|v| v * factor);
-    Value {
+    MeasuredValue {
         measure,
         unit: unit.to_owned(),
         est: value.est,
@@ -79,7 +79,7 @@ fn of_figure(figure: &FigureRow) -> Value {
 /// The interval of the median over the runs. Where they are too few for one, and of
 /// counts, which must keep to the limit in every run: all that the runs' own intervals
 /// cover.
-pub fn estimate(measure: Measure, values: &[&Value]) -> Option<Interval> {
+pub fn estimate(measure: Measure, values: &[&MeasuredValue]) -> Option<Interval> {
     let points: Vec<f64> = values.iter().map(|v| v.est).collect();
     let over_runs = match measure {
         Measure::Count => None,

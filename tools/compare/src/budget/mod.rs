@@ -12,7 +12,7 @@ use regex::Regex;
 use crate::failure::Failure;
 use crate::input::Run;
 
-use measured::{MeasuredById, Value, by_id, estimate};
+use measured::{MeasuredById, MeasuredValue, by_id, estimate};
 
 /// Outcomes in the order of the reports. A budget has no other.
 pub const OUTCOMES: [Outcome; 5] = [
@@ -174,14 +174,14 @@ fn row(id: &str, budget: &Budget, verdict: Outcome, reason: impl Into<String>) -
 fn judge_id(
     id: &str,
     budget: &Budget,
-    measured: &[Result<Value, &str>],
+    measured: &[Result<MeasuredValue, &str>],
 ) -> Result<BudgetRow, Failure> {
     let runs = measured.len();
     let without = |verdict, reason: &str| BudgetRow {
         runs,
         ..row(id, budget, verdict, reason)
     };
-    let values: Vec<&Value> = match measured.iter().map(Result::as_ref).collect() {
+    let values: Vec<&MeasuredValue> = match measured.iter().map(Result::as_ref).collect() {
         Ok(values) => values,
         Err(cause) => return Ok(without(Outcome::Broken, cause)),
     };

@@ -7,7 +7,7 @@ use clap::Args;
 use probecost::schema::{GatePolicy, Shard};
 use regex::Regex;
 
-use super::{Question, Selection, What};
+use super::{DuetRequest, Selection, What};
 use crate::failure::Failure;
 use crate::report::OutputArgs;
 use crate::thresholds::policy;
@@ -70,7 +70,7 @@ impl DuetArgs {
     ///
     /// # Errors
     /// Neither revisions nor executables are given, or a filter that takes nothing out.
-    pub fn comparison(&self) -> Result<(What, Question), Failure> {
+    pub fn comparison(&self) -> Result<(What, DuetRequest), Failure> {
         if self
             .only
             .as_ref()
@@ -90,7 +90,7 @@ impl DuetArgs {
             },
             (None, _, _) => return Err(Failure::new("--base REV, or --bin-base with --bin-head")),
         };
-        let question = Question {
+        let request = DuetRequest {
             only: self.only.clone(),
             rounds: self.rounds.map(|n| n as usize),
             time: self.minutes,
@@ -100,7 +100,7 @@ impl DuetArgs {
             shard: self.shard,
             profile: self.profile.clone(),
         };
-        Ok((what, question))
+        Ok((what, request))
     }
 }
 

@@ -58,7 +58,7 @@ pub enum End {
 }
 
 /// All benchmarks of one comparison.
-pub struct Suite {
+pub struct DuetSuite {
     pub runs: Vec<BenchmarkRun>,
     pub gaps: Vec<Gap>,
 }
@@ -130,7 +130,7 @@ impl BenchmarkRun {
 
 impl DuetBench<'_> {
     /// A screen of all, then fresh rounds of what it could not clear.
-    pub fn measure(&self, subjects: Subjects) -> Suite {
+    pub fn measure(&self, subjects: Subjects) -> DuetSuite {
         let estimate = self.estimate(&subjects.all);
         eprintln!("{}", announcement(&subjects.all, estimate, self.time));
         let mut rng = fastrand::Rng::with_seed(self.seed);
@@ -148,7 +148,7 @@ impl DuetBench<'_> {
         self.screen(&mut runs, &mut progress);
         self.settle(&mut runs, &mut progress);
         progress.bar.finish_and_clear();
-        Suite {
+        DuetSuite {
             runs,
             gaps: subjects.gaps,
         }

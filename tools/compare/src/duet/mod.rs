@@ -70,7 +70,7 @@ const LOCKSTEP_SAMPLING: SamplingConfig = SamplingConfig {
 
 /// What is asked of a comparison.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct DuetRequest {
     /// Only what matches.
     pub only: Option<Regex>,
     /// The most fresh rounds of a benchmark; else what gate.toml says.
@@ -140,8 +140,8 @@ pub struct Stage {
 ///
 /// # Errors
 /// A revision does not build, or an executable cannot be used.
-pub fn duet(what: &What, question: &Question, interrupt: &Interrupt) -> Result<Verdict, Failure> {
-    Stage::set(what, interrupt)?.compare(question, &Variation::None, interrupt)
+pub fn duet(what: &What, request: &DuetRequest, interrupt: &Interrupt) -> Result<Verdict, Failure> {
+    Stage::set(what, interrupt)?.compare(request, &Variation::None, interrupt)
 }
 
 impl Stage {
@@ -151,7 +151,7 @@ impl Stage {
     /// A revision does not build, or an executable does not exist.
     pub fn set(what: &What, interrupt: &Interrupt) -> Result<Self, Failure> {
         let started = Instant::now();
-        let gate = baselines::gate_here()?;
+        let gate = baselines::gate(None)?;
         let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
         let sides = sides(what, interrupt)?;
         let cpu =
@@ -171,9 +171,9 @@ impl Stage {
     }
 
     /// What all shards of one comparison have in common.
-    fn plan(&self, question: &Question) -> BTreeMap<String, String> {
-        let mut plan = shard::plan("duet", question.policy, &self.gate);
-        let rounds = question.rounds.unwrap_or(self.gate.duet.rounds);
+    fn plan(&self, request: &DuetRequest) -> BTreeMap<String, String> {
+        let mut plan = shard::plan("duet", request.policy, &self.gate);
+        let rounds = request.rounds.unwrap_or(self.gate.duet.rounds);
         plan.insert("rounds".to_owned(), rounds.to_string());
         for (side, name) in ["base", "head"].into_iter().zip(self.sides.names()) {
             plan.insert(side.to_owned(), name.identity());
@@ -187,7 +187,7 @@ impl Stage {
     /// Neither side lists a benchmark, or somebody asked us to stop before one was listed.
     pub fn compare(
         &self,
-        question: &Question,
+        request: &DuetRequest,
         variation: &Variation,
         interrupt: &Interrupt,
     ) -> Result<Verdict, Failure> {
@@ -198,25 +198,25 @@ impl Stage {
                 lockstep_sampling: LOCKSTEP_SAMPLING,
                 cpu: &self.cpu,
                 patience: Patience {
-                    limit: question.timeout,
+                    limit: request.timeout,
                     interrupt,
                 },
             },
             gate: &self.gate,
-            most: question.rounds.unwrap_or(self.gate.duet.rounds),
-            time: question.time,
+            most: request.rounds.unwrap_or(self.gate.duet.rounds),
+            time: request.time,
             apart: *variation == Variation::OtherLayout,
-            seed: question.seed,
+            seed: request.seed,
             suite: None,
         };
-        let thresholds = Thresholds::of(&self.gate, question.policy)?;
+        let thresholds = Thresholds::of(&self.gate, request.policy)?;
         let mut subjects = self.sides.subjects(
-            question.only.as_ref(),
+            request.only.as_ref(),
             &thresholds,
             &self.cpu,
             &bench.rounds.patience,
         )?;
-        let part = match question.shard {
+        let part = match request.shard {
             None => None,
             Some(shard) => Some(part(shard, &mut subjects, &self.gate)?),
         };
@@ -227,7 +227,7 @@ impl Stage {
             }
         }
         let suite = bench.measure(subjects);
-        if let (Some(shard), true) = (question.shard, interrupt.came()) {
+        if let (Some(shard), true) = (request.shard, interrupt.came()) {
             // Half a shard would pass for all of it, and another try gets the same rows.
             return Err(Failure::new(format!("shard {shard} was interrupted"))
                 .remedy(format!("--shard {shard} again")));
@@ -238,13 +238,13 @@ impl Stage {
             notes: self.sides.notes(),
             host: self.host.clone(),
             gate: &self.gate,
-            policy: question.policy,
-            part: part.map(|portion| (portion, self.plan(question))),
-            seed: question.seed,
+            policy: request.policy,
+            part: part.map(|portion| (portion, self.plan(request))),
+            seed: request.seed,
             built: self.built,
             measured: started.elapsed().as_secs_f64(),
         });
-        if let Some(place) = &question.profile {
+        if let Some(place) = &request.profile {
             let said = profile::profiles(&verdict.rows, &suite.runs, place);
             verdict.notes.extend(said);
         }

@@ -10,7 +10,7 @@ use probecost::schema::{
 };
 use probecost::stats::{Interval, median};
 
-use super::measure::{BenchmarkRun, End, Suite, ratios};
+use super::measure::{BenchmarkRun, DuetSuite, End, ratios};
 use super::round::Round;
 use super::sequential::{Rule, Settled, Threshold, estimate};
 use super::sides::Name;
@@ -20,7 +20,7 @@ use crate::verdict::{changes_pct, percent, sort, thousandths};
 
 /// Everything that was found.
 pub struct Found<'a> {
-    pub suite: &'a Suite,
+    pub suite: &'a DuetSuite,
     pub names: &'a [Name; 2],
     /// How they were built.
     pub notes: Vec<String>,

@@ -197,8 +197,8 @@ fn tail(n: u64, against: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::normal;
     use probecost::gate::Gate;
-    use std::f64::consts::PI;
 
     fn gate() -> Duet {
         Gate::shipped().duet
@@ -206,10 +206,6 @@ mod tests {
 
     fn three_percent() -> Threshold {
         Threshold::of(3.0)
-    }
-
-    fn normal(rng: &mut fastrand::Rng) -> f64 {
-        (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (2.0 * PI * rng.f64()).cos()
     }
 
     /// A round as it was seen on a shared machine: one in eight is disturbed by up to a

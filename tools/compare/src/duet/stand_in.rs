@@ -26,9 +26,10 @@ const TREE: &str = "PROBECOST_DUET_TREE";
 /// The linker that the project wants.
 const THEIR_LINKER: &str = "PROBECOST_DUET_LINKER";
 
-/// Does the compiler's or the linker's work where this process was called by its name.
-pub fn stand_in() -> Option<ExitCode> {
-    let mut arguments = env::args_os();
+/// Does the compiler's or the linker's work where a process with these arguments was called
+/// by its name.
+pub fn stand_in(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter();
     let called = PathBuf::from(arguments.next()?);
     let arguments: Vec<OsString> = arguments.collect();
     let error = match called.file_name()?.to_str()? {

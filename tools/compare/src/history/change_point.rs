@@ -85,6 +85,7 @@ fn spread(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::normal;
     use fastrand::Rng;
     use proptest::prelude::*;
 
@@ -93,11 +94,6 @@ mod tests {
 
     /// Points from which on all is so many percent higher.
     type Steps<'a> = &'a [(usize, f64)];
-
-    fn normal(rng: &mut Rng) -> f64 {
-        let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * rng.f64()).cos()
-    }
 
     /// 2 %, and one point in twenty up to 50 % above.
     fn with_outliers(rng: &mut Rng) -> f64 {

@@ -6,8 +6,8 @@ use std::fmt::{self, Display, Formatter};
 use askama::Template;
 
 use super::series::{Refresh, short};
+use super::timeline::{BenchmarkCourse, ChangePoint, Level};
 use super::words::{change, day, one_line, stamp};
-use super::{BenchmarkCourse, ChangePoint, Level};
 use crate::report::quantity;
 
 /// The width of a chart, in units of its own.
@@ -54,16 +54,16 @@ pub struct Chart<'a> {
     /// The upper edge: labels of change points stand above the plot.
     top: Length,
     height: Length,
-    values: Vec<Value>,
+    values: Vec<ValueLine>,
     dates: Vec<Date>,
-    changed: Vec<Surroundings>,
+    changed: Vec<OtherSetting>,
     levels: Vec<Plateau>,
     changes: Vec<Change>,
     points: Vec<Dot>,
 }
 
 /// A line at a round value.
-struct Value {
+struct ValueLine {
     y: Length,
     /// Where the foot of its words is.
     foot: Length,
@@ -79,7 +79,7 @@ struct Date {
 }
 
 /// A mark on the axis where the toolchain or the machine became another.
-struct Surroundings {
+struct OtherSetting {
     x: Length,
     words: String,
 }
@@ -134,7 +134,7 @@ impl<'a> Chart<'a> {
             height: Length(HEIGHT + BELOW - top),
             values: plot.values(),
             dates: plot.dates(),
-            changed: plot.surroundings(),
+            changed: plot.other_settings(),
             levels: plot.levels(),
             changes,
             points: plot.points(),
@@ -168,12 +168,12 @@ impl<'a> Plot<'a> {
         }
     }
 
-    fn values(&self) -> Vec<Value> {
+    fn values(&self) -> Vec<ValueLine> {
         // Counts are whole.
         let least = 1.0 - self.benchmark.noise(1.0);
         let ticks = ticks(self.range, least).into_iter();
         ticks
-            .map(|value| Value {
+            .map(|value| ValueLine {
                 y: self.y(value),
                 foot: Length(self.y(value).0 + 4.0),
                 words: quantity(value, self.benchmark.unit),
@@ -197,11 +197,11 @@ impl<'a> Plot<'a> {
         (0..labels).map(date).collect()
     }
 
-    fn surroundings(&self) -> Vec<Surroundings> {
+    fn other_settings(&self) -> Vec<OtherSetting> {
         let refreshes = self.refreshes.iter().enumerate();
         refreshes
             .filter(|(_, refresh)| !refresh.changed.is_empty())
-            .map(|(k, refresh)| Surroundings {
+            .map(|(k, refresh)| OtherSetting {
                 x: self.x(k),
                 words: refresh.changed.join("\n"),
             })

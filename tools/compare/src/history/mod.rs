@@ -8,26 +8,25 @@ mod machine;
 mod page;
 mod series;
 mod table;
+mod timeline;
 mod words;
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use probecost::schema::{Host, Unit};
 use probecost::stats::median;
 use regex::Regex;
-use serde::Serialize;
 
 use crate::baselines;
 use crate::failure::Failure;
 use crate::report::json;
 use crate::repository;
-use crate::verdict::thousandths;
 
 use change_point::{FEWEST, change_points};
-use series::{Point, Refresh, Series};
+use series::{BenchmarkSeries, Point, Refresh};
+use timeline::{BenchmarkCourse, ChangePoint, Level, Place, Timeline, change_pct};
 
 /// `cargo compare history`
 #[derive(Debug, Args)]
@@ -55,77 +54,6 @@ pub enum HistoryFormat {
     Json,
     /// One page with a chart for each benchmark.
     Html,
-}
-
-/// All refreshes of a baseline, and what they say of each benchmark.
-#[derive(Debug, Serialize)]
-pub struct Timeline {
-    /// The format of this object.
-    pub schema: u32,
-    /// The baseline.
-    pub file: String,
-    /// Its refreshes, oldest first; never empty.
-    pub refreshes: Vec<Refresh>,
-    /// What was measured: the newest change first, those without one by how far off their
-    /// last refresh is, and what has ended last; never empty.
-    pub benchmarks: Vec<BenchmarkCourse>,
-    /// What a reader should know.
-    pub remarks: Vec<String>,
-}
-
-/// A benchmark over time.
-#[derive(Debug, Serialize)]
-pub struct BenchmarkCourse {
-    /// Its name.
-    pub id: String,
-    /// What its values count.
-    pub unit: Unit,
-    /// What was measured, oldest first; never empty.
-    pub points: Vec<Point>,
-    /// The levels that they lie on, oldest first: one more than there are change points.
-    pub levels: Vec<Level>,
-    /// Where the level changed, oldest first.
-    pub change_points: Vec<ChangePoint>,
-    /// The refresh whose baseline has it no longer.
-    pub ended: Option<Place>,
-}
-
-/// What a benchmark took over some refreshes.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Level {
-    /// The first refresh on it.
-    pub from: usize,
-    /// The last one.
-    pub to: usize,
-    /// The median of the points, in the benchmark's unit.
-    pub value: f64,
-}
-
-/// A change of level.
-#[derive(Debug, Serialize)]
-pub struct ChangePoint {
-    /// The first refresh on the new level.
-    #[serde(flatten)]
-    pub at: Place,
-    /// The change in percent; none from a level of zero.
-    pub change_pct: Option<f64>,
-    /// The level before, in the benchmark's unit.
-    pub before: f64,
-    /// The new one.
-    pub after: f64,
-}
-
-/// A refresh, in words.
-#[derive(Debug, Serialize)]
-pub struct Place {
-    /// Which refresh it is.
-    pub refresh: usize,
-    /// The commit that brought it.
-    pub commit: String,
-    /// When the baseline took it in.
-    pub date: Timestamp,
-    /// The reason given.
-    pub why: String,
 }
 
 /// The history of a baseline, in the format that is asked for.
@@ -162,7 +90,7 @@ fn timeline(args: &HistoryArgs) -> Result<Timeline, Failure> {
             path.display()
         )));
     }
-    let wanted = |s: &Series| args.only.as_ref().is_none_or(|only| only.is_match(&s.id));
+    let wanted = |s: &BenchmarkSeries| args.only.as_ref().is_none_or(|only| only.is_match(&s.id));
     let series = series.into_iter().filter(wanted);
     let mut benchmarks: Vec<BenchmarkCourse> = series.map(|s| benchmark(s, &refreshes)).collect();
     if benchmarks.is_empty() {
@@ -206,7 +134,7 @@ fn render(timeline: &Timeline, format: HistoryFormat) -> Result<String, Failure>
     }
 }
 
-fn benchmark(series: Series, refreshes: &[Refresh]) -> BenchmarkCourse {
+fn benchmark(series: BenchmarkSeries, refreshes: &[Refresh]) -> BenchmarkCourse {
     // Noise grows with what is measured, so its logarithm has the same noise everywhere.
     let scale = match series.unit {
         Unit::Ns | Unit::Ratio | Unit::Other => f64::ln,
@@ -262,58 +190,11 @@ fn place(refresh: usize, refreshes: &[Refresh]) -> Place {
     }
 }
 
-fn change_pct(before: f64, after: f64) -> Option<f64> {
-    (before > 0.0).then(|| thousandths(100.0 * (after / before - 1.0)))
-}
-
-impl ChangePoint {
-    /// How large it is either way, in percent.
-    fn size(&self) -> f64 {
-        self.change_pct.map_or(f64::INFINITY, f64::abs)
-    }
-}
-
-impl BenchmarkCourse {
-    /// This share, where it may be noise: counts have none.
-    fn noise(&self, share: f64) -> f64 {
-        match self.unit {
-            Unit::Ns | Unit::Ratio | Unit::Other => share,
-            Unit::Instructions | Unit::Bytes | Unit::Allocations => 0.0,
-        }
-    }
-
-    fn newest_change(&self) -> Option<&ChangePoint> {
-        self.change_points.last()
-    }
-
-    /// From the first level to the last, in percent; none where there is only one, or from
-    /// zero.
-    fn change_pct(&self) -> Option<f64> {
-        match &self.levels[..] {
-            [first, .., last] => change_pct(first.value, last.value),
-            _ => None,
-        }
-    }
-
-    /// How large the newest change is or, without one, how far off the last point is, which may
-    /// become one, in percent.
-    fn size(&self) -> f64 {
-        match self.newest_change() {
-            Some(change) => change.size(),
-            None => self.last_pct().map_or(0.0, f64::abs),
-        }
-    }
-
-    /// How far the last point lies from the last level, in percent; none from zero.
-    fn last_pct(&self) -> Option<f64> {
-        change_pct(self.levels.last()?.value, self.points.last()?.value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use askama::Template;
+    use jiff::Timestamp;
     use words::sparkline;
 
     fn drawn(benchmark: &BenchmarkCourse, refreshes: &[Refresh]) -> String {
@@ -341,7 +222,7 @@ mod tests {
                 hi: 1.1 * value,
             })
         };
-        let series = Series {
+        let series = BenchmarkSeries {
             id: "a".into(),
             unit,
             points: values.iter().enumerate().filter_map(point).collect(),

@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::chart::{Chart, direction};
 use super::series::{Refresh, short};
+use super::timeline::{BenchmarkCourse, ChangePoint, Timeline};
 use super::words::{HEAD, change, day, figures, newest, one_line, sparkline, stamp, summary};
-use super::{BenchmarkCourse, ChangePoint, Timeline};
 use crate::report::quantity;
 
 /// How many columns the sparklines of the overview have.

@@ -36,7 +36,7 @@ pub struct Refresh {
 
 /// A benchmark from refresh to refresh.
 #[derive(Debug, Serialize)]
-pub struct Series {
+pub struct BenchmarkSeries {
     /// Its name.
     pub id: String,
     /// What its values count.
@@ -71,7 +71,7 @@ struct Newest<'a> {
 
 /// The refreshes, oldest first, the series in the order of their names, and a remark for each
 /// version that cannot be read.
-pub fn gather(versions: &[Version]) -> (Vec<Refresh>, Vec<Series>, Vec<String>) {
+pub fn gather(versions: &[Version]) -> (Vec<Refresh>, Vec<BenchmarkSeries>, Vec<String>) {
     let read: Vec<_> = versions.par_iter().map(newest).collect();
     let mut sessions: Vec<Newest> = Vec::new();
     let mut remarks = Vec::new();
@@ -148,7 +148,7 @@ fn refreshes(sessions: &[Newest]) -> Vec<Refresh> {
 
 /// A series for each benchmark in each unit: where a benchmark is counted in another unit, one
 /// series ends and another begins.
-fn series(sessions: &[Newest]) -> Vec<Series> {
+fn series(sessions: &[Newest]) -> Vec<BenchmarkSeries> {
     let keys: BTreeSet<_> = sessions.iter().flat_map(|s| s.runs.keys()).collect();
     let series = keys.into_iter().map(|key| {
         let points = sessions
@@ -164,7 +164,7 @@ fn series(sessions: &[Newest]) -> Vec<Series> {
                 })
             });
         let last = sessions.iter().rposition(|s| s.runs.contains_key(key));
-        Series {
+        BenchmarkSeries {
             id: key.0.clone(),
             unit: key.1,
             points: points.collect(),

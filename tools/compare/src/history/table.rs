@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, Table};
 
+use super::timeline::{BenchmarkCourse, ChangePoint, Timeline};
 use super::words::{HEAD, change, figures, newest, one_line, sparkline, stamp, summary};
-use super::{BenchmarkCourse, ChangePoint, Timeline};
 use crate::report::{self, named};
 
 /// Benchmarks of which nothing needs saying are listed up to this many.

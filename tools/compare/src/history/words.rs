@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use probecost::stats::median;
 
 use super::series::short;
-use super::{BenchmarkCourse, Level, Place, Timeline};
+use super::timeline::{BenchmarkCourse, Level, Place, Timeline};
 use crate::report::{percent, quantity};
 
 /// The columns of the overview.

@@ -10,7 +10,7 @@ use probecost::schema::Unit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Reading;
+use super::reading::Reading;
 
 /// The metrics that are judged: the tool's name for each, and what it counts.
 const METRICS: [(&str, Unit); 3] = [

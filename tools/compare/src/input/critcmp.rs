@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::criterion::Estimates;
-use super::{Reading, Run};
+use super::reading::{Reading, Run};
 use crate::failure::Failure;
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{LONGEST_NS, Reading, Time};
+use super::reading::{LONGEST_NS, Reading, Time};
 
 /// A pause between two results that no run makes: what lies before it is of an
 /// earlier run.

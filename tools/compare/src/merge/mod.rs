@@ -41,7 +41,7 @@ pub struct MergeArgs {
 pub fn merge(args: &MergeArgs, output: Output) -> Result<Exit, Failure> {
     match read(&args.places)? {
         Documents::Verdicts(verdicts) => {
-            let gate = baselines::gate_here()?;
+            let gate = baselines::gate(None)?;
             output.write(&verdict::merged(assemble(verdicts)?, &gate)?)
         }
         Documents::Impacts(impacts) => {

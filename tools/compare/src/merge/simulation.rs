@@ -15,6 +15,7 @@ use super::document::Sharded;
 use super::verdict::merged;
 use crate::duet;
 use crate::duet::sequential::{Look, Rule, Screened, Threshold, screen};
+use crate::noise::normal;
 use crate::shard;
 
 const BENCHMARKS: usize = 1000;
@@ -41,12 +42,6 @@ struct SimulatedHost {
     speed: f64,
     spread: f64,
     dies_at: f64,
-}
-
-/// A normally distributed number (Box and Muller).
-fn normal(rng: &mut fastrand::Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.f64()).cos()
 }
 
 /// What a host makes of these benchmarks of a suite, and how long it takes.

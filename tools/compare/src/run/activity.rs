@@ -16,7 +16,7 @@ const LEAST_TICKS: f64 = 10.0;
 
 /// What the processes below this one had used by then, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Look {
+struct Ticks {
     at: SystemTime,
     user: f64,
     system: f64,
@@ -25,12 +25,12 @@ struct Look {
 /// Looks at a process and all below it until told to stop.
 pub struct Activity {
     stop: Sender<()>,
-    looks: JoinHandle<Vec<Look>>,
+    looks: JoinHandle<Vec<Ticks>>,
 }
 
 /// What was seen of a process until its end.
-pub struct Looks {
-    looks: Vec<Look>,
+pub struct ProcessTicks {
+    looks: Vec<Ticks>,
     end: SystemTime,
 }
 
@@ -43,7 +43,7 @@ impl Activity {
             loop {
                 let (user, system) = ticks(pid as i32);
                 let at = SystemTime::now();
-                looks.push(Look { at, user, system });
+                looks.push(Ticks { at, user, system });
                 match stopped.recv_timeout(PERIOD) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return looks,
@@ -54,18 +54,18 @@ impl Activity {
     }
 
     /// Ends with the process.
-    pub fn end(self) -> Looks {
+    pub fn end(self) -> ProcessTicks {
         let end = SystemTime::now();
         // A watcher that is gone needs no telling.
         let _ = self.stop.send(());
-        Looks {
+        ProcessTicks {
             looks: self.looks.join().unwrap_or_default(),
             end,
         }
     }
 }
 
-impl Looks {
+impl ProcessTicks {
     /// Of each benchmark that the process measured, by the moment its result was written, the
     /// share of its time that was the kernel's, in percent.
     pub fn system_pct(&self, written: &BTreeMap<String, SystemTime>) -> BTreeMap<String, f64> {
@@ -100,7 +100,7 @@ fn ticks(pid: i32) -> (f64, f64) {
 }
 
 /// A benchmark lasts from the result before it to its own.
-fn shares(looks: &[Look], written: &BTreeMap<String, SystemTime>) -> BTreeMap<String, f64> {
+fn shares(looks: &[Ticks], written: &BTreeMap<String, SystemTime>) -> BTreeMap<String, f64> {
     let mut order: Vec<(&SystemTime, &String)> = written.iter().map(|(id, at)| (at, id)).collect();
     order.sort();
     let mut shares = BTreeMap::new();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_benchmark_has_the_time_since_the_result_before_it() {
-        let look = |second: u32, user, system| Look {
+        let look = |second: u32, user, system| Ticks {
             at: at(second.into()),
             user,
             system,

@@ -74,7 +74,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
             (None, args.command.clone(), vec![all])
         }
         Some(shard) => {
-            let gate = baselines::gate_here()?;
+            let gate = baselines::gate(None)?;
             let part = part::part(&args.command, shard, &gate)?;
             (Some(part.portion), part.command, part.processes)
         }

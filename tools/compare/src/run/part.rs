@@ -29,7 +29,7 @@ pub struct Part {
 }
 
 /// A process, and the benchmarks that it lists.
-struct Listed {
+struct ListedProcess {
     process: BenchProcess,
     ids: Vec<String>,
 }
@@ -40,7 +40,7 @@ struct Listed {
 /// # Errors
 /// It does not build, lists nothing as Criterion does, or none is left for this shard.
 pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failure> {
-    let all: Vec<Listed> = match is_cargo(command) {
+    let all: Vec<ListedProcess> = match is_cargo(command) {
         true => built(command)?.into_iter().map(of_many).collect(),
         false => vec![alone(command)],
     }
@@ -56,7 +56,7 @@ pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failu
     let portion = shard::portion(shard, names().map(String::as_str), gate)?;
     let own: Vec<String> = portion.own.iter().map(|id| regex::escape(id)).collect();
     let filter = format!("^(?:{})$", own.join("|"));
-    let ours = |listed: &&Listed| {
+    let ours = |listed: &&ListedProcess| {
         shard.index() == 1 || listed.ids.iter().any(|id| portion.own.contains(id))
     };
     let processes = all
@@ -116,23 +116,23 @@ fn built(command: &[String]) -> Result<Vec<BenchProcess>, Failure> {
 }
 
 /// A command that cargo has no part in, as it is.
-fn alone(command: &[String]) -> Result<Listed, Failure> {
+fn alone(command: &[String]) -> Result<ListedProcess, Failure> {
     let process = BenchProcess::here(command.to_vec());
     let shown = format!("{} --list", command.join(" "));
     match list(&process)? {
         Err(cause) => Err(refused(&shown, &cause)),
         Ok(ids) if ids.is_empty() => Err(refused(&shown, "lists no benchmark of Criterion's")),
-        Ok(ids) => Ok(Listed { process, ids }),
+        Ok(ids) => Ok(ListedProcess { process, ids }),
     }
 }
 
 /// One bench of several: others may list what it does not.
-fn of_many(process: BenchProcess) -> Result<Listed, Failure> {
+fn of_many(process: BenchProcess) -> Result<ListedProcess, Failure> {
     let ids = list(&process)?.unwrap_or_else(|why| {
         eprintln!("{}: left to the first shard: --list {why}", process.name());
         Vec::new()
     });
-    Ok(Listed { process, ids })
+    Ok(ListedProcess { process, ids })
 }
 
 /// The benchmarks that a process lists, or why it lists none.

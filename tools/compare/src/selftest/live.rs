@@ -15,8 +15,8 @@ use probecost::stats::median;
 use regex::Regex;
 use serde::Serialize;
 
-use super::SelftestFormat;
-use crate::duet::{Interrupt, Question, Stage, Variation, What};
+use super::format::SelftestFormat;
+use crate::duet::{DuetRequest, Interrupt, Stage, Variation, What};
 use crate::failure::Failure;
 use crate::report::json;
 use crate::share::Share;
@@ -28,7 +28,7 @@ const PERCENT: u32 = 5;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is asked.
-pub struct Live {
+pub struct LiveTest {
     /// What is held against itself: a bench executable that plants by
     /// `PROBECOST_PLANT_PCT`, or this project's HEAD.
     pub what: What,
@@ -44,7 +44,7 @@ pub struct Live {
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-struct Report {
+struct LiveReport {
     schema: u32,
     /// What was held against itself.
     subject: String,
@@ -96,7 +96,7 @@ struct Suites {
 ///
 /// # Errors
 /// The executable cannot be used, has no benchmarks, or plants nothing.
-pub fn live(trial: &Live) -> Result<String, Failure> {
+pub fn live(trial: &LiveTest) -> Result<String, Failure> {
     let interrupt = Interrupt::listen()?;
     let stage = Stage::set(&trial.what, &interrupt)?;
     let suites = run(trial, &stage, &interrupt)?;
@@ -109,11 +109,11 @@ pub fn live(trial: &Live) -> Result<String, Failure> {
 
 /// Suites of either kind by turns, so that both see the same hours of the machine; fewer
 /// where somebody asks us to stop.
-fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Failure> {
+fn run(trial: &LiveTest, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Failure> {
     let mut suites = Suites::default();
     let bar = bar(2 * trial.times + usize::from(stage.has_layouts()));
     let suite = |k: usize, variation: &Variation| {
-        let question = Question {
+        let request = DuetRequest {
             only: trial.only.clone(),
             rounds: None,
             time: None,
@@ -123,7 +123,7 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
             shard: None,
             profile: None,
         };
-        let verdict = stage.compare(&question, variation, interrupt);
+        let verdict = stage.compare(&request, variation, interrupt);
         bar.inc(1);
         verdict
     };
@@ -154,7 +154,7 @@ fn run(trial: &Live, stage: &Stage, interrupt: &Interrupt) -> Result<Suites, Fai
     Ok(suites)
 }
 
-impl Live {
+impl LiveTest {
     /// What is held against itself, in words.
     fn subject(&self) -> &Path {
         match &self.what {
@@ -205,7 +205,7 @@ fn ids(verdict: &Verdict, executable: &Path) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
+fn report(trial: &LiveTest, mut suites: Suites) -> Result<LiveReport, Failure> {
     let slower = |row: &VerdictRow| row.status == Status::Regressed;
     let of = |id: &str, verdict: &Verdict| verdict.rows.iter().find(|r| r.id == id).cloned();
     let rows: Vec<VerdictRow> = (suites.planted.iter())
@@ -245,7 +245,7 @@ fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
     let strays = |(id, verdict): &(String, Verdict)| {
         verdict.rows.iter().any(|row| row.id != *id && slower(row))
     };
-    Ok(Report {
+    Ok(LiveReport {
         schema: 1,
         subject: trial.subject().display().to_string(),
         layout: suites.other_layout.as_ref().and_then(LayoutSpread::of),
@@ -266,7 +266,7 @@ fn report(trial: &Live, mut suites: Suites) -> Result<Report, Failure> {
 }
 
 /// Markdown, which a terminal shows as well.
-fn text(report: &Report) -> String {
+fn text(report: &LiveReport) -> String {
     let mut text = format!(
         "duet, {} against itself: {} benchmarks, {} suites without a change and {} with +{} % in one of them.\n\n\
          | suites | came | rate (95 %) |\n|:--|--:|--:|\n",

@@ -1,5 +1,6 @@
 //! `compare selftest`: how often the gate errs, on one's own runs.
 
+mod format;
 mod live;
 mod other_tools;
 mod rate;
@@ -27,7 +28,8 @@ use crate::input::{self, Reading, Run, Time};
 use crate::report::json;
 use crate::thresholds::{Thresholds, policy};
 
-use live::Live;
+pub use format::SelftestFormat;
+use live::LiveTest;
 use report::Aside;
 use resample::{Bench, Collection, Kind};
 use sides::SideRuns;
@@ -71,15 +73,6 @@ pub struct SelftestArgs {
     /// Where the resampling starts
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-}
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SelftestFormat {
-    /// Markdown, for a terminal as well.
-    Text,
-    /// Every rate with its interval.
-    Json,
 }
 
 /// Runs with a planted slowdown: `10=DIR`.
@@ -185,7 +178,7 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
                 selection: args.selection.clone(),
             },
         };
-        return live::live(&Live {
+        return live::live(&LiveTest {
             what,
             times: args.times as usize,
             only: args.only.clone(),
@@ -202,7 +195,7 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
         }
         None => Path::new(baselines::DIRECTORY).join("gate.toml"),
     };
-    let gate = baselines::gate_beside(&beside)?;
+    let gate = baselines::gate(Some(&beside))?;
     let thresholds = Thresholds::of(&gate, args.policy)?;
 
     let mut unchanged = input::load_all(&args.runs)?;

@@ -8,7 +8,7 @@ use super::sides::SideRuns;
 
 /// How often every rule errs.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct StudyReport {
     /// The format of this object.
     pub schema: u32,
     /// Where the resampling started.

@@ -101,7 +101,7 @@ struct Choice {
 }
 
 /// The times of a suite, by benchmark, then by run.
-struct Suite<'a> {
+struct DrawnSuite<'a> {
     collection: &'a Collection,
     plan: &'a Plan<'a>,
     old: Vec<Vec<Time>>,
@@ -131,7 +131,8 @@ pub fn resample<'a>(collection: &Collection, plan: &Plan<'a>) -> Drawn<'a> {
             let mut rng = fastrand::Rng::with_seed(seed);
             let choice = Choice::draw(collection, plan.sides, &mut rng);
             let slowed = rng.choose_multiple(0..collection.benches.len(), plan.slowed);
-            let play = Suite::of(collection, &choice.unchanged, plan).play(slowed, &choice.planted);
+            let play =
+                DrawnSuite::of(collection, &choice.unchanged, plan).play(slowed, &choice.planted);
             (choice, play)
         })
         .unzip();
@@ -157,7 +158,7 @@ pub fn in_order(collection: &Collection, plan: &Plan) -> (usize, Vec<Option<Inte
     let numbers: Vec<usize> = (0..collection.unchanged.len()).collect();
     let calm: Vec<Calm> = numbers
         .windows(total)
-        .map(|runs| Suite::of(collection, runs, plan).calm().1)
+        .map(|runs| DrawnSuite::of(collection, runs, plan).calm().1)
         .collect();
     let rates = (0..=plan.other_tools.len()).map(|rule| {
         let shares: Vec<f64> = calm.iter().map(|c| c.false_alarm(rule)).collect();
@@ -248,7 +249,7 @@ impl Choice {
     }
 }
 
-impl<'a> Suite<'a> {
+impl<'a> DrawnSuite<'a> {
     /// The suite of these unchanged runs: the baseline's, then the current ones.
     fn of(collection: &'a Collection, runs: &[usize], plan: &'a Plan) -> Self {
         let (old, new) = runs.split_at(plan.sides.baseline);
@@ -516,7 +517,7 @@ mod tests {
         let thresholds = Thresholds::of(&gate, GatePolicy::Strict).unwrap();
         let plan = plan(&thresholds, &[], 1);
         let runs: Vec<usize> = (0..15).collect();
-        let (_, calm) = Suite::of(&collection, &runs, &plan).calm();
+        let (_, calm) = DrawnSuite::of(&collection, &runs, &plan).calm();
         let figures = |bench: usize, runs: std::ops::Range<usize>| {
             let runs = collection.unchanged[runs].iter();
             runs.map(|run| (run[bench].median, run[bench].p10)).unzip()

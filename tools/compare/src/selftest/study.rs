@@ -3,7 +3,9 @@
 use probecost::stats::{Interval, mad, median};
 
 use super::other_tools;
-use super::report::{Aside, ByBench, ByRule, BySides, FoundRate, PlantedRuns, Report, Without};
+use super::report::{
+    Aside, ByBench, ByRule, BySides, FoundRate, PlantedRuns, StudyReport, Without,
+};
 use super::resample::{Collection, Drawn, Plan, Slowdown, in_order, resample};
 use super::sides::SideRuns;
 use crate::share::CONFIDENCE;
@@ -43,7 +45,7 @@ pub fn study(
     thresholds: &Thresholds,
     gate: Option<String>,
     seed: u64,
-) -> Report {
+) -> StudyReport {
     let other_tools = other_tools::all(sides);
     let kinds = (0..collection.planted.len()).map(Slowdown::Planted);
     let slowdowns: Vec<Slowdown> = multiplied(&MULTIPLIED).into_iter().chain(kinds).collect();
@@ -103,7 +105,7 @@ pub fn study(
     let costly = costly(&benchmarks, telling, thresholds);
     let without = without(collection, &drawn, costly, telling, &plan);
     let (by_sides, too_few_runs_for) = by_sides(collection, &drawn, &plan);
-    Report {
+    StudyReport {
         schema: 1,
         seed,
         confidence: CONFIDENCE,
@@ -278,7 +280,7 @@ mod tests {
     use probecost::gate::Gate;
     use probecost::schema::GatePolicy;
 
-    fn study_of(collection: &Collection, policy: GatePolicy) -> Report {
+    fn study_of(collection: &Collection, policy: GatePolicy) -> StudyReport {
         let gate = Gate::shipped();
         let thresholds = Thresholds::of(&gate, policy).unwrap();
         let sides = SideRuns::fitting(collection.unchanged.len()).unwrap();

@@ -1,9 +1,8 @@
 //! Collections of runs as machines make them, for tests.
 
-use std::f64::consts::PI;
-
 use super::resample::{Bench, Collection, Kind};
 use crate::input::Time;
+use crate::noise::normal;
 
 /// How a machine disturbs its runs.
 #[derive(Clone, Copy)]
@@ -84,9 +83,4 @@ pub fn collection(
         unchanged: runs(rows, unchanged, 1.0, noise, seed),
         planted: planted.iter().enumerate().map(kind).collect(),
     }
-}
-
-fn normal(rng: &mut fastrand::Rng) -> f64 {
-    // Box and Muller 1958.
-    (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (2.0 * PI * rng.f64()).cos()
 }

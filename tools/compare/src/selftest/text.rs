@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use probecost::schema::GatePolicy;
 use probecost::stats::Interval;
 
-use super::report::{FoundRate, Report, Without};
+use super::report::{FoundRate, StudyReport, Without};
 use super::sides::SideRuns;
 use crate::report;
 
@@ -14,7 +14,7 @@ use crate::report;
 const LISTED: usize = 40;
 
 /// The tables, and in sentences what they mean.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &StudyReport) -> String {
     let tables = [
         head(report),
         rules(report),
@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> String {
     tables.join("\n")
 }
 
-fn head(report: &Report) -> String {
+fn head(report: &StudyReport) -> String {
     let policy = match report.policy {
         GatePolicy::Strict => "strict",
         GatePolicy::Advisory => "advisory",
@@ -49,7 +49,7 @@ fn head(report: &Report) -> String {
     text
 }
 
-fn rules(report: &Report) -> String {
+fn rules(report: &StudyReport) -> String {
     let body = report.rules.iter().map(|rule| {
         let found = rule.found.iter().filter(|f| !f.planted);
         let mut cells = vec![rule.name.to_owned(), rate(rule.false_alarms)];
@@ -79,7 +79,7 @@ fn rules(report: &Report) -> String {
 }
 
 /// What multiplied times and random order leave out.
-fn as_made(report: &Report) -> String {
+fn as_made(report: &StudyReport) -> String {
     let body = report.rules.iter().map(|rule| {
         let planted = rule.found.iter().filter(|f| f.planted);
         let mut cells = vec![rule.name.to_owned(), rate(rule.false_alarms_in_order)];
@@ -111,7 +111,7 @@ fn as_made(report: &Report) -> String {
     )
 }
 
-fn benchmarks(report: &Report) -> String {
+fn benchmarks(report: &StudyReport) -> String {
     let found = report.benchmarks.first().map_or(&[][..], |b| &b.found);
     let heads = heads(
         &["benchmark", "spread of runs", "false alarms"],
@@ -169,7 +169,7 @@ fn without(without: &Without) -> String {
     )
 }
 
-fn by_sides(report: &Report) -> String {
+fn by_sides(report: &StudyReport) -> String {
     let body = report.by_sides.iter().map(|row| {
         let mut cells = vec![sides(row.sides), rate(row.false_alarms)];
         cells.extend(row.found.iter().map(|f| rate(f.rate)));
