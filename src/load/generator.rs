@@ -261,9 +261,11 @@ impl Generator {
     /// Whether anyone still wants the records.
     fn hand_over(&mut self, now: u64) -> bool {
         let open = self.busy.iter().flatten().chain(&self.waiting);
+        // What has just fallen due is sent next where a connection is free.
+        let first = self.waiting.front().map(|request| request.intended);
         let batch = SendBatch {
             open: open.map(|request| request.intended).collect(),
-            queued: self.waiting.front().map(|request| request.intended),
+            queued: first.filter(|_| self.free.is_empty()),
             records: mem::take(&mut self.records),
             until: now,
         };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::Signal;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::host::Obstacle;
@@ -15,8 +16,8 @@ use crate::process::{Child, Ward};
 use crate::schema::load::RequestError;
 use crate::workload::as_user;
 
-/// How long pgbench may take to write down what it measured.
-pub(super) const FLUSH: Duration = Duration::from_secs(1);
+/// How long pgbench may take to end, and to write down what it measured.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// Who begins later than due, by more than so many nanoseconds, has waited for another.
 const PROMPT: u64 = 1_000_000;
@@ -96,6 +97,12 @@ impl Pgbench {
                 each(&record);
             }
         })
+    }
+
+    /// Ends it as if its time were over, so that it writes down all that it has.
+    pub(super) fn end(&mut self) {
+        self.child.signal(Signal::SIGALRM);
+        self.child.wait_out(FLUSH);
     }
 
     /// Whether no transaction that was due since `moment`, in nanoseconds since the

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::pgbench::{FLUSH, Pgbench};
+use super::pgbench::Pgbench;
 use crate::host::Obstacle;
 use crate::load::{LoadBlock, LoadPlan, LoadTally, Regime, RequestRecord, Running};
 use crate::process::{Ward, interrupted};
@@ -16,8 +16,8 @@ const CONNECTIONS: usize = 8;
 /// How long after its intended start a request without an answer is given up.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After so long nothing more is heard of a stretch.
-const LATEST: Duration = TIMEOUT.saturating_add(FLUSH).saturating_add(FLUSH);
+/// What has ended so long after a stretch is the last that is heard of it.
+const LATEST: Duration = TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// How long a queue of an earlier stretch may last: no request in it is older than the
 /// timeout, and at half of what the server can do it goes as fast as it grew.
@@ -111,8 +111,7 @@ impl<T> Underneath<T> {
     /// Those stretches, the oldest first, of which all has been heard.
     pub fn settled(&mut self) -> Result<Vec<(T, LoadBlock)>, Obstacle> {
         self.look()?;
-        let settled = Instant::now().checked_sub(LATEST);
-        Ok(settled.map_or(Vec::new(), |moment| self.stretches.before(moment)))
+        Ok(self.stretches.settled())
     }
 
     /// Ends the load, and gives the other stretches.
@@ -120,11 +119,11 @@ impl<T> Underneath<T> {
         match self.source {
             Source::Own(running) => running.finish(|record| self.stretches.add(record)),
             Source::Pgbench(mut pgbench) => {
-                std::thread::sleep(FLUSH);
+                pgbench.end();
                 pgbench.look(|record| self.stretches.add(record))?;
             }
         }
-        Ok(self.stretches.before(Instant::now()))
+        Ok(self.stretches.before(u64::MAX))
     }
 
     fn look(&mut self) -> Result<(), Obstacle> {
@@ -142,6 +141,8 @@ impl<T> Underneath<T> {
 /// What came of a load in each of some stretches.
 struct Stretches<T> {
     begin: Instant,
+    /// When the last request ended that was heard of.
+    heard: u64,
     open: VecDeque<Stretch<T>>,
 }
 
@@ -156,6 +157,7 @@ impl<T> Stretches<T> {
     fn since(begin: Instant) -> Self {
         Self {
             begin,
+            heard: 0,
             open: VecDeque::new(),
         }
     }
@@ -177,9 +179,13 @@ impl<T> Stretches<T> {
         });
     }
 
+    /// Those of which nothing more is heard.
+    fn settled(&mut self) -> Vec<(T, LoadBlock)> {
+        self.before(self.heard.saturating_sub(LATEST.as_nanos() as u64))
+    }
+
     /// Those that were over before `moment`.
-    fn before(&mut self, moment: Instant) -> Vec<(T, LoadBlock)> {
-        let moment = self.at(moment);
+    fn before(&mut self, moment: u64) -> Vec<(T, LoadBlock)> {
         let over = self
             .open
             .partition_point(|stretch| stretch.span[1] <= moment);
@@ -191,6 +197,7 @@ impl<T> Stretches<T> {
     /// would say nothing of either. An error belongs to that in which it was due, however
     /// long it took to show: a timeout is longer than most stretches.
     fn add(&mut self, record: &RequestRecord) {
+        self.heard = self.heard.max(record.ended);
         let place = (self.open).partition_point(|stretch| stretch.span[1] <= record.intended);
         let Some(stretch) = self.open.get_mut(place) else {
             return;
@@ -228,10 +235,10 @@ mod tests {
         for one in [
             (1, 5, Ok(())),
             (9, 11, Ok(())),
-            (9, 2000, timeout),
             (12, 15, timeout),
             (21, 29, Ok(())),
             (31, 32, Ok(())),
+            (9, 2000, timeout),
         ] {
             stretches.add(&record(one));
         }
@@ -239,11 +246,12 @@ mod tests {
             let tally = &block.tally;
             (name, tally.answered, tally.failed(), block.across)
         };
-        let mut before =
-            |ms| -> Vec<_> { stretches.before(at(ms)).into_iter().map(counts).collect() };
-        assert_eq!(before(20), [('a', 1, 1, 1)]);
-        // What is heard of it now comes too late.
-        assert_eq!(before(29), []);
-        assert_eq!(before(30), [('b', 1, 0, 0)]);
+        let mut settled = |ended| -> Vec<_> {
+            stretches.add(&record((5000, ended, Ok(()))));
+            stretches.settled().into_iter().map(counts).collect()
+        };
+        assert_eq!(settled(3009), []);
+        assert_eq!(settled(3010), [('a', 1, 1, 1)]);
+        assert_eq!(settled(3030), [('b', 1, 0, 0)]);
     }
 }
