@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::subjects::Listed;
+use super::listed::Listed;
 
 /// How an id that changes is found in every process.
 #[derive(Debug, Clone, PartialEq, Eq)]

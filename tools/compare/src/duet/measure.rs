@@ -10,11 +10,12 @@ use probecost::gate::Gate;
 use probecost::stats::median;
 
 use super::announcement::{announcement, correction};
+use super::benchmark::{BenchmarkRun, DuetSuite, End, ratios};
 use super::layout::Order;
 use super::process::RunError;
-use super::round::{First, Round, Rounds, orders};
-use super::sequential::{FEWEST, Look, Rule, Screened, Settled, Threshold, screen};
-use super::subjects::{Gap, Subject, Subjects};
+use super::round::{Round, Rounds, orders};
+use super::sequential::{FEWEST, Look, Rule, Screened, Threshold, screen};
+use super::subjects::{Subject, Subjects};
 
 /// The fewest rounds of a screen that may clear a benchmark, where time is short.
 const SHORT_SCREEN: usize = 3;
@@ -27,41 +28,6 @@ const LARGEST_BATCH: usize = 64;
 
 /// The rounds after which a slower benchmark is mostly settled.
 const USUAL_ROUNDS: usize = 16;
-
-/// A benchmark's rounds, as far as they came.
-pub struct BenchmarkRun {
-    pub subject: Subject,
-    pub screen: Vec<Round>,
-    pub fresh: Vec<Round>,
-    pub end: End,
-    pub seconds: f64,
-    orders: Vec<First>,
-}
-
-/// What became of a benchmark.
-#[derive(Debug, Clone, PartialEq)]
-pub enum End {
-    /// There is no answer yet.
-    Open,
-    /// It was cleared by the screen.
-    Cleared,
-    /// It was judged on its fresh rounds.
-    Settled(Settled),
-    /// It is too short to raise an alarm.
-    Short,
-    /// A process gave nothing.
-    Broken(String),
-    /// Time was up before there was an answer.
-    NoTime,
-    /// Somebody stopped us before there was an answer.
-    Interrupted,
-}
-
-/// All benchmarks of one comparison.
-pub struct DuetSuite {
-    pub runs: Vec<BenchmarkRun>,
-    pub gaps: Vec<Gap>,
-}
 
 /// Measures suites.
 pub struct DuetBench<'a> {
@@ -95,36 +61,6 @@ impl Progress {
 
     fn is_over(&self) -> bool {
         self.left().is_some_and(|left| left.is_zero())
-    }
-}
-
-impl BenchmarkRun {
-    fn new(subject: Subject, orders: Vec<First>) -> Self {
-        Self {
-            subject,
-            screen: Vec::new(),
-            fresh: Vec::new(),
-            end: End::Open,
-            seconds: 0.0,
-            orders,
-        }
-    }
-
-    /// The rounds that are shown: the fresh ones where there are any.
-    pub fn shown(&self) -> &[Round] {
-        match self.fresh.is_empty() {
-            true => &self.screen,
-            false => &self.fresh,
-        }
-    }
-
-    /// What one more round takes, in seconds.
-    fn round_seconds(&self) -> f64 {
-        self.seconds / (self.screen.len() + self.fresh.len()).max(1) as f64
-    }
-
-    fn looks_slower_by(&self) -> f64 {
-        median(&ratios(&self.screen)).unwrap_or_default()
     }
 }
 
@@ -414,10 +350,6 @@ fn open(runs: &[BenchmarkRun]) -> Vec<usize> {
     (0..runs.len())
         .filter(|i| runs[*i].end == End::Open)
         .collect()
-}
-
-pub fn ratios(rounds: &[Round]) -> Vec<f64> {
-    rounds.iter().map(|r| r.ratio).collect()
 }
 
 fn bar(steps: usize) -> ProgressBar {

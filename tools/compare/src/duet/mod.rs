@@ -5,6 +5,7 @@
 
 mod announcement;
 mod args;
+mod benchmark;
 mod build;
 mod changing;
 mod criterion;
@@ -12,6 +13,7 @@ mod harness;
 mod interrupt;
 mod layout;
 mod link;
+mod listed;
 mod measure;
 mod names;
 mod pair;
@@ -23,6 +25,7 @@ pub(crate) mod sequential;
 mod sides;
 mod stand_in;
 mod subjects;
+mod tree;
 mod turns;
 
 use std::collections::BTreeMap;

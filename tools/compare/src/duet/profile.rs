@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use probecost::schema::{Status, VerdictRow};
 
+use super::benchmark::BenchmarkRun;
 use super::layout::Order;
-use super::measure::BenchmarkRun;
 use super::process::RunError;
 use crate::failure::Failure;
 use crate::profile::{keep_both, record};

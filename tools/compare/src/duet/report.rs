@@ -10,7 +10,7 @@ use probecost::schema::{
 };
 use probecost::stats::{Interval, median};
 
-use super::measure::{BenchmarkRun, DuetSuite, End, ratios};
+use super::benchmark::{BenchmarkRun, DuetSuite, End, ratios};
 use super::round::Round;
 use super::sequential::{Rule, Settled, Threshold, estimate};
 use super::sides::Name;

@@ -13,9 +13,10 @@ use tempfile::TempDir;
 use super::build::{BuildDir, Built, Target};
 use super::harness::{Executable, Listing};
 use super::layout::Order;
+use super::listed::{Listed, differ};
 use super::pair::Pair;
 use super::process::{Cpu, Patience, RunError};
-use super::subjects::{Gap, Listed, Subjects, differ, nothing, pair};
+use super::subjects::{Gap, Subjects, nothing, pair};
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
 
