@@ -156,7 +156,10 @@ const MEANINGS: [(&str, &str); 64] = [
         "maps_mb",
         "of its memory what its maps take in the kernel, in megabytes",
     ),
-    ("drops", "events lost"),
+    (
+        "drops",
+        "events lost, of those that were made: 0.001 is one of a thousand",
+    ),
     (
         "unavailable_pct",
         "looks in which an event was lost or none came, in percent",
