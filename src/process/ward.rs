@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,7 +42,8 @@ impl Ward {
     pub fn new() -> Result<Self, Obstacle> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!(
-            "{PREFIX}{}-{}-{}",
+            "{PREFIX}{}-{}-{}-{}",
+            namespace(),
             std::process::id(),
             birth("self").unwrap_or(0),
             NUMBER.fetch_add(1, Ordering::Relaxed)
@@ -267,18 +269,25 @@ fn sweep(directories: &Path, cgroups: Option<&Path>) {
     }
 }
 
-/// Whether this is the name of a ward whose process is gone.
+/// Whether this is the name of a ward whose process is gone. Of another namespace's nothing
+/// can be said: their numbers are not ours.
 fn is_left(name: &str) -> bool {
     let owner = name.strip_prefix(PREFIX).and_then(|rest| {
         let mut parts = rest.split('-').map(str::parse::<u64>);
-        let (pid, born, _number) = (
+        let (of, pid, born, _number) = (
+            parts.next()?.ok()?,
             parts.next()?.ok()?,
             parts.next()?.ok()?,
             parts.next()?.ok()?,
         );
-        parts.next().is_none().then_some((pid, born))
+        (parts.next().is_none() && of == namespace()).then_some((pid, born))
     });
     owner.is_some_and(|(pid, born)| birth(&pid.to_string()) != Some(born))
+}
+
+/// The namespace in which processes have their numbers, by its inode.
+fn namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |of| of.ino())
 }
 
 /// When a process was started, in ticks since the machine was; it and the number together
@@ -297,14 +306,18 @@ mod tests {
     #[test]
     fn only_wards_of_dead_processes_are_left() {
         let (own, born) = (std::process::id(), birth("self").unwrap());
-        assert!(!is_left(&format!("{PREFIX}{own}-{born}-0")));
-        assert!(is_left(&format!("{PREFIX}{own}-{}-0", born + 1)));
-        assert!(is_left(&format!("{PREFIX}4194999-5-1")));
+        let here = namespace();
+        assert!(!is_left(&format!("{PREFIX}{here}-{own}-{born}-0")));
+        assert!(is_left(&format!("{PREFIX}{here}-{own}-{}-0", born + 1)));
+        assert!(is_left(&format!("{PREFIX}{here}-4194999-5-1")));
+        // Who has that number elsewhere is not known here.
+        assert!(!is_left(&format!("{PREFIX}{}-4194999-5-1", here + 1)));
         for other in [
             "probecost-report",
             "probecost-7",
-            "else-1-1-1",
-            "probecost-x-1-1",
+            "else-1-1-1-1",
+            "probecost-1-1-1",
+            "probecost-x-1-1-1",
         ] {
             assert!(!is_left(other), "{other}");
         }
