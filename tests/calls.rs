@@ -227,32 +227,37 @@ fn nothing_watched_outlives_a_probecost_that_is_killed() {
     with_an_agent!();
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).display().to_string();
-    let script = format!(
-        "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; while :; do sleep 0.05; done' & wait",
-        at("pid")
-    );
-    let mut learning = Command::new(env!("CARGO_BIN_EXE_probecost"))
-        .args(["seccomp", "learn", "--out", &at("profile.json"), "--"])
-        .args(["sh", "-c", &script])
-        .spawn()
-        .unwrap();
+    let profile = at("profile.json");
+    let learn = ["seccomp", "learn", "--out", &profile];
+    for (name, watch) in [("learn", &learn[..]), ("coverage", &["coverage"])] {
+        let script = format!(
+            "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; while :; do sleep 0.05; done' & wait",
+            at(name)
+        );
+        let mut watching = Command::new(env!("CARGO_BIN_EXE_probecost"))
+            .args(watch)
+            .args(["--", "sh", "-c", &script])
+            .spawn()
+            .unwrap();
+        let pid = soon(|| fs::read_to_string(at(name)).ok());
+        watching.kill().unwrap();
+        watching.wait().unwrap();
+        soon(|| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            let ended = stat.map_or(true, |stat| stat.contains(") Z "));
+            ended.then_some(())
+        });
+    }
+}
+
+/// What comes within half a minute.
+fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
-    let pid = loop {
-        if let Ok(pid) = fs::read_to_string(at("pid")) {
-            break pid.trim().to_owned();
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
-        assert!(begin.elapsed() < Duration::from_secs(30), "nothing started");
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    learning.kill().unwrap();
-    learning.wait().unwrap();
-    let lives = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-        stat.is_ok_and(|stat| !stat.contains(") Z "))
-    };
-    let begin = Instant::now();
-    while lives() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "{pid} lives on");
+        assert!(begin.elapsed() < Duration::from_secs(30), "it never came");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

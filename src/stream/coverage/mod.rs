@@ -12,7 +12,7 @@ pub use known::make_known_calls;
 
 use expected::{Expected, read_own};
 
-use super::watched::{Bounds, Watched, missed, name_of, spawn};
+use super::watched::{Bounds, Enclosure, Watched, missed, name_of, spawn};
 use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::coverage::{Call, Coverage, Kernel, Witness};
@@ -34,6 +34,8 @@ pub fn coverage(
     let mut calls = CallCounter::start(bounds.processes)?;
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]).env(OWN_COUNTS, &own);
+    let enclosure = Enclosure::new()?;
+    enclosure.hold(&mut started)?;
     calls.enlist(&mut started);
     let (watched, by_strace) = if with_strace {
         let (child, strace) = strace::spawn_under(&mut started, scratch.path())?;

@@ -45,17 +45,20 @@ pub(super) fn spawn_under(
     }
     let summary = scratch.join("strace");
     // Spawning returns when the child has become the command, so strace is attached
-    // meanwhile.
+    // meanwhile; by another thread, since the child dies with the one that spawns it.
     std::thread::scope(|scope| {
-        let spawned = scope.spawn(|| spawn(command));
-        let mut pid = [0; 4];
-        let strace = told
-            .read_exact(&mut pid)
-            .and_then(|()| Strace::attach(u32::from_ne_bytes(pid), &summary));
-        // The child goes on in any case, so that it can be waited for.
-        let released = (&go).write_all(&[1]);
-        let mut child = spawned.join().expect("spawning does not panic")?;
-        match released.and(strace) {
+        let attached = scope.spawn(|| {
+            let mut pid = [0; 4];
+            let strace = told
+                .read_exact(&mut pid)
+                .and_then(|()| Strace::attach(u32::from_ne_bytes(pid), &summary));
+            // The child goes on in any case, so that it can be waited for.
+            (&go).write_all(&[1]).and(strace)
+        });
+        let spawned = spawn(command);
+        let attached = attached.join().expect("attaching does not panic");
+        let mut child = spawned?;
+        match attached {
             Ok(strace) => Ok((child, strace)),
             Err(error) => {
                 // Uncounted, it is of no use to anyone; it may have ended by itself.
