@@ -294,6 +294,9 @@ impl CommandAgent {
     pub fn stop(mut self) -> Result<Ended, Obstacle> {
         // What ours prints are answers; its detailed statistics are worth keeping.
         let detail = self.is_ours().then(|| self.detail());
+        // What it attached since it was proven must go, too.
+        let held = self.baseline.held(&self.pids());
+        self.evidence = std::mem::take(&mut self.evidence).and(held);
         let asked = match &self.spec.stop {
             Some(words) => self.command(words),
             None => Ok(()),
@@ -311,8 +314,7 @@ impl CommandAgent {
             }
         }
         self.place.kill();
-        asked
-            .and(self.left_none(|| self.evidence.left().and(self.baseline.orphans(&self.place))))?;
+        asked.and(self.left_none(|| self.evidence.left()))?;
         self.child.output.settle(Duration::from_millis(50));
         Ok(Ended {
             printed: match detail {

@@ -58,6 +58,14 @@ impl Baseline {
         self.is_blind
     }
 
+    /// What was attached since, and these processes hold.
+    pub(super) fn held(&self, pids: &[u32]) -> Evidence {
+        let mut held = held_by(pids.iter().copied());
+        held.programs.retain(|id| !self.programs.contains_key(id));
+        held.links.retain(|id| !self.links.contains(id));
+        held
+    }
+
     /// What was attached since, and nobody holds: that of the agent in `place`, when its
     /// processes have ended.
     pub(super) fn orphans(&self, place: &WardPlace) -> Evidence {
@@ -83,6 +91,9 @@ impl Baseline {
             let others = held_by_others(&tracers);
             evidence.programs.retain(|id| !others.programs.contains(id));
             evidence.links.retain(|id| !others.links.contains(id));
+            // What a stranger unloaded while that was looked for is nobody's.
+            let loaded = evidence.left();
+            (evidence.programs, evidence.links) = (loaded.programs, loaded.links);
         }
         evidence
     }
@@ -201,10 +212,15 @@ pub(super) fn map_memory(pids: &[u32]) -> u64 {
 
 /// Programs and links that some process but `ours` holds.
 fn held_by_others(ours: &[u32]) -> Evidence {
-    let mut held = Evidence::default();
     // In a PID namespace, the processes outside are not seen: then what they hold counts
     // as the agent's, as it does where nobody holds it.
-    for pid in processes().filter(|pid| !ours.contains(pid)) {
+    held_by(processes().filter(|pid| !ours.contains(pid)))
+}
+
+/// Programs and links that these processes hold.
+fn held_by(pids: impl IntoIterator<Item = u32>) -> Evidence {
+    let mut held = Evidence::default();
+    for pid in pids {
         for_each_descriptor(pid, |info| {
             held.programs
                 .extend(value(info, "prog_id:").map(|id| id as u32));
