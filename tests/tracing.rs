@@ -159,7 +159,9 @@ fn an_interrupted_run_keeps_what_it_has() {
     let report: TracingReport = serde_json::from_slice(&output.stdout).unwrap();
     let said = report.notes.iter().any(|note| note.contains("interrupted"));
     assert!(said && report.seconds < 50.0, "{report:?}");
-    assert!(report.arms.iter().any(|arm| arm.requests + arm.across > 0));
+    assert!(report.reached > 0.0);
+    // On a machine that is busy with other tests the load may fall behind in all of them.
+    assert!(report.arms.iter().any(|arm| arm.blocks + arm.left_out > 0));
     assert!(row(&report, "memory_mb").measured.unwrap().est < 100.0);
     let left = std::fs::read_dir(out.path()).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
