@@ -50,7 +50,7 @@ fn slo(evidence: &StrictEvidence, table: &SloTable) -> String {
 /// `perf-slo-summary.json`.
 fn summary(evidence: &StrictEvidence, table: &SloTable) -> String {
     #[derive(Serialize)]
-    struct Summary<'a> {
+    struct SloSummary<'a> {
         schema: u32,
         provenance: &'a Option<Provenance>,
         exit: u8,
@@ -59,7 +59,7 @@ fn summary(evidence: &StrictEvidence, table: &SloTable) -> String {
         rows: &'a [SloRow],
         notes: &'a [String],
     }
-    let summary = Summary {
+    let summary = SloSummary {
         schema: SCHEMA,
         provenance: &evidence.suite.provenance,
         exit: table.exit().into(),

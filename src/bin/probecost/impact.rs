@@ -71,7 +71,7 @@ pub struct ImpactArgs {
     shard: Option<Shard>,
     /// What to print
     #[arg(long, default_value = "table")]
-    format: Format,
+    format: ImpactFormat,
     /// Where to leave impact.json
     #[arg(long, default_value = "target/probecost")]
     out: PathBuf,
@@ -97,7 +97,7 @@ enum OwnArm {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
+enum ImpactFormat {
     Table,
     Json,
     Markdown,
@@ -212,9 +212,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     bar.finish_and_clear();
     drop(ward);
     match args.format {
-        Format::Table => report::print(&report::impact::table(&impact)),
-        Format::Markdown => report::print(&report::impact_markdown::markdown(&impact)),
-        Format::Json => report::print(&(serde_json::to_string_pretty(&impact)? + "\n")),
+        ImpactFormat::Table => report::print(&report::impact::table(&impact)),
+        ImpactFormat::Markdown => report::print(&report::impact_markdown::markdown(&impact)),
+        ImpactFormat::Json => report::print(&(serde_json::to_string_pretty(&impact)? + "\n")),
     }
     // What was measured is printed, whether or not there was room for it.
     written?;

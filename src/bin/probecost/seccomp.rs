@@ -19,11 +19,11 @@ use probecost::report::Format;
 #[derive(Args)]
 pub struct SeccompArgs {
     #[command(subcommand)]
-    command: Command,
+    command: SeccompCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum SeccompCommand {
     /// Run a command and write the profile of what it calls; exit status 3 where calls were
     /// missed, or may have been
     Learn(LearnArgs),
@@ -96,9 +96,9 @@ enum Mode {
 /// The command cannot be started or counted, or the profile not be read.
 pub fn run(args: &SeccompArgs) -> Result<Exit, Box<dyn Error>> {
     match &args.command {
-        Command::Learn(args) => learn(args),
-        Command::Run(args) => replay(args),
-        Command::Compare(args) => compare(args),
+        SeccompCommand::Learn(args) => learn(args),
+        SeccompCommand::Run(args) => replay(args),
+        SeccompCommand::Compare(args) => compare(args),
     }
 }
 

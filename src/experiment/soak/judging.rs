@@ -202,8 +202,8 @@ mod tests {
             verdict("drops_pct", &lost, &samples(|_, _| ())),
             Outcome::Fail
         );
-        type Change = fn(usize, &mut SoakSample);
-        let cases: [(&str, Change); 6] = [
+        type SampleEdit = fn(usize, &mut SoakSample);
+        let cases: [(&str, SampleEdit); 6] = [
             ("memory_mb", |_, s| s.resident += 80_000_000),
             // A page a second is 15 MB an hour.
             ("memory_mb_per_hour", |second, s| {

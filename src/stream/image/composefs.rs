@@ -17,7 +17,7 @@ use tar::{Archive, Entry, EntryType};
 use super::layer::{carried, inside};
 
 type Store = Repository<Sha256HashValue>;
-type PulledTree = FileSystem<Sha256HashValue>;
+type ComposefsTree = FileSystem<Sha256HashValue>;
 
 /// Where a pulled image lies: its metadata, and the store that holds its data.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) fn take(layer: impl Read, root: &Path) -> io::Result<Pulled> {
     // data then is the digest that they are named by.
     let config = RepositoryConfig::new(Algorithm::for_hash::<Sha256HashValue>()).set_insecure();
     let (store, _) = Store::init_path(CWD, root, config).map_err(io::Error::other)?;
-    let mut tree = PulledTree::new(stat(0o755, 0, 0));
+    let mut tree = ComposefsTree::new(stat(0o755, 0, 0));
     let mut names = HashMap::new();
     let mut archive = Archive::new(zstd::Decoder::new(layer)?);
     for entry in archive.entries()? {
@@ -46,7 +46,7 @@ pub(super) fn take(layer: impl Read, root: &Path) -> io::Result<Pulled> {
 }
 
 fn add(
-    tree: &mut PulledTree,
+    tree: &mut ComposefsTree,
     names: &mut HashMap<PathBuf, LeafId>,
     store: &Store,
     mut entry: Entry<'_, impl Read>,

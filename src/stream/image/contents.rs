@@ -152,11 +152,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     /// A change of a tree.
-    type Change = fn(&Path) -> io::Result<()>;
+    type FileEdit = fn(&Path) -> io::Result<()>;
 
     #[test]
     fn each_kind_of_difference_is_found_and_named() {
-        let changes: [(&str, Change); 7] = [
+        let changes: [(&str, FileEdit); 7] = [
             ("file", |root| fs::write(root.join("file"), "other words")),
             ("file", |root| {
                 fs::set_permissions(root.join("file"), PermissionsExt::from_mode(0o600))

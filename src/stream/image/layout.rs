@@ -72,7 +72,7 @@ impl Layout {
     /// Takes the file at `path` in as the only layer of the image `name`.
     pub fn add(&self, name: &str, kind: MediaType, path: &Path) -> io::Result<()> {
         let mut hash = Sha256::new();
-        let bytes = io::copy(&mut File::open(path)?, &mut Hashing(&mut hash))?;
+        let bytes = io::copy(&mut File::open(path)?, &mut HashingWriter(&mut hash))?;
         let digest = hexadecimal(&hash.finalize());
         fs::rename(path, self.blob(&digest))?;
         let layer = descriptor(kind, bytes, &digest)?;
@@ -214,9 +214,9 @@ impl Read for Layer {
 }
 
 /// Hashes what is written.
-struct Hashing<'a>(&'a mut Sha256);
+struct HashingWriter<'a>(&'a mut Sha256);
 
-impl Write for Hashing<'_> {
+impl Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

@@ -24,7 +24,7 @@ use crate::stream::Scratch;
 const MB: u64 = 1_000_000;
 
 /// An image of the store with what it must come out as.
-struct Sample {
+struct ImageSample {
     name: String,
     source: PathBuf,
     contents: Contents,
@@ -59,7 +59,7 @@ pub fn measure(
         images.push(made);
         samples.push(sample);
     }
-    let bench = Bench {
+    let bench = ImageBench {
         args,
         store: &store,
         samples: &samples,
@@ -214,7 +214,7 @@ fn make(
     scratch: &Scratch,
     store: &Layout,
     routes: &[Route],
-) -> Result<(Made, Sample), ImageFailure> {
+) -> Result<(Made, ImageSample), ImageFailure> {
     let name = format!("{size} MB");
     let source = scratch.path().join(format!("source-{size}"));
     tree::make(&source, &args.tree, size * MB, args.seed)?;
@@ -244,7 +244,7 @@ fn make(
         tar_seconds,
         erofs_seconds,
     };
-    let sample = Sample {
+    let sample = ImageSample {
         name,
         source,
         contents,
@@ -252,14 +252,14 @@ fn make(
     Ok((made, sample))
 }
 
-struct Bench<'a> {
+struct ImageBench<'a> {
     args: &'a ImageArgs,
     store: &'a Layout,
-    samples: &'a [Sample],
+    samples: &'a [ImageSample],
     scratch: &'a Scratch,
 }
 
-impl Bench<'_> {
+impl ImageBench<'_> {
     /// Pulls an image, reads it, compares it with its source, and removes it.
     fn observe(
         &self,
@@ -316,7 +316,7 @@ impl Bench<'_> {
     fn pull(
         &self,
         route: Route,
-        sample: &Sample,
+        sample: &ImageSample,
         place: &Path,
     ) -> Result<(PulledTree, Took), ImageFailure> {
         let first = sample.contents.largest().unwrap_or(Path::new("."));
@@ -327,7 +327,7 @@ impl Bench<'_> {
     fn pull_at_once(
         &self,
         route: Route,
-        sample: &Sample,
+        sample: &ImageSample,
         pulled: &Path,
         times: usize,
     ) -> Result<Vec<(PulledTree, Took)>, ImageFailure> {

@@ -363,8 +363,8 @@ mod tests {
             verdict(&blocks(200_000.0), true, "left_frozen"),
             Outcome::Fail
         );
-        type Change = fn(&mut PressureBlock);
-        let cases: [(&str, Change, Outcome); 4] = [
+        type BlockEdit = fn(&mut PressureBlock);
+        let cases: [(&str, BlockEdit, Outcome); 4] = [
             ("less_pct", |b| b.some_us_s /= 1000.0, Outcome::Broken),
             (
                 "monitor_cpu_pct",

@@ -48,7 +48,7 @@ pub fn measure(
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let scratch = Scratch::new(&args.dir)?;
     let groups = Groups::new(args.limit * MB)?;
-    let bench = Bench::start(args, groups, scratch)?;
+    let bench = PressureBench::start(args, groups, scratch)?;
 
     let mut policies = vec![PressurePolicy::Off, PressurePolicy::Observe];
     policies.extend(&args.policy);
@@ -95,7 +95,7 @@ fn notes(unsteady: Option<String>) -> Vec<String> {
     notes
 }
 
-struct Bench<'a> {
+struct PressureBench<'a> {
     args: &'a PressureArgs,
     high: Toucher,
     low: Toucher,
@@ -105,7 +105,7 @@ struct Bench<'a> {
     _scratch: Scratch,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> PressureBench<'a> {
     fn start(args: &'a PressureArgs, groups: Groups, scratch: Scratch) -> Result<Self, Obstacle> {
         let place = scratch.path().to_owned();
         let high = Toucher::start(args, &groups, Rank::High, &place.join("high"))?;
@@ -153,12 +153,15 @@ impl<'a> Bench<'a> {
     fn block(&self, round: usize, policy: PressurePolicy) -> Result<PressureBlock, Obstacle> {
         let monitor = match policy {
             PressurePolicy::Off => None,
-            _ => Some(Monitor::start(self, policy)?),
+            _ => Some(PressureMonitor::start(self, policy)?),
         };
         // In every arm, so that none has more to do than another.
         let mut account = Vec::new();
         self.watch(SETTLE, &mut account)?;
-        let (cpu, begin) = (monitor.as_ref().map(Monitor::cpu_ns), Instant::now());
+        let (cpu, begin) = (
+            monitor.as_ref().map(PressureMonitor::cpu_ns),
+            Instant::now(),
+        );
         let half = Duration::from_secs(u64::from(self.args.seconds)) / 2;
         let first = self.look()?;
         self.watch(half, &mut account)?;
@@ -261,14 +264,14 @@ struct Look {
 }
 
 /// A monitor that runs.
-struct Monitor {
+struct PressureMonitor {
     process: Child,
     reactions: Arc<Mutex<Vec<u64>>>,
     reader: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Monitor {
-    fn start(bench: &Bench<'_>, policy: PressurePolicy) -> Result<Self, Obstacle> {
+impl PressureMonitor {
+    fn start(bench: &PressureBench<'_>, policy: PressurePolicy) -> Result<Self, Obstacle> {
         let groups = &bench.groups;
         let mut command = this_program("monitor")?;
         command.arg("--watch").arg(MACHINE);
@@ -340,7 +343,7 @@ impl Monitor {
     /// # Errors
     /// It has ended by itself: what it should have done it did not do to the end of the
     /// block.
-    fn end(mut self, bench: &Bench<'_>) -> Result<Vec<u64>, Obstacle> {
+    fn end(mut self, bench: &PressureBench<'_>) -> Result<Vec<u64>, Obstacle> {
         let running = still_runs(&mut self.process);
         self.stop();
         bench.release()?;
@@ -371,7 +374,7 @@ fn still_runs(process: &mut Child) -> Result<(), Obstacle> {
     }
 }
 
-impl Drop for Monitor {
+impl Drop for PressureMonitor {
     fn drop(&mut self) {
         self.stop();
     }

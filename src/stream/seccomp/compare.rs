@@ -8,7 +8,7 @@ use std::process::Command;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-use super::programs::{PROGRAMS, Program};
+use super::programs::{KnownProgram, PROGRAMS};
 use super::{Profile, learn, run};
 use crate::agent::calls::CallCounter;
 use crate::gate::{Limit, SeccompLimits, judge};
@@ -88,7 +88,10 @@ fn size(profile: &Profile) -> ProfileSize {
     }
 }
 
-fn put_to_the_test(program: &Program, limits: &SeccompLimits) -> Result<Vec<Finding>, Obstacle> {
+fn put_to_the_test(
+    program: &KnownProgram,
+    limits: &SeccompLimits,
+) -> Result<Vec<Finding>, Obstacle> {
     let (directory, port) = place()?;
     program.prepare(directory.path(), port)?;
     let command = program.command(directory.path(), port);

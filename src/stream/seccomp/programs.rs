@@ -12,7 +12,7 @@ use crate::workload::program_path;
 /// answers; its end is waited for. In them `@DIR` is a directory of the program's own,
 /// `@PORT` a free port and `@SELF` this program.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Program {
+pub(super) struct KnownProgram {
     pub name: &'static str,
     /// What must be installed.
     needs: &'static [&'static str],
@@ -22,8 +22,8 @@ pub(super) struct Program {
     script: &'static str,
 }
 
-pub(super) const PROGRAMS: [Program; 10] = [
-    Program {
+pub(super) const PROGRAMS: [KnownProgram; 10] = [
+    KnownProgram {
         name: "nginx",
         needs: &["nginx", "ab"],
         prepare: "mkdir @DIR/logs; head -c 20000 /dev/zero > @DIR/file
@@ -34,7 +34,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
             until ab -q -n 200 -c 2 -k http://127.0.0.1:@PORT/file; do sleep 0.1; done
             kill -QUIT $nginx; sleep 0.2 & wait",
     },
-    Program {
+    KnownProgram {
         name: "redis",
         needs: &["redis-server", "redis-benchmark", "redis-cli"],
         prepare: "",
@@ -43,7 +43,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
             redis-benchmark -q -p @PORT -n 500 -c 2 -t set,get,lpush; redis-cli -p @PORT shutdown nosave
             sleep 0.2 & wait",
     },
-    Program {
+    KnownProgram {
         name: "postgres",
         needs: &["/usr/lib/postgresql", "runuser", "psql"],
         prepare: "chown postgres @DIR; cd @DIR
@@ -55,7 +55,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
             psql -q -U postgres -h @DIR -p @PORT -c 'create table t as select generate_series(1, 1000) i; select sum(i) from t'
             kill -INT $(head -1 @DIR/data/postmaster.pid); sleep 0.2 & wait",
     },
-    Program {
+    KnownProgram {
         name: "make",
         needs: &["make", "cc"],
         prepare: "cd @DIR; for i in 1 2 3 4 5 6 7 8; do echo \"int f$i(int x) { return x + $i; }\" > f$i.c; done
@@ -63,7 +63,7 @@ pub(super) const PROGRAMS: [Program; 10] = [
             printf 'main: main.o $(patsubst %%.c,%%.o,$(wildcard f?.c))\\n\\t$(CC) -o $@ $^\\nclean:\\n\\trm -f *.o main\\n' > Makefile",
         script: "cd @DIR; make -s clean; make -s",
     },
-    Program {
+    KnownProgram {
         name: "crun",
         needs: &["crun", "unshare", "ldd"],
         prepare: "cd @DIR; mkdir -p rootfs/proc rootfs/dev rootfs/sys
@@ -75,19 +75,19 @@ pub(super) const PROGRAMS: [Program; 10] = [
             test $v2 = /sys/fs/cgroup || mount --rbind $v2 /sys/fs/cgroup
             crun --root @DIR/state --cgroup-manager=disabled run probecost-@PORT'",
     },
-    Program {
+    KnownProgram {
         name: "grep",
         needs: &["grep"],
         prepare: "for i in $(seq 2000); do echo line $i; done > @DIR/text",
         script: "grep -rn 'line 1.*9' @DIR",
     },
-    Program {
+    KnownProgram {
         name: "awk",
         needs: &["gawk"],
         prepare: "for i in $(seq 2000); do echo line $i; done > @DIR/text",
         script: "gawk '{ n += $2 } END { print n }' @DIR/text",
     },
-    Program {
+    KnownProgram {
         name: "python3",
         needs: &["/usr/bin/python3"],
         prepare: "",
@@ -95,13 +95,13 @@ pub(super) const PROGRAMS: [Program; 10] = [
 t = threading.Thread(target=print, args=(json.dumps({}),)); t.start(); t.join()
 subprocess.run([\"true\"])'",
     },
-    Program {
+    KnownProgram {
         name: "sqlite3",
         needs: &["sqlite3"],
         prepare: "",
         script: "rm -f @DIR/db; sqlite3 @DIR/db 'create table t(i); insert into t values (1), (2); select sum(i) from t;'",
     },
-    Program {
+    KnownProgram {
         name: "probecost load",
         needs: &[],
         prepare: "",
@@ -110,7 +110,7 @@ subprocess.run([\"true\"])'",
     },
 ];
 
-impl Program {
+impl KnownProgram {
     /// What stands in its way, if anything does.
     pub(super) fn missing(&self) -> Option<String> {
         let missing = self
