@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::super::findings::digits;
-use super::read::{Row, Sheet};
+use super::read::Sheet;
+use super::row::Row;
 use crate::schema::page::Picture;
 
 /// The sides of a small picture of a row.

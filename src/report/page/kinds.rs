@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::read::Row;
+use super::row::Row;
 use crate::schema::Outcome;
 use crate::schema::coverage::Coverage;
 use crate::stats::Interval;

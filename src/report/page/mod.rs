@@ -4,6 +4,7 @@ mod chart;
 mod experiment;
 mod kinds;
 mod read;
+mod row;
 mod status;
 mod words;
 
@@ -180,7 +181,7 @@ fn interval(value: Interval) -> Option<String> {
     (value.lo < value.hi).then(|| format!("{} – {}", digits(value.lo), digits(value.hi)))
 }
 
-fn side(row: &read::Row) -> &'static str {
+fn side(row: &row::Row) -> &'static str {
     if row.at_least { "≥" } else { "≤" }
 }
 

@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 
 use super::experiment::Experiment;
 use super::kinds;
+use super::row::Row;
 use crate::host::Obstacle;
 use crate::schema::impact::{ImpactMeasure, ImpactRow};
 use crate::schema::{Host, Outcome, Status};
@@ -58,18 +59,6 @@ pub struct Sheet {
     pub(super) rows: Vec<Row>,
     /// The document.
     pub(super) document: Value,
-}
-
-/// Something that was judged.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) measure: String,
-    pub(super) value: Option<Interval>,
-    pub(super) limit: Option<f64>,
-    pub(super) at_least: bool,
-    pub(super) verdict: Outcome,
-    pub(super) reason: String,
 }
 
 impl Sheet {

@@ -1,6 +1,6 @@
 //! How a row stands: its verdict, and where its last results lead.
 
-use super::read::Row;
+use super::row::Row;
 use crate::gate;
 use crate::schema::Outcome;
 use crate::schema::page::PageStatus;

@@ -1,0 +1,16 @@
+//! A line of the page, as a document gives it.
+
+use crate::schema::Outcome;
+use crate::stats::Interval;
+
+/// Something that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) measure: String,
+    pub(super) value: Option<Interval>,
+    pub(super) limit: Option<f64>,
+    pub(super) at_least: bool,
+    pub(super) verdict: Outcome,
+    pub(super) reason: String,
+}
