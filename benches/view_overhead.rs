@@ -8,8 +8,9 @@ use probecost::schema::overhead::{DIRECTORY, FILE, OverheadReport};
 use probecost::{file, report};
 
 fn main() {
-    // Under `cargo test` nothing has been measured.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    // Under `cargo test` nothing has been measured, and there is no benchmark to list.
+    if !asked("--bench") || asked("--list") {
         return;
     }
     let path = Path::new(DIRECTORY).join(FILE);

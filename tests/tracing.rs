@@ -104,7 +104,9 @@ fn disturbed(arguments: &[&str], disturb: impl FnOnce(u32)) -> Option<(Output, T
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_secs(1));
-    disturb(child.id());
+    if child.try_wait().unwrap().is_none() {
+        disturb(child.id());
+    }
     let output = child.wait_with_output().unwrap();
     if output.stdout.is_empty() {
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -173,3 +173,17 @@ fn figures_are_the_first_parts() {
         assert_eq!(figures.exists(), counts, "{part}");
     }
 }
+
+/// `duet` and `run --shard` ask every bench, also those whose figures are not Criterion's.
+#[test]
+fn what_has_no_benchmarks_lists_none() {
+    for name in ["overhead", "view_overhead"] {
+        let Some(bench) = bench(name) else {
+            return;
+        };
+        let listed = Command::new(bench).args(["--bench", "--list"]).output();
+        let listed = listed.unwrap();
+        assert!(listed.status.success(), "{name}: {listed:?}");
+        assert_eq!(listed.stdout, b"", "{name}");
+    }
+}
