@@ -321,11 +321,16 @@ mod tests {
             .join(process.stdout().trim())
             .join("cmdline");
         let runs = || std::fs::read(&left).is_ok_and(|words| !words.is_empty());
-        assert!(runs());
+        // Nothing is written there while it is between two programs.
+        comes("it never ran", runs);
         drop(process);
-        let dropped = Instant::now();
-        while runs() {
-            assert!(dropped.elapsed() < Duration::from_secs(10), "it still runs");
+        comes("it still runs", || !runs());
+    }
+
+    fn comes(or: &str, state: impl Fn() -> bool) {
+        let since = Instant::now();
+        while !state() {
+            assert!(since.elapsed() < Duration::from_secs(10), "{or}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
