@@ -11,7 +11,7 @@ pub fn table(impact: &Impact) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "program", "arm", "measure", "off", "with", "change", "limit", "",
+        "program", "arm", "measure", "off", "with", "change", "limit", "verdict",
     ]);
     for column in 3..7 {
         if let Some(column) = table.column_mut(column) {
@@ -161,13 +161,18 @@ fn limit(row: &ImpactRow) -> String {
     let Some(limit) = row.limit else {
         return String::new();
     };
+    // Up to the first it passes, up to the second it is marginal.
+    let steps = |sign: char| match row.fail_limit {
+        Some(fail) => format!("{sign}{limit} / {sign}{fail} %"),
+        None => format!("{sign}{limit} %"),
+    };
     match row.measure {
         ImpactMeasure::Errors => "no new".into(),
-        ImpactMeasure::Throughput => format!("-{limit} %"),
+        ImpactMeasure::Throughput => steps('-'),
         ImpactMeasure::CapturedPct => format!("{limit} %"),
         ImpactMeasure::MemoryMb => format!("{limit} MB"),
         ImpactMeasure::CpuPoints => format!("{limit:+}"),
-        _ => format!("+{limit} %"),
+        _ => steps('+'),
     }
 }
 

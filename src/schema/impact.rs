@@ -229,6 +229,9 @@ pub struct ImpactRow {
     pub observations: usize,
     /// The limit, in percent for a ratio and in the row's unit otherwise.
     pub limit: Option<f64>,
+    /// The limit beyond which it fails, where up to there it is marginal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_limit: Option<f64>,
     /// What it comes to.
     pub verdict: Outcome,
     /// Why, where it is not plain.
@@ -260,6 +263,7 @@ impl ImpactRow {
             difference: None,
             observations: 0,
             limit: None,
+            fail_limit: None,
             verdict: Outcome::Broken,
             reason: Some(reason),
             errors: BTreeMap::new(),

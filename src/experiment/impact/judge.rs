@@ -116,6 +116,7 @@ impl Judged<'_> {
             difference: None,
             observations: 0,
             limit: None,
+            fail_limit: None,
             verdict: Outcome::Inconclusive,
             reason: None,
             errors: BTreeMap::new(),
@@ -340,6 +341,10 @@ impl Judged<'_> {
                 Limit::AtMost(limit) | Limit::AtLeast(limit) => limit,
                 Limit::Steps { pass: limit, .. } | Limit::Within { most: limit, .. } => limit,
             }),
+            fail_limit: match limit {
+                Limit::Steps { pass, fail } if fail > pass => Some(fail),
+                _ => None,
+            },
             verdict,
             ..row
         })
