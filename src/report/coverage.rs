@@ -22,17 +22,18 @@ pub fn render(coverage: &Coverage) -> String {
     for call in &coverage.calls {
         let expected = call.expected.map_or("–".to_owned(), |n| n.to_string());
         let missed = match call.expected.map(|n| n.saturating_sub(call.seen)) {
-            Some(0) | None => String::new(),
+            None => String::new(),
             Some(missed) => missed.to_string(),
         };
         table.add_row([call.name.clone(), call.seen.to_string(), expected, missed]);
     }
     let seen: u64 = coverage.calls.iter().map(|call| call.seen).sum();
     let mut text = format!(
-        "System calls of {}\n{table}\n\n{seen} calls of {} kinds in {} processes, by {}\n",
+        "System calls of {}\n{table}\n\n{seen} calls of {} kinds in {} process{}, by {}\n",
         words(&coverage.command),
         coverage.calls.iter().filter(|call| call.seen > 0).count(),
         coverage.processes,
+        if coverage.processes == 1 { "" } else { "es" },
         coverage.rung,
     );
     text += &match coverage.share {
