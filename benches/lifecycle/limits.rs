@@ -94,7 +94,7 @@ pub fn time_outs(agent: &Agent, figures: &mut Figures) -> Result<(), Obstacle> {
                 "report this: it waited for events that cannot come",
             ));
         }
-        figures.count(format!("time_out/{limit}"), "seconds over the limit", over);
+        figures.count(format!("time_out/{limit}"), "s over", over);
     }
     Ok(())
 }
