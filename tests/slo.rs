@@ -223,7 +223,7 @@ fn a_run_leaves_exactly_the_files_and_a_table() {
     let summary = fs::read_to_string(place.path("a/perf-slo-summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(summary["exit"], 0);
-    assert_eq!(summary["rows"].as_array().unwrap().len(), 10);
+    assert_eq!(summary["rows"].as_array().unwrap().len(), 13);
     let page = fs::read_to_string(place.path("a/perf-evidence-report.md")).unwrap();
     assert!(page.contains("tp_btf/sys_enter"), "{page}");
 }
@@ -256,7 +256,7 @@ fn what_the_agent_takes_is_of_the_storm() {
 
     let mut records = storm();
     records["settings"]["load"] = json!("records");
-    records["checks"].as_array_mut().unwrap().remove(2);
+    records["checks"].as_array_mut().unwrap().remove(5);
     write(&place, "soak.json", &records);
     for arguments in [&WRITE[..], &WITHOUT_SOAK] {
         let ran = place.judge(arguments).exits(3);
@@ -517,6 +517,9 @@ fn storm() -> Value {
         "checks": [
             {"measure": "drops_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
             {"measure": "memory_mb", "limit": 100.0, "measured": around(61.0, 0.0), "verdict": "pass"},
+            {"measure": "memory_mb_per_hour", "limit": 1.0, "measured": around(0.0, 0.0), "verdict": "pass"},
+            {"measure": "descriptors", "limit": 0.0, "measured": around(0.0, 0.0), "verdict": "pass"},
+            {"measure": "unavailable_pct", "limit": 0.1, "measured": around(0.0, 0.0), "verdict": "pass"},
             {"measure": "cpu_pct", "limit": 5.0, "measured": around(4.2, 0.0), "verdict": "pass"},
         ],
         "warnings": ["the machine was suspended for 30 s of the run"],
@@ -545,8 +548,10 @@ fn a_soak_adds_rows() {
     write(&place, "soak.json", &soak);
     let ran = place.judge(&WRITE).exits(0);
     assert!(ran.out.contains("suspended for 30 s"), "{}", ran.out);
-    assert_eq!(ran.out.matches("| soak").count(), 1, "{}", ran.out);
+    assert_eq!(ran.out.matches("| soak").count(), 4, "{}", ran.out);
 
+    // That nothing was lost at half the rate asked for decides nothing.
+    soak["settings"]["rate"] = json!(2e5);
     soak["checks"][0]["verdict"] = json!("inconclusive");
     write(&place, "soak.json", &soak);
     place.judge(&WRITE).exits(3);
@@ -679,7 +684,7 @@ fn each_number_of_each_file_is_held() {
 /// What is measured is in turn made of what each process said, and what each look saw.
 #[test]
 fn figures_that_their_observations_do_not_give_are_named() {
-    let cases: [(&str, Change, &str); 6] = [
+    let cases: [(&str, Change, &str); 10] = [
         (
             "overhead.json",
             |m| m["rows"][2]["vs_off"]["p95_ratio"]["est"] = json!(1.0201),
@@ -701,6 +706,26 @@ fn figures_that_their_observations_do_not_give_are_named() {
             "controls.a_a.workloads.stat_walk",
         ),
         ("soak.json", |s| s["totals"]["lost"] = json!(1), "totals"),
+        (
+            "soak.json",
+            |s| s["samples"][7]["lost"] = json!(1),
+            "totals.lost",
+        ),
+        (
+            "soak.json",
+            |s| s["checks"][0]["limit"] = json!(1.0),
+            "checks[0].limit",
+        ),
+        (
+            "soak.json",
+            |s| s["checks"][1]["verdict"] = json!("inconclusive"),
+            "checks[1].verdict",
+        ),
+        (
+            "soak.json",
+            |s| drop(s["checks"].as_array_mut().unwrap().remove(2)),
+            "checks",
+        ),
         (
             "soak.json",
             |s| s["checks"][0]["measured"] = around(0.05, 0.0),

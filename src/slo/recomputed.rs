@@ -1,6 +1,7 @@
 //! The artifacts once more from the measurements beside them, and those from what they are
 //! made of: a figure that was typed is none that comes out.
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::artifact::{self, Artifact};
 use super::measured::StrictMeasured;
 use crate::experiment::soak;
 use crate::gate::AgentBudgets;
+use crate::schema::Check;
 use crate::schema::overhead::{OffAgainstOff, OverheadReport};
 use crate::schema::soak::SoakReport;
 use crate::stats::{Interval, median};
@@ -138,7 +140,8 @@ fn in_overhead(report: &OverheadReport) -> Vec<String> {
     flaws
 }
 
-/// Checks of a soak that its totals and looks do not give.
+/// Checks of a soak that its totals and looks do not give under these budgets: each of them,
+/// in their order.
 fn in_soak(report: &SoakReport, budgets: &AgentBudgets) -> Vec<String> {
     let mut flaws = Vec::new();
     let totals = &report.totals;
@@ -148,15 +151,40 @@ fn in_soak(report: &SoakReport, budgets: &AgentBudgets) -> Vec<String> {
             totals.events, totals.lost, totals.received
         ));
     }
+    // The last look lies before the end, so that the looks may have seen fewer.
+    let looks: u64 = report.samples.iter().map(|sample| sample.lost).sum();
+    if looks > totals.lost {
+        flaws.push(format!(
+            "soak.json: totals.lost: is {}, and the run's looks saw {looks} lost",
+            totals.lost
+        ));
+    }
     let wanted = soak::judge(totals, &report.settings, &report.samples, budgets);
-    for (number, check) in report.checks.iter().enumerate() {
-        let wanted = wanted.iter().find(|wanted| wanted.measure == check.measure);
-        if !wanted.is_some_and(|wanted| same(check.measured, wanted.measured)) {
+    let measures = |checks: &[Check]| -> Vec<String> {
+        checks.iter().map(|check| check.measure.clone()).collect()
+    };
+    let (said, needed) = (measures(&report.checks), measures(&wanted));
+    if said != needed {
+        flaws.push(format!(
+            "soak.json: checks: are of {said:?}, and must be of {needed:?}"
+        ));
+        return flaws;
+    }
+    for (number, (said, wanted)) in report.checks.iter().zip(&wanted).enumerate() {
+        let mut flaw = |field: &str, said: &dyn Debug, wanted: &dyn Debug| {
             flaws.push(format!(
-                "soak.json: checks[{number}].measured: is {:?}, and the run's looks come to {:?}",
-                check.measured,
-                wanted.map(|wanted| wanted.measured)
+                "soak.json: checks[{number}].{field}: is {said:?}, and the run's looks come to \
+                 {wanted:?}"
             ));
+        };
+        if !close(said.limit, wanted.limit) {
+            flaw("limit", &said.limit, &wanted.limit);
+        }
+        if !same(said.measured, wanted.measured) {
+            flaw("measured", &said.measured, &wanted.measured);
+        }
+        if said.verdict != wanted.verdict {
+            flaw("verdict", &said.verdict, &wanted.verdict);
         }
     }
     flaws
@@ -165,5 +193,9 @@ fn in_soak(report: &SoakReport, budgets: &AgentBudgets) -> Vec<String> {
 fn same(one: Interval, other: Interval) -> bool {
     [(one.est, other.est), (one.lo, other.lo), (one.hi, other.hi)]
         .into_iter()
-        .all(|(one, other)| (one - other).abs() <= ROUNDING * one.abs().max(other.abs()))
+        .all(|(one, other)| close(one, other))
+}
+
+fn close(one: f64, other: f64) -> bool {
+    (one - other).abs() <= ROUNDING * one.abs().max(other.abs())
 }
