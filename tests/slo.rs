@@ -684,7 +684,7 @@ fn each_number_of_each_file_is_held() {
 /// What is measured is in turn made of what each process said, and what each look saw.
 #[test]
 fn figures_that_their_observations_do_not_give_are_named() {
-    let cases: [(&str, Change, &str); 10] = [
+    let cases: [(&str, Change, &str); 15] = [
         (
             "overhead.json",
             |m| m["rows"][2]["vs_off"]["p95_ratio"]["est"] = json!(1.0201),
@@ -704,6 +704,45 @@ fn figures_that_their_observations_do_not_give_are_named() {
             "overhead.json",
             |m| m["controls"]["a_a"]["workloads"]["stat_walk"]["lo"] = json!(0.999),
             "controls.a_a.workloads.stat_walk",
+        ),
+        (
+            "overhead.json",
+            |m| {
+                m["rows"][1]["observations"]
+                    .as_array_mut()
+                    .unwrap()
+                    .truncate(7)
+            },
+            "rows[1].vs_off",
+        ),
+        (
+            "overhead.json",
+            |m| m["rows"][4]["observations"] = json!([]),
+            "rows[4].vs_off",
+        ),
+        (
+            "overhead.json",
+            |m| {
+                let few = m["rows"][9]["observations"].as_array_mut().unwrap();
+                few.truncate(7);
+                m["rows"][9]["ns_per_op"] = json!(800.0);
+            },
+            "rows[9].ns_per_op",
+        ),
+        (
+            "overhead.json",
+            |m| {
+                m["rows"][9]["observations"]
+                    .as_array_mut()
+                    .unwrap()
+                    .truncate(7)
+            },
+            "controls.a_a.workloads.stat_walk",
+        ),
+        (
+            "overhead.json",
+            |m| m["rows"][1]["vs_off"] = Value::Null,
+            "rows[1].vs_off",
         ),
         ("soak.json", |s| s["totals"]["lost"] = json!(1), "totals"),
         (

@@ -1,6 +1,7 @@
 //! The artifacts once more from the measurements beside them, and those from what they are
 //! made of: a figure that was typed is none that comes out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -10,9 +11,9 @@ use super::artifact::{self, Artifact};
 use super::measured::StrictMeasured;
 use crate::experiment::soak;
 use crate::gate::AgentBudgets;
-use crate::schema::Check;
 use crate::schema::overhead::{OffAgainstOff, OverheadReport};
 use crate::schema::soak::SoakReport;
+use crate::schema::{Check, OverheadArm};
 use crate::stats::{Interval, median};
 
 /// How far two ways to one figure may differ by rounding, as a share of it.
@@ -90,41 +91,57 @@ fn compare(at: &str, found: &Value, wanted: &Value, fields: &mut Vec<String>) {
 /// Figures of rows that their own observations do not give.
 fn in_overhead(report: &OverheadReport) -> Vec<String> {
     let mut flaws = Vec::new();
-    let mut off_against_off = std::collections::BTreeMap::new();
+    let mut off_against_off = BTreeMap::new();
     for (number, row) in report.rows.iter().enumerate() {
+        let mut flaw = |field: &str, said: &dyn Debug, wanted: &dyn Debug| {
+            flaws.push(format!(
+                "overhead.json: rows[{number}].{field}: is {said:?}, and its observations come \
+                 to {wanted:?}"
+            ));
+        };
         let times: Vec<f64> = row.observations.iter().map(|o| o.ns_per_op).collect();
-        let Some((compared, time)) = row.compared().zip(median(&times)) else {
+        if let Some(time) = median(&times)
+            && !close(row.ns_per_op, time)
+        {
+            flaw("ns_per_op", &row.ns_per_op, &time);
+        }
+        // None of too few observations, which are no reason to believe what is said.
+        let compared = row.compared();
+        if row.arm == OverheadArm::Off {
+            off_against_off.extend(compared.map(|c| (row.workload.clone(), c.ratio)));
             continue;
-        };
-        let mut check = |field: &str, said: Interval, wanted: Interval| {
-            if !same(said, wanted) {
-                flaws.push(format!(
-                    "overhead.json: rows[{number}].{field}: is {said:?}, and its observations \
-                     come to {wanted:?}"
-                ));
+        }
+        match (&row.vs_off, &compared) {
+            (Some(said), Some(wanted)) => {
+                for (field, said, wanted) in [
+                    ("vs_off.delta_ns", said.delta_ns, wanted.delta_ns),
+                    ("vs_off.ratio", said.ratio, wanted.ratio),
+                    ("vs_off.p95_ratio", said.p95_ratio, wanted.p95_ratio),
+                ] {
+                    if !same(said, wanted) {
+                        flaw(field, &said, &wanted);
+                    }
+                }
             }
-        };
-        check(
-            "ns_per_op",
-            Interval::exact(row.ns_per_op),
-            Interval::exact(time),
-        );
-        match &row.vs_off {
-            Some(said) => {
-                check("vs_off.delta_ns", said.delta_ns, compared.delta_ns);
-                check("vs_off.ratio", said.ratio, compared.ratio);
-                check("vs_off.p95_ratio", said.p95_ratio, compared.p95_ratio);
-            }
-            None => drop(off_against_off.insert(row.workload.clone(), compared.ratio)),
+            (None, None) => {}
+            (said, wanted) => flaw("vs_off", said, wanted),
         }
     }
     let said = report.controls.a_a.as_ref();
     let wanted = OffAgainstOff::of(off_against_off);
-    for (workload, wanted) in wanted.iter().flat_map(|wanted| &wanted.workloads) {
-        let said = said.and_then(|said| said.workloads.get(workload));
-        if !said.is_some_and(|said| same(*said, *wanted)) {
+    let workloads = |a_a: Option<&OffAgainstOff>| -> BTreeMap<String, Interval> {
+        a_a.map(|a_a| a_a.workloads.clone()).unwrap_or_default()
+    };
+    let (said_of, wanted_of) = (workloads(said), workloads(wanted.as_ref()));
+    let names: BTreeSet<&String> = said_of.keys().chain(wanted_of.keys()).collect();
+    for name in names {
+        let (said, wanted) = (said_of.get(name), wanted_of.get(name));
+        if !said
+            .zip(wanted)
+            .is_some_and(|(said, wanted)| same(*said, *wanted))
+        {
             flaws.push(format!(
-                "overhead.json: controls.a_a.workloads.{workload}: is {said:?}, and the \
+                "overhead.json: controls.a_a.workloads.{name}: is {said:?}, and the \
                  observations come to {wanted:?}"
             ));
         }
