@@ -60,7 +60,7 @@ fn steps(figures: &mut Figures) {
             "{id:<40} {:>12.3} {:>8.1} {:>8}",
             cost.allocations, cost.bytes, cost.peak
         );
-        figures.count(format!("allocations/{id}"), "count", cost.allocations);
+        figures.count(format!("allocations/{id}"), "allocations", cost.allocations);
         figures.count(format!("allocated/{id}"), "bytes", cost.bytes);
         figures.count(format!("peak/{id}"), "bytes", cost.peak as f64);
     };

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use support::{Bench, Place, bench, golden};
+use support::{Bench, Place, bench, figure as row, golden};
 
 /// A place whose gate.toml has these budgets, and a baseline of the suite.
 fn place(budgets: &str) -> Place {
@@ -22,19 +22,10 @@ fn suite() -> Vec<Bench> {
 /// The five runs `now`, with these figures in each.
 fn with_figures(place: &Place, rows: Value) {
     place.runs("now", 5, &suite());
-    for k in 1..=5 {
-        let dir = place.path(&format!("now/{k}/figures"));
-        fs::create_dir(&dir).unwrap();
-        let file = json!({"schema": 1, "host": null, "rows": rows});
-        fs::write(dir.join("event_processing.json"), file.to_string()).unwrap();
-    }
+    place.figures("now", &rows);
 }
 
 const CHECK: [&str; 5] = ["check", "--baseline", "b.json", "--run", "now"];
-
-fn row(id: &str, unit: &str, value: f64) -> Value {
-    json!({"id": id, "unit": unit, "est": value, "lo": value, "hi": value})
-}
 
 #[test]
 fn each_outcome_has_its_exit_code() {

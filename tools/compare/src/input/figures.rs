@@ -7,9 +7,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use probecost::schema::{FigureRow, Figures};
+use probecost::schema::{FigureRow, Figures, Unit};
 use probecost::stats::Interval;
 
+use super::reading::Reading;
 use crate::failure::Failure;
 
 /// The directory's name, in a Criterion home.
@@ -46,6 +47,27 @@ pub fn read(
         }
     }
     Ok(figures)
+}
+
+/// Takes the counts out of `figures`, as readings: they are the same whenever the same program
+/// runs, and so a baseline keeps them as it does those of gungraun.
+pub fn take_counts(figures: &mut BTreeMap<String, FigureRow>) -> BTreeMap<String, Reading> {
+    let mut counts = BTreeMap::new();
+    figures.retain(|id, row| {
+        let count = count(row);
+        let stays = count.is_none();
+        counts.extend(count.map(|count| (id.clone(), count)));
+        stays
+    });
+    counts
+}
+
+/// A figure that is a count: exact, and in a unit of its own.
+fn count(row: &FigureRow) -> Option<Reading> {
+    let units = [Unit::Allocations, Unit::Bytes];
+    let unit = units.into_iter().find(|unit| unit.name() == row.unit)?;
+    let Interval { est, lo, hi } = row.value;
+    (lo == hi && est >= 0.0).then_some(Reading::Count(est, unit))
 }
 
 /// The JSON files in `dir`, in order; none where there is no such directory.
@@ -104,6 +126,38 @@ mod tests {
         assert_eq!(figures["ring/lost"].value.hi, 0.2);
         let later = SystemTime::now() + Duration::from_secs(60);
         assert_eq!(read(home.path(), Some(later)).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn counts_are_exact_and_no_times_rates_or_shares() {
+        let row = |unit: &str, lo: f64, hi: f64| {
+            let value = Interval { est: lo, lo, hi };
+            let (id, unit) = (format!("{unit} {hi}"), unit.to_owned());
+            (id.clone(), FigureRow { id, unit, value })
+        };
+        let mut figures = BTreeMap::from([
+            row("allocations", 0.016, 0.016),
+            row("bytes", 96.0, 96.0),
+            row("bytes", 96.0, 97.0),
+            row("bytes", -1.0, -1.0),
+            row("us", 3.0, 3.0),
+            row("percent", 0.0, 0.0),
+            row("events/s", 5.0, 5.0),
+            row("count", 0.0, 0.0),
+        ]);
+        let counts = take_counts(&mut figures);
+        let expected = [
+            (
+                "allocations 0.016",
+                Reading::Count(0.016, Unit::Allocations),
+            ),
+            ("bytes 96", Reading::Count(96.0, Unit::Bytes)),
+        ];
+        assert_eq!(
+            counts,
+            expected.map(|(id, count)| (id.to_owned(), count)).into()
+        );
+        assert_eq!(figures.len(), 6);
     }
 
     #[test]

@@ -70,7 +70,13 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
         oldest,
     } = measured;
     readings.extend(counted);
-    let figures = figures::read(place, started.or(oldest))?;
+    let mut figures = figures::read(place, started.or(oldest))?;
+    for (id, count) in figures::take_counts(&mut figures) {
+        let both = format!("{}: `{id}` is a benchmark and a figure", place.display());
+        (readings.entry(id))
+            .and_modify(|taken| *taken = Reading::Broken(both))
+            .or_insert(count);
+    }
     if readings.is_empty() && figures.is_empty() {
         return Err(Failure::at(
             place,

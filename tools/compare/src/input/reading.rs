@@ -21,7 +21,7 @@ pub struct Run {
     pub readings: BTreeMap<String, Reading>,
     /// When each result of Criterion was written, by id.
     pub written: BTreeMap<String, SystemTime>,
-    /// Figures that the benches wrote beside, by id: for budgets alone.
+    /// Figures that the benches wrote beside and that are no counts, by id: for budgets alone.
     pub figures: BTreeMap<String, FigureRow>,
 }
 

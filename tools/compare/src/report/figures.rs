@@ -23,7 +23,16 @@ pub fn quantity(value: f64, unit: Unit) -> String {
         }
         Unit::Ratio => format!("{value:.3}×"),
         Unit::Other => format!("{value:.*}", decimals(value)),
-        Unit::Instructions | Unit::Bytes | Unit::Allocations => grouped(value),
+        Unit::Instructions | Unit::Bytes | Unit::Allocations => number(value),
+    }
+}
+
+/// Whole with its thousands apart, and else to four digits, as what is counted for one
+/// operation of many.
+fn number(value: f64) -> String {
+    match value.fract() == 0.0 {
+        true => grouped(value),
+        false => format!("{value:.*}", decimals(value)),
     }
 }
 
@@ -39,10 +48,7 @@ fn decimals(value: f64) -> usize {
 
 /// A limit or a figure of a budget.
 fn amount(budget: &BudgetRow, value: f64) -> String {
-    let number = match value.fract() == 0.0 {
-        true => grouped(value),
-        false => format!("{value:.*}", decimals(value)),
-    };
+    let number = number(value);
     match (budget.measure, budget.unit.as_str()) {
         (Measure::Time, _) => quantity(value, Unit::Ns),
         (Measure::Share, _) => format!("{number} %"),

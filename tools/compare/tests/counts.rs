@@ -1,0 +1,90 @@
+//! Counts among the figures of a bench: kept by a baseline, and held to it exactly.
+
+mod support;
+
+use std::fs;
+
+use serde_json::{Value, json};
+use support::{Bench, Place, Ran, bench, figure, host, record};
+
+fn suite() -> Vec<Bench> {
+    vec![bench("sort", 5000.0)]
+}
+
+/// What one event asks of the heap, and beside it what no baseline keeps.
+fn figures(allocations: f64, bytes: f64) -> Value {
+    json!([
+        figure("allocations/event", "allocations", allocations),
+        figure("allocated/event", "bytes", bytes),
+        figure("ring/lost", "percent", 0.0),
+        figure("ring/made", "events/s", 1e6),
+    ])
+}
+
+/// A baseline of the suite with these figures.
+fn baseline(place: &Place, figures: &Value) {
+    place.runs("old", 10, &suite());
+    place.figures("old", figures);
+    let refresh = ["refresh", "--run", "old", "--out", "b.json"];
+    place.compare(&refresh).exits(0);
+}
+
+/// Five runs with these figures, held against it.
+fn check(place: &Place, figures: &Value, more: &[&str]) -> Ran {
+    place.runs("now", 5, &suite());
+    place.figures("now", figures);
+    judge(place, more)
+}
+
+fn judge(place: &Place, more: &[&str]) -> Ran {
+    let check = ["check", "--baseline", "b.json", "--run", "now"];
+    place.compare(&[&check, more].concat())
+}
+
+#[test]
+fn a_baseline_keeps_them_and_check_compares_them() {
+    let place = Place::new();
+    baseline(&place, &figures(0.0, 96.0));
+    let text = fs::read_to_string(place.path("b.json")).unwrap();
+    let kept: Value = serde_json::from_str(&text).unwrap();
+    let kept = kept["benchmarks"].as_object().unwrap();
+    assert_eq!(kept["allocations/event"]["unit"], "allocations");
+    assert_eq!(kept["allocated/event"]["median"][0][9], 96.0);
+    assert_eq!(kept.len(), 3, "no shares and no rates");
+
+    let same = check(&place, &figures(0.0, 96.0), &["--format", "json"]).exits(0);
+    assert_eq!(same.row("allocations/event")["status"], "unchanged");
+    let more = check(&place, &figures(0.25, 112.0), &["--format", "json"]).exits(1);
+    for id in ["allocations/event", "allocated/event"] {
+        assert_eq!(more.row(id)["status"], "regressed", "{id}");
+    }
+    let shown = judge(&place, &[]).exits(1);
+    assert!(shown.out.contains("0.250"), "{}", shown.out);
+}
+
+/// They are counted, and so the same on any machine.
+#[test]
+fn another_machine_compares_them_as_well() {
+    let place = Place::new();
+    baseline(&place, &figures(0.0, 96.0));
+    check(&place, &figures(3.0, 96.0), &[]).exits(1);
+    let mut other = host();
+    other["cores"] = json!(64);
+    for k in 1..=5 {
+        let path = place.path(&format!("now/{k}/host.json"));
+        fs::write(path, record(&other).to_string()).unwrap();
+    }
+    let ran = judge(&place, &["--format", "json"]).exits(1);
+    assert_eq!(ran.row("sort")["status"], "incomparable");
+    assert_eq!(ran.row("allocations/event")["status"], "regressed");
+}
+
+#[test]
+fn what_is_timed_and_counted_alike_is_broken() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let twice = json!([figure("sort", "bytes", 1.0)]);
+    let ran = check(&place, &twice, &["--format", "json"]).exits(2);
+    let reason = ran.row("sort")["reason"].to_string();
+    assert!(reason.contains("is a benchmark and a figure"), "{reason}");
+}
