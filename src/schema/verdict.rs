@@ -52,8 +52,12 @@ impl Verdict {
     /// The format that this program writes.
     pub const SCHEMA: u32 = 1;
 
-    /// What these rows and budgets mean under this policy.
+    /// What these rows and budgets mean under this policy. Where all that was measured is
+    /// new, nothing was compared, whatever the budgets say.
     pub fn exit_of(rows: &[VerdictRow], budgets: &[BudgetRow], policy: GatePolicy) -> Exit {
+        if Summary::of(rows).only_new() {
+            return Exit::Broken;
+        }
         let rows = rows.iter().map(|row| row.status.outcome());
         let budgets = budgets.iter().map(|budget| budget.verdict);
         policy.exit(Exit::of(rows.chain(budgets)))
@@ -236,6 +240,14 @@ impl Summary {
         *self.count_mut(status)
     }
 
+    /// Whether something was measured, and nothing of it is in the baseline.
+    pub fn only_new(self) -> bool {
+        let others = Status::ALL
+            .into_iter()
+            .filter(|status| ![Status::New, Status::Filtered].contains(status));
+        self.new > 0 && others.map(|status| self.count(status)).sum::<usize>() == 0
+    }
+
     fn count_mut(&mut self, status: Status) -> &mut usize {
         match status {
             Status::Regressed => &mut self.regressed,
@@ -326,6 +338,9 @@ mod tests {
             (&[Regressed], &[Outcome::Inconclusive], Exit::Failed),
             (&[Missing], &[Outcome::Fail], Exit::Broken),
             (&[], &[Outcome::Pass], Exit::Passed),
+            (&[Filtered], &[Outcome::Pass], Exit::Passed),
+            (&[New, Filtered], &[Outcome::Pass], Exit::Broken),
+            (&[New, Unchanged], &[Outcome::Pass], Exit::Passed),
             (&[], &[Outcome::Skipped], Exit::Broken),
         ] {
             let rows: Vec<VerdictRow> = statuses.iter().map(|s| row(*s)).collect();

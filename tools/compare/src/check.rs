@@ -132,6 +132,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     }
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
+    if summary.only_new() {
+        notes.push(format!(
+            "Nothing of what was measured is in the baseline; refresh it: cargo compare refresh \
+             --run DIR... --out {}",
+            path.display()
+        ));
+    }
     let changes = changes_pct(&rows);
     Ok(Verdict {
         schema: Verdict::SCHEMA,

@@ -80,6 +80,21 @@ fn another_machine_compares_them_as_well() {
 }
 
 #[test]
+fn a_check_of_counts_that_the_baseline_has_not_is_no_pass() {
+    let place = Place::new();
+    let budget = "[budgets]\n\"allocations/*\" = { at_most = 0 }\n";
+    fs::write(place.path("gate.toml"), budget).unwrap();
+    place.baseline(&suite());
+    let counts = ["--only", "^alloc"];
+    let ran = check(&place, &figures(0.0, 96.0), &counts).exits(2);
+    for said in ["nothing was compared", "is in the baseline; refresh it"] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    // Beside what is compared, new rows hold nobody up.
+    judge(&place, &[]).exits(0);
+}
+
+#[test]
 fn what_is_timed_and_counted_alike_is_broken() {
     let place = Place::new();
     place.baseline(&suite());
