@@ -681,6 +681,39 @@ fn each_number_of_each_file_is_held() {
     assert_eq!(why(&directory), "");
 }
 
+/// Whoever leaves a line out of a text, such as what the kernel was started with, is found out
+/// as well.
+#[test]
+fn each_line_of_each_text_is_held() {
+    let place = artifacts();
+    let directory = place.path("a");
+    let digests = fs::read(directory.join("SHA256SUMS")).unwrap();
+    let is_text = |name: &&str| name.ends_with(".txt") || name.ends_with(".md");
+    let mut changed = 0;
+    for name in FILES.into_iter().filter(is_text) {
+        let path = directory.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for left_out in 0..lines.len() {
+            let mut fewer = lines.clone();
+            let line = fewer.remove(left_out);
+            fs::write(&path, fewer.concat()).unwrap();
+            redo_digest(&directory, name);
+            let said = why(&directory);
+            let held = match name {
+                "kernel-info.txt" | "os-release.txt" => format!("sources.{name}"),
+                _ => format!("{name}: text"),
+            };
+            assert!(said.contains(&held), "{name} {line}: {said}");
+            changed += 1;
+        }
+        fs::write(&path, text).unwrap();
+        fs::write(directory.join("SHA256SUMS"), &digests).unwrap();
+    }
+    assert!(changed > 40, "{changed}");
+    assert_eq!(why(&directory), "");
+}
+
 /// What is measured is in turn made of what each process said, and what each look saw.
 #[test]
 fn figures_that_their_observations_do_not_give_are_named() {

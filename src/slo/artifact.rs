@@ -64,6 +64,9 @@ impl Artifact {
         Self::FsType,
     ];
 
+    /// Those that say what the machine is, and follow from no measurement.
+    pub const OF_THE_MACHINE: [Self; 2] = [Self::KernelInfo, Self::OsRelease];
+
     /// The file's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -172,7 +175,8 @@ pub struct Suite {
     pub schema: u32,
     /// What measured it.
     pub provenance: Option<Provenance>,
-    /// The SHA-256 digest of each measurement that this was made from, by its file.
+    /// The SHA-256 digest, by its file, of each measurement that this was made from and of
+    /// what was read off the machine beside it.
     pub sources: BTreeMap<String, String>,
     /// The machine.
     pub host: Host,

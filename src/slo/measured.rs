@@ -32,6 +32,9 @@ pub struct StrictMeasured {
     pub files: BTreeMap<&'static str, Vec<u8>>,
 }
 
+/// The texts of [`Artifact::OF_THE_MACHINE`].
+pub type MachineTexts = Vec<(Artifact, String)>;
+
 impl StrictMeasured {
     /// Reads `overhead.json`, and `soak.json` if there is one.
     pub fn read(overhead: &Path, soak: Option<&Path>) -> Result<Self, Obstacle> {
@@ -65,18 +68,23 @@ impl StrictMeasured {
     /// are read off it.
     pub fn artifacts(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
         self.taken_here()?;
-        let mut all = self.derived()?;
-        let headed = |text: String| made::headed(self.overhead.provenance.as_ref(), &text);
-        all.push((
-            Artifact::KernelInfo,
-            headed(place::kernel(&self.overhead.host)?),
-        ));
-        all.push((Artifact::OsRelease, headed(place::os_release()?)));
+        let mut machine = MachineTexts::new();
+        for artifact in Artifact::OF_THE_MACHINE {
+            let text = match artifact {
+                Artifact::KernelInfo => place::kernel(&self.overhead.host)?,
+                _ => place::os_release()?,
+            };
+            let text = made::headed(self.overhead.provenance.as_ref(), &text);
+            machine.push((artifact, text));
+        }
+        let mut all = self.derived(&machine)?;
+        all.extend(machine);
         Ok(all)
     }
 
-    /// The artifacts that follow from the measurement alone.
-    pub fn derived(&self) -> Result<Vec<(Artifact, String)>, Obstacle> {
+    /// The artifacts that follow from the measurement, and hold the digests of what the
+    /// machine says of itself.
+    pub fn derived(&self, machine: &MachineTexts) -> Result<Vec<(Artifact, String)>, Obstacle> {
         let OverheadReport {
             host, provenance, ..
         } = &self.overhead;
@@ -91,7 +99,7 @@ impl StrictMeasured {
             open_close: rows[0].clone(),
         };
         let profile = |workload, label| self.profile(workload, label).map(|p| json(&p));
-        let suite = self.suite(rows)?;
+        let suite = self.suite(rows, machine)?;
         let headed = |text: String| made::headed(provenance.as_ref(), &text);
         let places = &self.overhead.settings.places;
         if places.is_empty() {
@@ -138,7 +146,7 @@ impl StrictMeasured {
         Ok(())
     }
 
-    fn suite(&self, rows: Vec<WorkloadRow>) -> Result<Suite, Obstacle> {
+    fn suite(&self, rows: Vec<WorkloadRow>, machine: &MachineTexts) -> Result<Suite, Obstacle> {
         let OverheadReport {
             provenance,
             host,
@@ -154,11 +162,15 @@ impl StrictMeasured {
             .ok_or_else(|| missing("agent.footprint"))?;
         let soaked = self.soak.as_ref().map(|soak| &soak.warnings);
         let soaked = soaked.into_iter().flatten();
-        let digest = |(name, bytes): (&&str, &Vec<u8>)| (name.to_string(), manifest::digest(bytes));
+        let digest = |name: &str, bytes: &[u8]| (name.to_owned(), manifest::digest(bytes));
+        let measured = self.files.iter().map(|(name, bytes)| digest(name, bytes));
+        let of_the_machine = machine
+            .iter()
+            .map(|(artifact, text)| digest(artifact.name(), text.as_bytes()));
         Ok(Suite {
             schema: SCHEMA,
             provenance: provenance.clone(),
-            sources: self.files.iter().map(digest).collect(),
+            sources: measured.chain(of_the_machine).collect(),
             host: host.clone(),
             file: settings.file.display().to_string(),
             cpu: settings.cpu,

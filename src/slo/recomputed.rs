@@ -8,9 +8,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::artifact::{self, Artifact};
-use super::measured::StrictMeasured;
+use super::measured::{MachineTexts, StrictMeasured};
 use crate::experiment::soak;
 use crate::gate::AgentBudgets;
+use crate::host::Obstacle;
 use crate::schema::overhead::{OffAgainstOff, OverheadReport};
 use crate::schema::soak::SoakReport;
 use crate::schema::{Check, OverheadArm};
@@ -26,7 +27,8 @@ pub fn flaws(place: &Path, budgets: &AgentBudgets) -> Vec<String> {
         Err(obstacle) => return vec![obstacle.why],
     };
     let mut flaws = Vec::new();
-    match measured.derived() {
+    let derived = machine(place).and_then(|machine| measured.derived(&machine));
+    match derived {
         Ok(derived) => {
             for (artifact, text) in derived {
                 flaws.extend(differences(place, artifact, &text, "the measurement"));
@@ -37,6 +39,14 @@ pub fn flaws(place: &Path, budgets: &AgentBudgets) -> Vec<String> {
     flaws.extend(in_overhead(&measured.overhead));
     flaws.extend(measured.soak.iter().flat_map(|soak| in_soak(soak, budgets)));
     flaws
+}
+
+/// What lies in `place` of what was read off the machine.
+fn machine(place: &Path) -> Result<MachineTexts, Obstacle> {
+    Artifact::OF_THE_MACHINE
+        .into_iter()
+        .map(|artifact| Ok((artifact, artifact::text(place, artifact)?)))
+        .collect()
 }
 
 /// Where an artifact says something else than `wanted`, which comes from `source`.
