@@ -11,8 +11,8 @@ use super::artifact::{
 use super::{made, manifest, place};
 use crate::file;
 use crate::host::Obstacle;
-use crate::schema::overhead::{OverheadReport, OverheadRow};
-use crate::schema::soak::SoakReport;
+use crate::schema::overhead::{self, OverheadReport, OverheadRow};
+use crate::schema::soak::{self, SoakReport};
 use crate::schema::{Host, Outcome, OverheadArm};
 
 /// How to get a measurement.
@@ -101,6 +101,7 @@ impl StrictMeasured {
         let profile = |workload, label| self.profile(workload, label).map(|p| json(&p));
         let suite = self.suite(rows, machine)?;
         let headed = |text: String| made::headed(provenance.as_ref(), &text);
+        self.of_a_commit()?;
         let places = &self.overhead.settings.places;
         if places.is_empty() {
             return Err(self.flaw("settings.places", "is missing".into()));
@@ -127,6 +128,30 @@ impl StrictMeasured {
             (Artifact::CpuInfo, headed(place::cpu(host))),
             (Artifact::FsType, headed(place::file_systems(places))),
         ])
+    }
+
+    /// What nobody could measure again is no evidence.
+    fn of_a_commit(&self) -> Result<(), Obstacle> {
+        let soak = self
+            .soak
+            .as_ref()
+            .map(|soak| (soak::FILE, &soak.provenance));
+        let all = [(overhead::FILE, &self.overhead.provenance)]
+            .into_iter()
+            .chain(soak);
+        for (file, provenance) in all {
+            if provenance.as_ref().is_none_or(|made| made.commit.is_none()) {
+                let why = format!(
+                    "{file}: provenance.commit: is missing: git found no work tree around the \
+                     program, nor one of this project where it was started"
+                );
+                return Err(Obstacle::new(
+                    why,
+                    "tools/strict-run, in a work tree of git",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What is read off the machine below must be this measurement's machine.
