@@ -48,6 +48,9 @@ pub struct CheckArgs {
     /// Only benchmarks that match
     #[arg(long, value_name = "REGEX")]
     pub only: Option<Regex>,
+    /// Take a budget of which nothing was measured for broken, as where all targets ran
+    #[arg(long)]
+    pub all_budgets: bool,
     /// How and where the verdict is written.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -115,6 +118,9 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     budgets.retain(|budget| {
         budget.verdict == Outcome::Skipped || portion.is_none_or(|p| p.has(&budget.id))
     });
+    if args.all_budgets {
+        budget::insist(&mut budgets);
+    }
     let part = portion.map(|portion| ShardPart {
         portion: portion.clone(),
         plan: shard::plan_of_runs(&runs, args.policy, &gate),

@@ -91,6 +91,21 @@ fn a_benchmark_that_only_the_baseline_knows_is_skipped() {
 }
 
 #[test]
+fn a_budget_of_which_nothing_was_measured_is_broken_where_all_are_wanted() {
+    let place = place("\"core/1\" = { at_most_ns = 60 }\n\"encode/json\" = { at_most_ns = 250 }");
+    place.check(&suite(), &[]).exits(0);
+    for policy in ["strict", "advisory"] {
+        let all = ["--all-budgets", "--policy", policy];
+        let ran = place.check(&suite(), &all).exits(2);
+        for said in ["budgets that nothing was held to", "encode/json: no run"] {
+            assert!(ran.out.contains(said), "{said}: {}", ran.out);
+        }
+    }
+    let only = ["--all-budgets", "--only", "^core/"];
+    place.check(&suite(), &only).exits(0);
+}
+
+#[test]
 fn a_critical_limit_names_the_excess() {
     let place = place("sort = { at_most_ns = 1000, critical_ns = 4000 }");
     let ran = place.check(&suite(), &["--format", "json"]).exits(1).json();

@@ -70,6 +70,17 @@ pub fn sort(rows: &mut [BudgetRow]) {
     });
 }
 
+/// Takes budgets of which nothing was measured for broken.
+pub fn insist(rows: &mut [BudgetRow]) {
+    for row in rows
+        .iter_mut()
+        .filter(|row| row.verdict == Outcome::Skipped)
+    {
+        row.verdict = Outcome::Broken;
+    }
+    sort(rows);
+}
+
 /// Whether a name of gate.toml means this id.
 pub fn means(name: &str, id: &str) -> bool {
     pattern(name).is_ok_and(|fits| fits.is_match(id))

@@ -204,6 +204,9 @@ pub fn outcome(verdict: &Verdict) -> &'static str {
         (Exit::Broken, _) if verdict.summary.missing > 0 => {
             "broken: benchmarks of the baseline were not measured"
         }
+        (Exit::Broken, _) if verdict.budgets_that(Outcome::Broken) > 0 => {
+            "broken: budgets that nothing was held to"
+        }
         (Exit::Broken, _) => "broken: nothing was compared",
         (Exit::Undecided, _) if open == 0 && same_class(verdict) => {
             "undecided: the machine is not as it was"
