@@ -341,6 +341,12 @@ fn what_cannot_become_a_baseline_is_not_measured() {
     assert_eq!(asked("append", "").0, Some(0));
     assert_eq!(asked("replace", "").0, Some(0));
     assert_eq!(asked("release", "v1").0, Some(0));
+    bench.run("git tag a/b; git tag .c", &[]);
+    for unkept in ["a/b", ".c", ""] {
+        let (status, said) = asked("release", unkept);
+        let named = said.contains("no baseline can have that name");
+        assert_eq!((status, named), (Some(2), true), "{unkept}: {said}");
+    }
     let (status, said) = asked("release", "v2");
     assert_eq!(
         (status, said.contains("no tag v2")),
