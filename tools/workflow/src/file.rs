@@ -106,6 +106,20 @@ pub struct Concurrency {
     /// Whether a newer one ends an older.
     #[serde(default)]
     pub cancel_in_progress: bool,
+    /// How many wait for their turn.
+    #[serde(default)]
+    pub queue: Queue,
+}
+
+/// How many wait while another one of their group runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queue {
+    /// The newest, which pushes out whatever waited before.
+    #[default]
+    Single,
+    /// All of them, up to a hundred.
+    Max,
 }
 
 /// What steps leave unsaid.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::file::{Container, Job, RunsOn, Step, Variables, Workflow};
+use crate::file::{Concurrency, Container, Job, Queue, RunsOn, Step, Variables, Workflow};
 
 /// Every flaw, one sentence each; `text` is the file.
 pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
@@ -21,6 +21,14 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
                 "no concurrency of its own: a run whose jobs are all skipped would \
                  push a waiting one out of the group",
             );
+        }
+        let groups = [&workflow.concurrency, &job.concurrency];
+        let mut groups = groups.into_iter().flatten();
+        if groups.any(|group| group.cancel_in_progress && group.queue == Queue::Max) {
+            flaw("GitHub takes no queue where a newer run ends the older");
+        }
+        if own && job.concurrency.as_ref().is_some_and(evicts) {
+            flaw("the next run pushes out one that waits for our machine: queue: max");
         }
         if own && workflow.concurrency.is_some() {
             flaw("the whole workflow shares a group");
@@ -131,6 +139,11 @@ fn measures_into(directories: &[&str], script: &str) -> bool {
         words.next().unwrap_or("target/runs")
     });
     places.any(|out| directories.iter().any(|d| Path::new(out).starts_with(d)))
+}
+
+/// Whether a group has no more than one that waits.
+fn evicts(concurrency: &Concurrency) -> bool {
+    concurrency.queue == Queue::Single
 }
 
 /// Whether an image is named down to the patch, `rust:1.95.0-bookworm`.

@@ -53,10 +53,23 @@ fn each_flaw_is_found() {
         ),
         (
             "perf.yml",
-            "    concurrency:\n      group: perf-runner\n      cancel-in-progress: false\n",
+            "    concurrency:\n      group: perf-runner\n      cancel-in-progress: false\n      queue: max\n",
             "",
             "no concurrency of its own",
         ),
+        (
+            "weekly.yml",
+            "      queue: max\n",
+            "",
+            "pushes out one that waits",
+        ),
+        (
+            "soak.yml",
+            "cancel-in-progress: false",
+            "cancel-in-progress: true",
+            "takes no queue",
+        ),
+        ("soak.yml", "queue: max", "queue: all", "unknown variant"),
         (
             "perf.yml",
             "\njobs:",
