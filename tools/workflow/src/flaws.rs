@@ -22,6 +22,11 @@ pub fn flaws(workflow: &Workflow, text: &str) -> Vec<String> {
                  push a waiting one out of the group",
             );
         }
+        let environments = [&workflow.env, &job.env];
+        let pinned = |env: &Variables| env.contains_key("RUSTUP_TOOLCHAIN");
+        if own && !environments.into_iter().any(pinned) {
+            flaw("its compiler is another one tomorrow: RUSTUP_TOOLCHAIN");
+        }
         let groups = [&workflow.concurrency, &job.concurrency];
         let mut groups = groups.into_iter().flatten();
         if groups.any(|group| group.cancel_in_progress && group.queue == Queue::Max) {

@@ -69,6 +69,12 @@ fn each_flaw_is_found() {
             "cancel-in-progress: true",
             "takes no queue",
         ),
+        (
+            "report.yml",
+            "      RUSTUP_TOOLCHAIN: 1.95.0\n",
+            "      RUST_BACKTRACE: 1\n",
+            "its compiler is another one",
+        ),
         ("soak.yml", "queue: max", "queue: all", "unknown variant"),
         (
             "perf.yml",
