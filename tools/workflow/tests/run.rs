@@ -1,6 +1,7 @@
 //! Running small workflows to their end.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -162,15 +163,71 @@ fn scripts_run_by_their_shell() {
     assert_eq!(ended(required, "push"), Ok(Ended::Well));
 }
 
-/// Every step of the workflow that advises on pull requests, in a clean clone of this commit.
+/// Every step of the workflows that need no machine of ours, in a clean clone of this commit.
 #[test]
-#[ignore = "builds and measures for more than an hour"]
-fn the_benchmark_workflow_runs_to_its_end() {
+#[ignore = "tests, builds and measures for hours, as root"]
+fn the_workflows_of_every_pull_request_run_to_their_end() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let workflow = Workflow::read(&repository.join(".github/workflows/benchmark.yml")).unwrap();
-    for event in ["push", "pull_request"] {
-        assert_eq!(run(&workflow, &place(&repository, event)), Ok(Ended::Well));
+    let cache = tempfile::tempdir().unwrap();
+    for (file, event) in [
+        ("benchmark.yml", "push"),
+        ("benchmark.yml", "pull_request"),
+        ("ci.yml", "pull_request"),
+    ] {
+        let workflow = Workflow::read(&repository.join(".github/workflows").join(file)).unwrap();
+        let place = Place {
+            cache: cache.path().to_owned(),
+            ..place(&repository, event)
+        };
+        assert_eq!(run(&workflow, &place), Ok(Ended::Well), "{file} {event}");
     }
+}
+
+/// Why no root can be made here.
+fn no_root() -> Option<&'static str> {
+    let ends_well = |words: &[&str]| {
+        let ran = Command::new(words[0]).args(&words[1..]).output();
+        ran.is_ok_and(|output| output.status.success())
+    };
+    let namespaces = ["unshare", "--mount", "--pid", "--cgroup", "--fork", "true"];
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        Some("only root can make a root")
+    } else if !ends_well(&["mmdebstrap", "--version"]) {
+        Some("there is no mmdebstrap here")
+    } else if !ends_well(&namespaces) {
+        Some("this root may make no namespaces")
+    } else {
+        None
+    }
+}
+
+/// Another Debian with processes, mounts and cgroups of its own, in which a checkout belongs
+/// to somebody else, and this machine's toolchain.
+#[test]
+fn a_job_with_a_container_runs_in_a_root_of_its_own() {
+    if let Some(why) = no_root() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let steps = r#"
+      - run: |
+          test "$(cut -d . -f 1 /etc/debian_version)" = 12
+          test "$(cat file)" = head
+          test "$SHARED" = 'of the job'
+          test $$ = 1
+          grep --quiet '^0::/$' /proc/self/cgroup
+          test "$(stat --format %u .)" = 1001
+          if git log -1; then exit 1; fi
+          cargo --version
+          echo made >made
+      - run: test "$(cat made)" = made
+"#;
+    let repository = repository();
+    let container = "    container: {image: rust:1.95.0-bookworm}\n    steps:\n";
+    let workflow = format!("{HEAD}{steps}").replace("    steps:\n", container);
+    let workflow = Workflow::parse(&workflow).unwrap();
+    let place = place(repository.path(), "push");
+    assert_eq!(run(&workflow, &place), Ok(Ended::Well));
 }
 
 #[test]
