@@ -12,10 +12,11 @@ use super::measured::{MachineTexts, StrictMeasured};
 use crate::experiment::soak;
 use crate::gate::AgentBudgets;
 use crate::host::Obstacle;
-use crate::schema::overhead::{OffAgainstOff, OverheadReport};
+use crate::schema::overhead::{OffAgainstOff, OverheadReport, OverheadRow};
 use crate::schema::soak::SoakReport;
 use crate::schema::{Check, OverheadArm};
 use crate::stats::{Interval, median};
+use crate::workload::StatWalk;
 
 /// How far two ways to one figure may differ by rounding, as a share of it.
 const ROUNDING: f64 = 1e-9;
@@ -103,6 +104,13 @@ fn in_overhead(report: &OverheadReport) -> Vec<String> {
     let mut flaws = Vec::new();
     let mut off_against_off = BTreeMap::new();
     for (number, row) in report.rows.iter().enumerate() {
+        if let Some((events, made)) = uncounted(row) {
+            flaws.push(format!(
+                "overhead.json: rows[{number}].events_per_op: comes to {events} events, which \
+                 with {} drops are not those of {made} calls",
+                row.drops
+            ));
+        }
         let mut flaw = |field: &str, said: &dyn Debug, wanted: &dyn Debug| {
             flaws.push(format!(
                 "overhead.json: rows[{number}].{field}: is {said:?}, and its observations come \
@@ -165,6 +173,22 @@ fn in_overhead(report: &OverheadReport) -> Vec<String> {
         ));
     }
     flaws
+}
+
+/// Events and calls of a row whose events are no whole number, or fewer with what was lost than
+/// its calls: each of them became an event or was counted as lost, or the instrument refused the
+/// block.
+fn uncounted(row: &OverheadRow) -> Option<(f64, u64)> {
+    let measured = row.arm == OverheadArm::Event && row.ops > 0;
+    let calls = match row.workload.as_str() {
+        "stat_walk" => StatWalk::OPENS,
+        _ => 1,
+    };
+    let made = row.ops.saturating_mul(calls);
+    let events = row.events_per_op * row.ops as f64;
+    let whole = close(events, events.round());
+    let enough = events.round() + row.drops as f64 >= made as f64;
+    (measured && !(whole && enough)).then_some((events, made))
 }
 
 /// Checks of a soak that its totals and looks do not give under these budgets: each of them,

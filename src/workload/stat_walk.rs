@@ -25,6 +25,9 @@ pub struct StatWalk {
 }
 
 impl StatWalk {
+    /// What one walk opens: the directories, and that in which they lie.
+    pub const OPENS: u64 = 1 + DIRECTORIES;
+
     /// Makes the tree.
     pub fn new() -> Result<Self, Obstacle> {
         let tree = TempDir::with_prefix("probecost-walk-").map_err(no_fixture)?;
@@ -71,7 +74,7 @@ impl Workload for StatWalk {
 
     fn calls(&self) -> Calls {
         Calls {
-            opens: 1 + DIRECTORIES,
+            opens: Self::OPENS,
             connects: 0,
         }
     }
