@@ -45,7 +45,7 @@ pub use provenance::Provenance;
 pub use run::RunRecord;
 pub use shard::{
     MergedShard, Portion, RoundsEvidence, RowEvidence, SHARD_VARIABLE, Shard, ShardPart,
-    TimedEvidence, fingerprint,
+    TimedEvidence, cut_name, fingerprint,
 };
 pub use status::{GatePolicy, Measure, Severity, Status, Unit};
 pub use system_load::SystemLoad;

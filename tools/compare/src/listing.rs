@@ -1,5 +1,8 @@
 //! What benches answer to `--list`.
 
+/// What Criterion puts in place of the rest of an id that is longer than 100 bytes.
+const CUT: &str = "...";
+
 /// The benchmarks that one target listed, or several, one after the other.
 #[derive(Debug, PartialEq)]
 pub struct ListAnswer {
@@ -29,6 +32,25 @@ pub fn listed(said: &str) -> ListAnswer {
     listed
 }
 
+/// What a listed id begins with, where Criterion cut it.
+pub fn beginning(id: &str) -> Option<&str> {
+    // Those after the first with one beginning have a number.
+    let numbered = id.rsplit_once(" #");
+    let numbered = numbered.filter(|(_, number)| number.parse::<u32>().is_ok());
+    let title = numbered.map_or(id, |(title, _)| title);
+    let beginning = title.strip_suffix(CUT)?;
+    // It cuts between characters, of which one has up to four bytes.
+    (97..=100).contains(&beginning.len()).then_some(beginning)
+}
+
+/// A regular expression for the whole of a listed id, as filters and results have it.
+pub fn pattern(id: &str) -> String {
+    match beginning(id) {
+        Some(beginning) => format!("{}.+", regex::escape(beginning)),
+        None => regex::escape(id),
+    }
+}
+
 /// How many benchmarks the standard library's harness says it has listed above.
 fn total(line: &str) -> Option<usize> {
     let words: Vec<&str> = line.split(' ').collect();
@@ -55,6 +77,24 @@ mod tests {
         ] {
             let listed = listed(said);
             assert!(listed.ids == ["a/b", "c"] && !listed.built_in);
+        }
+    }
+
+    #[test]
+    fn a_long_id_is_known_by_what_the_list_says_of_it() {
+        // 100 bytes end inside a letter.
+        let id = format!("a+{}", "€".repeat(40));
+        let listed = format!("{}...", &id[..98]);
+        assert_eq!(beginning(&listed), Some(&id[..98]));
+        assert_eq!(beginning(&format!("{listed} #2")), Some(&id[..98]));
+        let matches = |asked: &str, id: &str| {
+            let whole = regex::Regex::new(&format!("^(?:{})$", pattern(asked)));
+            whole.unwrap().is_match(id)
+        };
+        assert!(matches(&listed, &id) && !matches(&listed, &id[..98]));
+        for short in ["a...", "a #2", &id] {
+            assert_eq!(beginning(short), None);
+            assert!(matches(short, short));
         }
     }
 

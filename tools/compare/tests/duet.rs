@@ -391,6 +391,20 @@ fn an_id_with_the_time_of_day_is_one_benchmark() {
     assert!(said.contains("changes from process to process"), "{said}");
 }
 
+/// Criterion's list cuts them, its filter and its results do not.
+#[test]
+fn an_id_longer_than_the_list_shows_is_measured() {
+    let place = Place::new();
+    let long = format!("group/{}", "x".repeat(140));
+    executable(&place, "old", &format!("a {long}"), "");
+    executable(&place, "new", &format!("a {long}"), "[[ $id == group* ]] && ns=1100");
+    let ran = duet(&place, &[]).exits(1);
+    let row = ran.row(&format!("{}...", &long[..100]));
+    assert_eq!(row["status"], "regressed");
+    let reason = row["reason"].to_string();
+    assert!(reason.contains("its id is longer"), "{reason}");
+}
+
 #[test]
 fn an_id_with_a_temporary_name_is_one_benchmark() {
     let place = Place::new();

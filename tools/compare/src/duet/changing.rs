@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::listed::Listed;
+use crate::listing;
 
 /// How an id that changes is found in every process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +78,10 @@ fn whole(pattern: &str) -> Option<Regex> {
 
 /// What an id matches, its digits left open.
 fn mask(id: &str) -> String {
+    let beginning = listing::beginning(id);
     let mut mask = String::new();
     let mut digits = false;
-    for letter in id.chars() {
+    for letter in beginning.unwrap_or(id).chars() {
         match (letter.is_ascii_digit(), digits) {
             (true, false) => mask.push_str("[0-9]+"),
             (true, true) => {}
@@ -87,6 +89,7 @@ fn mask(id: &str) -> String {
         }
         digits = letter.is_ascii_digit();
     }
+    mask.push_str(beginning.map_or("", |_| ".+"));
     mask
 }
 
@@ -153,6 +156,17 @@ mod tests {
         assert_eq!(told_by, "its place in the list");
         assert!(whole(pattern).unwrap().is_match("read //tmp/.tmpZZZZZ/x"));
         assert!(whole(by("hash/0fa3bc").1).unwrap().is_match("hash/000000"));
+    }
+
+    #[test]
+    fn an_id_that_the_list_cuts_may_change_as_well() {
+        let id = |time: &str| format!("at {time}/{}", "x".repeat(120));
+        let cut = |time: &str| format!("{}...", &id(time)[..100]);
+        let once = |times: [&str; 2]| side(&[&cut(times[0])], &[&cut(times[1])]);
+        let (base, head) = (once(["12:01", "12:02"]), once(["12:03", "12:04"]));
+        let found = changing([&base, &head]);
+        let pattern = whole(&found[cut("12:01").as_str()].pattern).unwrap();
+        assert!(pattern.is_match(&id("23:59")));
     }
 
     #[test]

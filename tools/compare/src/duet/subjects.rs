@@ -7,12 +7,13 @@ use probecost::gate::nearest;
 use probecost::schema::Status;
 use regex::Regex;
 
-use super::changing::changing;
+use super::changing::{Changing, changing};
 use super::harness::Listing;
 use super::listed::Listed;
 use super::pair::Pair;
 use super::sequential::Threshold;
 use crate::failure::Failure;
+use crate::listing;
 use crate::thresholds::Thresholds;
 
 /// A benchmark that both sides have.
@@ -116,7 +117,11 @@ pub fn pair(
             found.gaps.push(gap(id, Status::Missing, reason));
             continue;
         }
-        let pattern = changes.map_or_else(|| regex::escape(id), |c| c.pattern.clone());
+        if let Some(why) = twin(id, [base, head]) {
+            found.gaps.push(gap(id, Status::Broken, why));
+            continue;
+        }
+        let pattern = changes.map_or_else(|| listing::pattern(id), |c| c.pattern.clone());
         let Ok(pattern) = Regex::new(&format!("^(?:{pattern})$")) else {
             continue;
         };
@@ -134,10 +139,13 @@ pub fn pair(
                 None => thresholds.gate.duet.change_pct,
             },
             plant: None,
-            note: changes.map(|c| {
-                let told_by = c.told_by;
-                format!("its id changes from process to process: matched by {told_by}")
-            }),
+            note: match changes {
+                Some(Changing { told_by, .. }) => Some(format!(
+                    "its id changes from process to process: matched by {told_by}"
+                )),
+                None => listing::beginning(id)
+                    .map(|_| "its id is longer: Criterion lists no more of it".to_owned()),
+            },
         });
     }
     let known: Vec<&Regex> = found.all.iter().map(|s| &s.pattern).collect();
@@ -160,6 +168,20 @@ pub fn nothing(only: Option<&Regex>, listed: bool) -> Failure {
         )
         .remedy("EXE --bench --list shows what there is; --bench NAME takes one bench target"),
     }
+}
+
+/// Why a benchmark cannot be asked for alone: the list cuts another one's id to the same.
+fn twin(id: &str, sides: [&Listed; 2]) -> Option<String> {
+    let beginning = listing::beginning(id)?;
+    let same = |other: &&String| listing::beginning(other) == Some(beginning);
+    let twice = |side: &&Listed| side.ids().iter().filter(same).count() > 1;
+    sides.iter().any(twice).then(|| {
+        format!(
+            "several ids begin with these {} bytes, and Criterion lists no more of them: shorter \
+             names tell them apart",
+            beginning.len()
+        )
+    })
 }
 
 /// A benchmark that head has no more, and what it may be called now.
@@ -286,6 +308,21 @@ mod tests {
         // An id that stays is another benchmark, however like it looks.
         let gaps: Vec<&str> = found.gaps.iter().map(|g| g.id.as_str()).collect();
         assert_eq!(gaps, ["a/10", "a/20"]);
+    }
+
+    #[test]
+    fn ids_that_the_list_cuts_to_one_cannot_be_told_apart() {
+        let cut = format!("{}...", "a".repeat(100));
+        let numbered = format!("{cut} #2");
+        let once = listed(&[&cut]);
+        let found = pair(&once, &once);
+        assert!(found.all[0].pattern.is_match(&"a".repeat(120)));
+        assert!(found.gaps.is_empty());
+        let twice = listed(&[&cut, &numbered]);
+        let found = pair(&twice, &twice);
+        assert!(found.all.is_empty());
+        let broken = |gap: &Gap| gap.status == Status::Broken && gap.reason.contains("100 bytes");
+        assert!(found.gaps.len() == 2 && found.gaps.iter().all(broken));
     }
 
     #[test]

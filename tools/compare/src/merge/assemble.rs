@@ -1,8 +1,8 @@
 //! Shards put together: all of one suite, none of them twice, and what is missing. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use probecost::schema::{Portion, Shard, ShardPart, fingerprint};
+use probecost::schema::{Portion, Shard, ShardPart, cut_name, fingerprint};
 
 use super::document::Sharded;
 use crate::failure::Failure;
@@ -74,8 +74,10 @@ pub fn assemble<T>(mut shards: Vec<Sharded<T>>) -> Result<Assembled<T>, Failure>
     }
     let portion = shards.first().map(|s| &s.part.portion);
     let suite = portion.iter().flat_map(|p| &p.suite);
-    let missing = suite.filter(|name| !owners.contains_key(name.as_str()));
-    let missing = missing.cloned().collect();
+    let cut: BTreeSet<String> = owners.keys().filter_map(|name| cut_name(name)).collect();
+    let measured =
+        |name: &&String| owners.contains_key(name.as_str()) || cut.contains(name.as_str());
+    let missing = suite.filter(|name| !measured(name)).cloned().collect();
     let there = |shard: &Shard| shards.iter().any(|s| s.part.portion.shard == *shard);
     let all = portion.into_iter().flat_map(|p| p.shard.all());
     let lost = all.filter(|shard| !there(shard)).collect();

@@ -12,7 +12,7 @@ use probecost::schema::{Portion, Shard};
 
 use super::process::BenchProcess;
 use crate::failure::Failure;
-use crate::listing::listed;
+use crate::listing::{listed, pattern};
 use crate::shard;
 
 /// The longest that a process may take to list its benchmarks.
@@ -54,7 +54,7 @@ pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failu
         ));
     }
     let portion = shard::portion(shard, names().map(String::as_str), gate)?;
-    let own: Vec<String> = portion.own.iter().map(|id| regex::escape(id)).collect();
+    let own: Vec<String> = portion.own.iter().map(|id| pattern(id)).collect();
     let filter = format!("^(?:{})$", own.join("|"));
     let ours = |listed: &&ListedProcess| {
         shard.index() == 1 || listed.ids.iter().any(|id| portion.own.contains(id))

@@ -225,7 +225,7 @@ pub fn executable(place: &Place, name: &str, ids: &str, body: &str) {
         r#"#!/bin/bash
 if [[ " $* " == *" --list "* ]]; then
     [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
-    for id in {ids}; do echo "$id: benchmark"; done
+    for id in {ids}; do ((${{#id}} > 100)) && id=${{id:0:100}}...; echo "$id: benchmark"; done
     exit
 fi
 filter=${{!#}}
