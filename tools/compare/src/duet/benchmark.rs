@@ -63,6 +63,11 @@ impl BenchmarkRun {
         }
     }
 
+    /// Which side begins its next round.
+    pub fn begins(&self) -> First {
+        self.orders[self.screen.len() + self.fresh.len()]
+    }
+
     /// What one more round takes, in seconds.
     pub fn round_seconds(&self) -> f64 {
         self.seconds / (self.screen.len() + self.fresh.len()).max(1) as f64

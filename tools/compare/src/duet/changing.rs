@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::listed::Listed;
+use super::listed::{Listed, without};
 use crate::listing;
 
 /// How an id that changes is found in every process.
@@ -16,15 +16,26 @@ pub struct Changing {
     pub told_by: &'static str,
 }
 
+impl Changing {
+    /// What a reader should know of it.
+    pub fn note(&self) -> String {
+        let told_by = self.told_by;
+        format!("its id changes from process to process: matched by {told_by}")
+    }
+}
+
 /// The ids of base that change from process to process and that head has as well: those that
 /// only digits tell apart, and then, where both sides have as many left, those that stand at
 /// one place among them.
-pub fn changing(sides: [&Listed; 2]) -> BTreeMap<&str, Changing> {
-    let volatile = sides.map(Listed::volatile);
-    let [base, head] = volatile.each_ref().map(|ids| {
-        let masks = ids.iter().map(|id| (*id, mask(id)));
-        masks.collect::<Vec<_>>()
-    });
+pub fn changing(sides: &[Listed; 2]) -> BTreeMap<&str, Changing> {
+    let volatile = sides.each_ref().map(Listed::volatile);
+    // A clock may tick between the first lists of both sides alone.
+    let new = without(sides[1].ids(), sides[0].ids());
+    let of_head = sides[1].ids().iter().map(String::as_str);
+    let of_head = of_head.filter(|id| volatile[1].contains(id) || new.contains(id));
+    let masks = |id| (id, mask(id));
+    let base: Vec<(&str, String)> = volatile[0].iter().copied().map(masks).collect();
+    let head: Vec<(&str, String)> = of_head.map(masks).collect();
     let once = |mask: &String, all: &[(&str, String)]| {
         all.iter().filter(|(_, other)| other == mask).count() == 1
     };
@@ -41,7 +52,7 @@ pub fn changing(sides: [&Listed; 2]) -> BTreeMap<&str, Changing> {
 
 /// Those that nothing else tells, by their place among such.
 fn by_place<'a>(
-    sides: [&'a Listed; 2],
+    sides: &'a [Listed; 2],
     volatile: &[Vec<&'a str>; 2],
     found: &BTreeMap<&str, Changing>,
 ) -> BTreeMap<&'a str, Changing> {
@@ -54,7 +65,7 @@ fn by_place<'a>(
         ids.iter().copied().filter(|id| !is_told(id)).collect()
     };
     let [base, head] = volatile.each_ref().map(|ids| rest(ids));
-    let [base_again, head_again] = sides.map(|side| rest(&side.fresh()));
+    let [base_again, head_again] = sides.each_ref().map(|side| rest(&side.fresh()));
     let all = [&base, &base_again, &head, &head_again];
     if all.iter().any(|ids| ids.len() != base.len()) {
         return BTreeMap::new();
@@ -72,7 +83,8 @@ fn by_place<'a>(
     (0..base.len()).filter_map(at).collect()
 }
 
-fn whole(pattern: &str) -> Option<Regex> {
+/// What the whole of an id has to match.
+pub fn whole(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("^(?:{pattern})$")).ok()
 }
 
@@ -148,7 +160,8 @@ mod tests {
             &["a", "read //tmp/.tmpaaBBc/x", "hash/beef01", "at 12:03"],
             &["a", "read //tmp/.tmpL0mNo/x", "hash/77ac4e", "at 12:04"],
         );
-        let found = changing([&base, &head]);
+        let sides = [base, head];
+        let found = changing(&sides);
         let by = |id| (found[id].told_by, found[id].pattern.as_str());
         assert_eq!(found.len(), 3);
         assert_eq!(by("at 12:01"), ("all but its digits", "at [0-9]+:[0-9]+"));
@@ -159,12 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_ticks_between_the_first_lists_alone_is_seen() {
+        let base = side(&["a", "at 12:01"], &["a", "at 12:02"]);
+        let head = side(&["a", "at 12:02"], &["a", "at 12:02"]);
+        let sides = [base, head];
+        assert_eq!(changing(&sides)["at 12:01"].pattern, "at [0-9]+:[0-9]+");
+    }
+
+    #[test]
     fn an_id_that_the_list_cuts_may_change_as_well() {
         let id = |time: &str| format!("at {time}/{}", "x".repeat(120));
         let cut = |time: &str| format!("{}...", &id(time)[..100]);
         let once = |times: [&str; 2]| side(&[&cut(times[0])], &[&cut(times[1])]);
-        let (base, head) = (once(["12:01", "12:02"]), once(["12:03", "12:04"]));
-        let found = changing([&base, &head]);
+        let sides = [once(["12:01", "12:02"]), once(["12:03", "12:04"])];
+        let found = changing(&sides);
         let pattern = whole(&found[cut("12:01").as_str()].pattern).unwrap();
         assert!(pattern.is_match(&id("23:59")));
     }
@@ -175,9 +196,9 @@ mod tests {
         let twice = |ids: [&str; 4]| side(&ids[..2], &ids[2..]);
         let base = twice(["t/ab", "t/cd", "t/ef", "t/gh"]);
         let head = twice(["t/ij", "t/kl", "t/mn", "t/op"]);
-        assert!(changing([&base, &head]).is_empty());
+        assert!(changing(&[base.clone(), head]).is_empty());
         // One more on one side.
         let head = side(&["t/ij"], &["t/mn"]);
-        assert!(changing([&base, &head]).is_empty());
+        assert!(changing(&[base, head]).is_empty());
     }
 }

@@ -197,9 +197,9 @@ pub struct Sampled {
 pub fn samples(process: &Process, home: &Path) -> Result<BTreeMap<String, Sampled>, RunError> {
     let all = Samples::read(home).map_err(failed)?;
     if all.is_empty() {
-        return Err(failed(format!(
-            "ended well and wrote no sample.json{}",
-            process.last_words()
+        let said = process.last_words();
+        return Err(RunError::Nothing(format!(
+            "ended well and wrote no sample.json{said}"
         )));
     }
     let is_time = is_time(&process.stdout());

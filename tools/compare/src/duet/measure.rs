@@ -12,6 +12,7 @@ use probecost::stats::median;
 use super::announcement::{announcement, correction};
 use super::benchmark::{BenchmarkRun, DuetSuite, End, ratios};
 use super::layout::Order;
+use super::listed;
 use super::process::RunError;
 use super::round::{Round, Rounds, orders};
 use super::sequential::{FEWEST, Look, Rule, Screened, Threshold, screen};
@@ -271,28 +272,53 @@ impl DuetBench<'_> {
             }
             let started = Instant::now();
             let pair = Rc::clone(&runs[batch[0]].subject.pair);
-            let results = match pair.executables(self.orders_of_sides(order)) {
+            let orders = self.orders_of_sides(order);
+            let mut results = match pair.executables(orders) {
                 Err(e) => vec![Err(e); batch.len()],
                 Ok(executables) => {
-                    let of = |i: &usize| {
-                        let run = &runs[*i];
-                        let first = run.orders[run.screen.len() + run.fresh.len()];
-                        (&run.subject, first)
-                    };
+                    let of = |i: &usize| (&runs[*i].subject, runs[*i].begins());
                     let tasks: Vec<_> = batch.iter().map(of).collect();
                     self.rounds.batch(executables, &tasks)
                 }
             };
+            for (i, result) in batch.iter().zip(&mut results) {
+                if let Err(RunError::Nothing(_)) = result {
+                    let followed = self.followed(&mut runs[*i], orders);
+                    *result = followed.unwrap_or_else(|| result.clone());
+                }
+            }
             let seconds = started.elapsed().as_secs_f64() / batch.len() as f64;
             for (i, result) in batch.into_iter().zip(results) {
                 runs[i].seconds += seconds;
                 match result {
                     Ok(round) => rounds(&mut runs[i]).push(round),
                     Err(RunError::Interrupted) => {}
-                    Err(RunError::Failed(words)) => runs[i].end = End::Broken(words),
+                    Err(RunError::Failed(words) | RunError::Nothing(words)) => {
+                        runs[i].end = End::Broken(words)
+                    }
                 }
                 progress.bar.inc(1);
             }
+        }
+    }
+
+    /// A round of a benchmark that did not answer to its id, where what both sides list by
+    /// now shows that the id changes from process to process.
+    fn followed(
+        &self,
+        run: &mut BenchmarkRun,
+        orders: [Order; 2],
+    ) -> Option<Result<Round, RunError>> {
+        let Rounds { cpu, patience, .. } = &self.rounds;
+        let pair = Rc::clone(&run.subject.pair);
+        let lists = listed::again(&run.subject.lists, &pair, cpu, patience);
+        match lists.map(|lists| run.subject.follow(&lists)) {
+            Err(e) => Some(Err(e)),
+            Ok(false) => None,
+            Ok(true) => Some(
+                pair.executables(orders)
+                    .and_then(|both| self.rounds.one(both, &run.subject, run.begins())),
+            ),
         }
     }
 

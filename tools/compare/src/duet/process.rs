@@ -33,6 +33,8 @@ const MEASURED: &[u8] = b": Analyzing\n";
 pub enum RunError {
     /// Somebody asked us to stop.
     Interrupted,
+    /// It ended well, and wrote no result: in words.
+    Nothing(String),
     /// In words.
     Failed(String),
 }

@@ -37,7 +37,7 @@ pub fn profiles(rows: &[VerdictRow], runs: &[BenchmarkRun], place: &Path) -> Vec
 fn of_row(row: &VerdictRow, run: &BenchmarkRun, place: &Path) -> Result<String, Failure> {
     let subject = &run.subject;
     let executables = (subject.pair.executables([Order::Name; 2])).map_err(|e| match e {
-        RunError::Failed(why) => Failure::new(why),
+        RunError::Failed(why) | RunError::Nothing(why) => Failure::new(why),
         RunError::Interrupted => Failure::new("interrupted"),
     })?;
     let sample = |side: usize| {

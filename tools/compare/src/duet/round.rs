@@ -65,7 +65,7 @@ impl Rounds<'_> {
             [(subject, first)] => vec![self.one(executables, subject, *first)],
             several => match self.alternating(executables, several) {
                 Err(RunError::Interrupted) => vec![Err(RunError::Interrupted); several.len()],
-                Err(RunError::Failed(_)) => self.one_by_one(executables, several),
+                Err(_) => self.one_by_one(executables, several),
                 Ok([base, head]) => {
                     let rounds = base.into_iter().zip(head).zip(several);
                     let made = rounds.map(|((base, head), (subject, first))| match (base, head) {
@@ -92,7 +92,7 @@ impl Rounds<'_> {
     ///
     /// # Errors
     /// A side gave nothing, which the words name, or somebody asked us to stop.
-    fn one(
+    pub fn one(
         &self,
         executables: &[Executable; 2],
         subject: &Subject,
@@ -234,7 +234,7 @@ fn of(subject: &Subject, mut all: BTreeMap<String, Sampled>) -> Result<Sampled, 
 fn take(subject: &Subject, all: &mut BTreeMap<String, Sampled>) -> Result<Sampled, RunError> {
     let id = all.keys().find(|id| subject.pattern.is_match(id)).cloned();
     id.and_then(|id| all.remove(&id))
-        .ok_or_else(|| failed("wrote no sample.json"))
+        .ok_or_else(|| RunError::Nothing("wrote no sample.json".to_owned()))
 }
 
 fn whole(both: [Option<Sampled>; 2]) -> Result<[Sampled; 2], RunError> {
@@ -279,9 +279,11 @@ pub fn orders(rng: &mut fastrand::Rng, rounds: usize) -> Vec<First> {
 }
 
 fn blame(side: usize, error: RunError) -> RunError {
+    let named = |words: String| format!("{} {words}", ["base", "head"][side]);
     match error {
         RunError::Interrupted => RunError::Interrupted,
-        RunError::Failed(words) => RunError::Failed(format!("{} {words}", ["base", "head"][side])),
+        RunError::Nothing(words) => RunError::Nothing(named(words)),
+        RunError::Failed(words) => RunError::Failed(named(words)),
     }
 }
 

@@ -11,11 +11,10 @@ use regex::Regex;
 use tempfile::TempDir;
 
 use super::build::{BuildDir, Built, Target};
-use super::harness::{Executable, Listing};
-use super::layout::Order;
-use super::listed::{Listed, differ};
+use super::harness::Executable;
+use super::listed;
 use super::pair::Pair;
-use super::process::{Cpu, Patience, RunError};
+use super::process::{Cpu, Patience};
 use super::subjects::{Gap, Subjects, nothing, pair};
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
@@ -184,19 +183,20 @@ impl Sides {
             all: Vec::new(),
             gaps: self.lone.clone(),
         };
-        let mut listed = false;
+        let mut some = false;
         for (target, executables) in &self.pairs {
-            let Some(lists) = list(executables, cpu, patience)? else {
+            let lists = listed::both(executables, cpu, patience)
+                .map_err(|_| Failure::new("interrupted before anything was measured"))?;
+            let Some(lists) = lists else {
                 continue;
             };
-            listed = true;
-            let [base, head] = &lists;
-            let more = pair(target, executables, [base, head], only, thresholds);
+            some = true;
+            let more = pair(target, executables, &Rc::new(lists), only, thresholds);
             found.all.extend(more.all);
             found.gaps.extend(more.gaps);
         }
         match found.all.is_empty() && found.gaps.is_empty() {
-            true => Err(nothing(only, listed)),
+            true => Err(nothing(only, some)),
             false => Ok(found),
         }
     }
@@ -207,35 +207,4 @@ fn place() -> Result<TempDir, Failure> {
         .prefix("duet-")
         .tempdir()
         .map_err(|e| Failure::at(&env::temp_dir(), e).remedy("df -h; TMPDIR=DIR moves it"))
-}
-
-/// What both sides list; `None` where they are no Criterion harness. Where they differ, a
-/// second time, since an id may change from process to process.
-fn list(pair: &Pair, cpu: &Cpu, patience: &Patience) -> Result<Option<[Listed; 2]>, Failure> {
-    let interrupted = || Failure::new("interrupted before anything was measured");
-    let once = |side: usize| -> Result<Result<Option<Listing>, String>, Failure> {
-        let listed = pair
-            .executables([Order::Name; 2])
-            .and_then(|both| both[side].list(cpu, patience));
-        match listed {
-            Ok(listing) => Ok(Ok(listing)),
-            Err(RunError::Failed(why)) => Ok(Err(why)),
-            Err(RunError::Interrupted) => Err(interrupted()),
-        }
-    };
-    let (base, head) = (once(0)?, once(1)?);
-    let apart = match (&base, &head) {
-        (Ok(None), Ok(None)) => return Ok(None),
-        (Ok(Some(base)), Ok(Some(head))) => differ([base, head]),
-        _ => false,
-    };
-    let listed = |side: usize, first: Result<Option<Listing>, String>| {
-        let again = match apart {
-            true => once(side)?.ok().flatten(),
-            false => None,
-        };
-        let first = first.and_then(|l| l.ok_or_else(|| "is no Criterion harness".to_owned()));
-        Ok::<_, Failure>(Listed { first, again })
-    };
-    Ok(Some([listed(0, base)?, listed(1, head)?]))
 }

@@ -7,7 +7,7 @@ use probecost::gate::nearest;
 use probecost::schema::Status;
 use regex::Regex;
 
-use super::changing::{Changing, changing};
+use super::changing::{changing, whole};
 use super::harness::Listing;
 use super::listed::Listed;
 use super::pair::Pair;
@@ -24,6 +24,8 @@ pub struct Subject {
     pub pattern: Regex,
     /// Both executables.
     pub pair: Rc<Pair>,
+    /// What both listed.
+    pub lists: Rc<[Listed; 2]>,
     /// Whether both take turns block by block; else one runs after the other.
     pub lockstep: bool,
     /// Whether its processes take whole seconds only.
@@ -44,6 +46,23 @@ impl Subject {
     /// The smallest change that is called.
     pub fn threshold(&self) -> Threshold {
         Threshold::of(self.threshold_pct)
+    }
+
+    /// Matches it by what stays of its id, where second lists show that it changes from
+    /// process to process; whether that is anything new.
+    pub fn follow(&mut self, lists: &[Listed; 2]) -> bool {
+        let changing = changing(lists);
+        let Some(changes) = changing.get(self.id.as_str()) else {
+            return false;
+        };
+        match whole(&changes.pattern) {
+            Some(pattern) if pattern.as_str() != self.pattern.as_str() => {
+                self.pattern = pattern;
+                self.note = Some(changes.note());
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -66,10 +85,11 @@ pub struct Gap {
 pub fn pair(
     name: &str,
     executables: &Rc<Pair>,
-    [base, head]: [&Listed; 2],
+    lists: &Rc<[Listed; 2]>,
     only: Option<&Regex>,
     thresholds: &Thresholds,
 ) -> Subjects {
+    let [base, head] = &**lists;
     let mut found = Subjects::default();
     let wanted = |id: &str| only.is_none_or(|only| only.is_match(id));
     let gap = |id: &str, status: Status, reason: String| Gap {
@@ -94,7 +114,7 @@ pub fn pair(
         }
         _ => {}
     }
-    let changing = changing([base, head]);
+    let changing = changing(lists);
     let all =
         |of: fn(&Listing) -> bool| [base, head].iter().all(|s| s.first.as_ref().is_ok_and(of));
     let listings = || {
@@ -117,18 +137,19 @@ pub fn pair(
             found.gaps.push(gap(id, Status::Missing, reason));
             continue;
         }
-        if let Some(why) = twin(id, [base, head]) {
+        if let Some(why) = twin(id, lists) {
             found.gaps.push(gap(id, Status::Broken, why));
             continue;
         }
         let pattern = changes.map_or_else(|| listing::pattern(id), |c| c.pattern.clone());
-        let Ok(pattern) = Regex::new(&format!("^(?:{pattern})$")) else {
+        let Some(pattern) = whole(&pattern) else {
             continue;
         };
         found.all.push(Subject {
             id: id.clone(),
             pattern,
             pair: Rc::clone(executables),
+            lists: Rc::clone(lists),
             lockstep: all(|l| l.turns),
             // Both sides are asked for the same.
             whole_seconds: listings().any(|l| l.whole_seconds),
@@ -140,9 +161,7 @@ pub fn pair(
             },
             plant: None,
             note: match changes {
-                Some(Changing { told_by, .. }) => Some(format!(
-                    "its id changes from process to process: matched by {told_by}"
-                )),
+                Some(changes) => Some(changes.note()),
                 None => listing::beginning(id)
                     .map(|_| "its id is longer: Criterion lists no more of it".to_owned()),
             },
@@ -171,10 +190,10 @@ pub fn nothing(only: Option<&Regex>, listed: bool) -> Failure {
 }
 
 /// Why a benchmark cannot be asked for alone: the list cuts another one's id to the same.
-fn twin(id: &str, sides: [&Listed; 2]) -> Option<String> {
+fn twin(id: &str, sides: &[Listed; 2]) -> Option<String> {
     let beginning = listing::beginning(id)?;
     let same = |other: &&String| listing::beginning(other) == Some(beginning);
-    let twice = |side: &&Listed| side.ids().iter().filter(same).count() > 1;
+    let twice = |side: &Listed| side.ids().iter().filter(same).count() > 1;
     sides.iter().any(twice).then(|| {
         format!(
             "several ids begin with these {} bytes, and Criterion lists no more of them: shorter \
@@ -226,7 +245,8 @@ mod tests {
         let both = Rc::new(Pair::new([&executable, &executable], place.path()).unwrap());
         let thresholds = Thresholds::of(gate, GatePolicy::Strict).unwrap();
         let only = only.map(|only| Regex::new(only).unwrap());
-        super::pair("t", &both, [base, head], only.as_ref(), &thresholds)
+        let lists = Rc::new([base.clone(), head.clone()]);
+        super::pair("t", &both, &lists, only.as_ref(), &thresholds)
     }
 
     fn pair(base: &Listed, head: &Listed) -> Subjects {
@@ -308,6 +328,23 @@ mod tests {
         // An id that stays is another benchmark, however like it looks.
         let gaps: Vec<&str> = found.gaps.iter().map(|g| g.id.as_str()).collect();
         assert_eq!(gaps, ["a/10", "a/20"]);
+    }
+
+    #[test]
+    fn an_id_that_is_seen_to_change_later_is_followed() {
+        let once = listed(&["a", "at 12:01:07"]);
+        let mut found = pair(&once, &once);
+        let [stays, changes] = &mut found.all[..] else {
+            panic!()
+        };
+        let later = Listed {
+            again: Some(listing(&["a", "at 12:01:08"], true)),
+            ..once
+        };
+        let lists = [later.clone(), later];
+        assert!(changes.follow(&lists) && changes.pattern.is_match("at 12:01:09"));
+        assert!(changes.note.is_some());
+        assert!(!changes.follow(&lists) && !stays.follow(&lists));
     }
 
     #[test]
