@@ -179,6 +179,12 @@ fn around(path: &Path) -> Result<(Repository, PathBuf), Failure> {
     Ok((repository, inside))
 }
 
+/// Where the work tree around `place` begins, without symbolic links.
+pub fn root(place: &Path) -> Option<PathBuf> {
+    let repository = Repository::discover(place).ok()?;
+    repository.workdir()?.canonicalize().ok()
+}
+
 /// Writes the files of `revision` of the repository around `place` into the new directory
 /// `tree`, and gives the commit's name and where `place` lies inside. Neither the index
 /// nor the work tree is touched.
@@ -191,18 +197,11 @@ pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, Path
             .remedy("--bin-base EXE --bin-head EXE compares executables")
     })?;
     let commit = commit_at(&repository, revision)?;
-    let inside = repository
-        .workdir()
-        .and_then(|root| {
-            let place = place.canonicalize().ok()?;
-            Some(
-                place
-                    .strip_prefix(root.canonicalize().ok()?)
-                    .ok()?
-                    .to_owned(),
-            )
-        })
-        .unwrap_or_default();
+    let inside = root(place).and_then(|root| {
+        let place = place.canonicalize().ok()?;
+        Some(place.strip_prefix(root).ok()?.to_owned())
+    });
+    let inside = inside.unwrap_or_default();
     let at = |cause: &dyn std::fmt::Display| {
         Failure::at(tree, format!("cannot check out {revision}: {cause}"))
             .remedy(format!("df -h {}", tree.parent().unwrap_or(tree).display()))

@@ -9,6 +9,7 @@ use std::path::Path;
 use git2::{IndexAddOption, Repository, Signature};
 
 use support::{Place, Ran};
+use tempfile::TempDir;
 
 const MANIFEST: &str = r#"[package]
 name = "fake"
@@ -69,6 +70,8 @@ fn bench_of(table: &str) -> String {
 /// A project whose bench answers as Criterion's do, and needs nothing but the compiler.
 struct Project {
     place: Place,
+    /// Where revisions' files lie.
+    cache: TempDir,
     repository: Repository,
 }
 
@@ -86,7 +89,11 @@ impl Project {
     fn of(files: &[(&str, &str)]) -> Self {
         let place = Place::new();
         let repository = Repository::init(place.path("")).unwrap();
-        let project = Self { place, repository };
+        let project = Self {
+            place,
+            cache: tempfile::tempdir().unwrap(),
+            repository,
+        };
         project.write(".gitignore", "/target\n");
         files
             .iter()
@@ -146,6 +153,7 @@ impl Project {
             .command(&[&["duet", "--format", "json"], more].concat());
         // The outer cargo's wishes are not meant for this project.
         command
+            .env("XDG_CACHE_HOME", self.cache.path())
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("RUSTFLAGS");
         Ran::of(command)
@@ -181,6 +189,8 @@ fn revisions_are_built_compared_and_cleared_away() {
     assert_eq!(duet["base_commit"].as_str().unwrap().len(), 40);
     assert_ne!(duet["base_commit"], duet["head_commit"]);
     assert_eq!(project.left(), ["build", "lock", "tools"]);
+    let trees = project.cache.path().join("probecost/duet");
+    assert_eq!(fs::read_dir(trees).unwrap().count(), 0);
     let notes = ran.json()["notes"].to_string();
     assert!(notes.contains("One layout for both sides"), "{notes}");
     let reason = ran.row("b")["reason"].to_string();
@@ -361,6 +371,33 @@ fn flags_and_linkers_of_a_project_are_kept() {
     assert_eq!(project.left(), ["as-built", "build", "lock", "tools"]);
 }
 
+/// Cargo reads what lies in the directories above: neither the work tree's configuration nor
+/// its workspace is the revisions' own.
+#[test]
+fn each_side_is_built_by_its_own_configuration() {
+    let configured = |cfg: &str| format!("[build]\nrustflags = [\"--cfg\", \"{cfg}\"]\n");
+    let wanted = |cfg: &str, other: &str| {
+        format!(
+            "#[cfg(any(not({cfg}), {other}, leaked))]\ncompile_error!(\"whose flags?\");\n{LIBRARY}"
+        )
+    };
+    let project = Project::new();
+    project.edit("Cargo.toml", "[workspace]\n", "");
+    project.write(".cargo/config.toml", &configured("old"));
+    project.write("src/lib.rs", &wanted("old", "new"));
+    project.commit();
+    project.edit("Cargo.toml", "[[bench]]", "[workspace]\n[[bench]]");
+    project.write(".cargo/config.toml", &configured("new"));
+    project.write("src/lib.rs", &wanted("new", "old"));
+    project.commit();
+    // What is not committed is nobody's.
+    project.write(".cargo/config.toml", &configured("leaked"));
+    let ran = project
+        .duet(&["--base", "HEAD~1", "--head", "HEAD"])
+        .exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 2);
+}
+
 #[test]
 fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     let project = Project::new();
@@ -398,7 +435,9 @@ fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     let mut command = project
         .place
         .command(&["duet", "--base", "HEAD~1", "--head", "HEAD"]);
-    command.env_remove("RUSTUP_TOOLCHAIN");
+    command
+        .env("XDG_CACHE_HOME", project.cache.path())
+        .env_remove("RUSTUP_TOOLCHAIN");
     let said = Ran::of(command).exits(2).err;
     assert!(
         said.contains("base asks for the toolchain `1.2.3`"),

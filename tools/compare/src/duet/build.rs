@@ -2,13 +2,14 @@
 //! paths of one length.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cargo_metadata::{Message, Metadata, MetadataCommand, TargetKind};
 
+use super::checkouts::{checkouts, settings};
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
@@ -25,8 +26,10 @@ use crate::repository;
 /// one runs.
 pub struct BuildDir {
     root: PathBuf,
+    /// Where the revisions' files lie.
+    checkouts: PathBuf,
     /// Held until we are done.
-    _lock: File,
+    _locks: [File; 2],
 }
 
 /// What is built of a project, as cargo is asked for it.
@@ -70,16 +73,14 @@ impl BuildDir {
                 .remedy("cd to a Rust project, or --bin-base EXE --bin-head EXE")
         })?;
         let root = metadata.target_directory.into_std_path_buf().join("duet");
-        fs::create_dir_all(&root).map_err(|e| Failure::at(&root, e))?;
-        // Cargo tells where things are without symbolic links.
-        let root = root.canonicalize().map_err(|e| Failure::at(&root, e))?;
-        let path = root.join("lock");
-        let lock = File::create(&path).map_err(|e| Failure::at(&path, e))?;
-        lock.try_lock().map_err(|e| {
-            Failure::at(&path, format!("another duet runs here ({e})"))
-                .remedy("wait for it; two would measure each other")
-        })?;
-        let directory = Self { root, _lock: lock };
+        let (root, lock) = enter(&root, "CARGO_TARGET_DIR")?;
+        // Machines that share a cache may have target directories of their own at one path.
+        let (checkouts, other) = enter(&checkouts(&root), "XDG_CACHE_HOME")?;
+        let directory = Self {
+            root,
+            checkouts,
+            _locks: [lock, other],
+        };
         directory.clear();
         Ok(directory)
     }
@@ -133,14 +134,16 @@ impl BuildDir {
     }
 
     fn export(&self, side: Side, revision: &str) -> Result<Tree, Failure> {
-        let root = self.root.join(side.name());
+        let root = self.checkouts.join(side.name());
         let (commit, inside) = repository::export(Path::new("."), revision, &root)?;
+        let around = repository::root(Path::new("."));
         Ok(Tree {
             side,
             revision: revision.to_owned(),
             commit,
             project: root.join(inside),
             root,
+            settings: around.map_or_else(Vec::new, |r| settings(&r, &self.checkouts)),
         })
     }
 
@@ -173,6 +176,7 @@ impl BuildDir {
         command
             .args(["bench", "--no-run"])
             .args(["--message-format", "json-render-diagnostics"])
+            .args(&tree.settings)
             .args(options)
             .args(targets)
             .args(selection.package.iter().flat_map(|p| ["--package", p]))
@@ -259,15 +263,35 @@ impl BuildDir {
     fn clear(&self) {
         for side in [Side::Base, Side::Head] {
             // One that is not there needs no removing.
-            let _ = fs::remove_dir_all(self.root.join(side.name()));
+            let _ = fs::remove_dir_all(self.checkouts.join(side.name()));
         }
         let _ = fs::remove_dir_all(self.root.join("bin"));
+    }
+}
+
+/// Makes a directory, which the environment's `variable` moves, and holds it against others
+/// as long as its lock is open.
+fn enter(directory: &Path, variable: &str) -> Result<(PathBuf, File), Failure> {
+    let at = |path: &Path, e: io::Error| {
+        Failure::at(path, e).remedy(format!("{variable}=DIR takes another directory"))
+    };
+    fs::create_dir_all(directory).map_err(|e| at(directory, e))?;
+    // Cargo tells where things are without symbolic links.
+    let directory = directory.canonicalize().map_err(|e| at(directory, e))?;
+    let path = directory.join("lock");
+    let lock = File::create(&path).map_err(|e| at(&path, e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok((directory, lock)),
+        Err(TryLockError::WouldBlock) => Err(Failure::at(&path, "another duet runs here")
+            .remedy("wait for it; two would measure each other")),
+        Err(TryLockError::Error(e)) => Err(at(&path, e)),
     }
 }
 
 impl Drop for BuildDir {
     fn drop(&mut self) {
         self.clear();
+        let _ = fs::remove_dir_all(&self.checkouts);
     }
 }
 

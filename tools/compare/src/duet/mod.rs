@@ -8,6 +8,7 @@ mod args;
 mod benchmark;
 mod build;
 mod changing;
+mod checkouts;
 mod criterion;
 mod harness;
 mod interrupt;

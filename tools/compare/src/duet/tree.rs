@@ -27,6 +27,8 @@ pub(super) struct Tree {
     pub(super) root: PathBuf,
     /// Where in it we are.
     pub(super) project: PathBuf,
+    /// Options with what cargo would read above the repository.
+    pub(super) settings: Vec<String>,
 }
 
 impl Side {
@@ -49,7 +51,7 @@ impl Tree {
     pub(super) fn metadata(&self, options: &[String]) -> Result<Metadata, Failure> {
         MetadataCommand::new()
             .current_dir(&self.project)
-            .other_options(options)
+            .other_options([&self.settings[..], options].concat())
             .exec()
             .map_err(|e| {
                 let cause = last_line(&e.to_string());
