@@ -25,6 +25,9 @@ const TAIL: usize = 600;
 /// How much of what a process prints is kept, in bytes.
 const MOST: usize = 16 << 20;
 
+/// What a pipe can hold at most, in bytes.
+const LARGEST_PIPE: usize = 1 << 20;
+
 /// What Criterion prints once it has measured a benchmark, before it thinks about it.
 const MEASURED: &[u8] = b": Analyzing\n";
 
@@ -275,10 +278,14 @@ impl Stream {
         })
     }
 
-    /// Reads what is there.
+    /// Reads what is there, at most as much as a pipe can hold: whoever prints without end must
+    /// not keep us from looking at the clock.
     fn drain(&mut self) {
         let mut bytes = [0; 1 << 16];
-        while let Some(pipe) = &self.pipe {
+        for _ in 0..LARGEST_PIPE / bytes.len() {
+            let Some(pipe) = &self.pipe else {
+                break;
+            };
             match rustix::io::read(pipe.as_fd(), &mut bytes) {
                 Ok(read) if read > 0 => {
                     let from = self.kept.len().saturating_sub(MEASURED.len() - 1);
@@ -327,6 +334,18 @@ mod tests {
         comes("it never ran", runs);
         drop(process);
         comes("it still runs", || !runs());
+    }
+
+    #[test]
+    fn what_is_printed_without_end_is_read_a_pipe_at_a_time() {
+        let endless = std::fs::File::open("/dev/zero").unwrap();
+        let mut stream = Stream {
+            pipe: Some(endless.into()),
+            kept: Vec::new(),
+            measured: 0,
+        };
+        stream.drain();
+        assert_eq!(stream.kept.len(), LARGEST_PIPE);
     }
 
     fn comes(or: &str, state: impl Fn() -> bool) {
