@@ -19,7 +19,7 @@ fn steady(seed: u64) -> u64 {
 
 #[inline(never)]
 fn planted(seed: u64) -> u64 {
-    let times = if cfg!(slow) { 3000 } else { 1000 };
+    let times = if cfg!(slow) { 20_000 } else { 1000 };
     (0..times).fold(seed, |sum, n| black_box(sum.rotate_left(7) ^ n))
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use support::{Place, executable, statuses};
 
 /// The longest that anything of it may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const IDS: &str = "a b c d e f g h";
 
@@ -22,6 +22,8 @@ const SIDES: [&str; 4] = ["--bin-base", "old", "--bin-head", "new"];
 /// Slurm's daemons, ended with the test.
 struct Slurm<'a> {
     place: &'a Place,
+    /// What is theirs.
+    directory: PathBuf,
     configuration: PathBuf,
 }
 
@@ -37,12 +39,23 @@ impl<'a> Slurm<'a> {
                 return Err(format!("no {program}: apt-get install slurm-wlm munge"));
             }
         }
+        // Somebody may take a port between our look and theirs.
+        for attempt in 1..=3 {
+            let slurm = Self::configured(place, place.path(&format!("slurm-{attempt}")));
+            if slurm.comes_up() {
+                return Ok(slurm);
+            }
+        }
+        panic!("the node was never idle");
+    }
+
+    /// A cluster that is not yet started.
+    fn configured(place: &'a Place, directory: PathBuf) -> Self {
         let name = rustix::system::uname()
             .nodename()
             .to_str()
             .unwrap()
             .to_owned();
-        let directory = place.path("slurm");
         for part in ["state", "spool"] {
             fs::create_dir_all(directory.join(part)).unwrap();
         }
@@ -58,7 +71,7 @@ impl<'a> Slurm<'a> {
              SlurmctldPidFile={}\nSlurmdPidFile={}\nSlurmctldLogFile={}\nSlurmdLogFile={}\n\
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n\
              SelectType=select/cons_tres\nSelectTypeParameters=CR_CPU\nMpiDefault=none\n\
-             ReturnToService=2\nSchedulerParameters=sched_interval=1,sched_min_interval=0\n\
+             ReturnToService=2\nKillWait=2\nSchedulerParameters=sched_interval=1,sched_min_interval=0\n\
              NodeName={name} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN\n\
              PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=INFINITE\n",
             at("munge.socket"),
@@ -78,10 +91,16 @@ impl<'a> Slurm<'a> {
         fs::write(&key, [7; 128]).unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(&key, private).unwrap();
-        let slurm = Self {
+        Self {
             place,
+            directory,
             configuration,
-        };
+        }
+    }
+
+    /// Starts the daemons; whether they have a node to give before long.
+    fn comes_up(&self) -> bool {
+        let at = |file: &str| self.directory.join(file).display().to_string();
         let munged = [
             "--force".to_owned(),
             format!("--socket={}", at("munge.socket")),
@@ -90,13 +109,23 @@ impl<'a> Slurm<'a> {
             format!("--log-file={}", at("munged.log")),
             format!("--seed-file={}", at("munged.seed")),
         ];
-        slurm.does("munged", &munged.each_ref().map(String::as_str));
-        slurm.does("slurmctld", &["-c"]);
-        slurm.does("slurmd", &["-c"]);
-        slurm.until("the node is idle", || {
-            slurm.does("sinfo", &["--noheader", "--format=%T"]).trim() == "idle"
-        });
-        Ok(slurm)
+        self.does("munged", &munged.each_ref().map(String::as_str));
+        let said = |program: &str, arguments: &[&str]| {
+            let output = self.command(program, arguments).output().unwrap();
+            output.status.success().then_some(output.stdout)
+        };
+        if said("slurmctld", &["-c"]).is_none() || said("slurmd", &["-c"]).is_none() {
+            return false;
+        }
+        let idle = || said("sinfo", &["--noheader", "--format=%T"]) == Some(b"idle\n".to_vec());
+        let started = Instant::now();
+        while !idle() {
+            if started.elapsed() > PATIENCE / 3 {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        true
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
@@ -162,7 +191,7 @@ impl<'a> Slurm<'a> {
 impl Drop for Slurm<'_> {
     fn drop(&mut self) {
         for daemon in ["slurmd", "slurmctld", "munged"] {
-            let file = self.place.path("slurm").join(format!("{daemon}.pid"));
+            let file = self.directory.join(format!("{daemon}.pid"));
             let Ok(id) = fs::read_to_string(&file) else {
                 continue;
             };
