@@ -10,12 +10,13 @@
 //! * [`verdict`]: what was found.
 //! * `probes`: what the machine itself takes, and whether it is as it was.
 //! * `baselines`, `baseline`, `input`, `repository`: what was measured, read.
-//! * `listing`: what benches say they have.
+//! * `listing`, `bench_place`: what benches say they have, and where they run.
 //! * [`share`]: how often something came true.
 //! * [`failure`], [`destination`]: what went wrong, and where an answer goes.
 
 mod baseline;
 mod baselines;
+mod bench_place;
 mod budget;
 pub mod check;
 mod decide;

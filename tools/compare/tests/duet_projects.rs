@@ -289,7 +289,12 @@ fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
     );
     let table = "&[(\"a\", fs::read(\"data/times\").unwrap()[0] as u64 * 10)]";
     let fake = bench_of(table).replace("fake::", "member::");
-    let fake = fake.replace("fn main() {", "fn main() {\n    assert!(member::FEATURE);");
+    let environment = r#"fn main() {
+    assert!(member::FEATURE);
+    let said = |name| std::env::var(name).unwrap();
+    assert!(fs::exists(said("CARGO_MANIFEST_DIR") + "/data/times").unwrap());
+    assert!(said("LD_LIBRARY_PATH").contains("/target/duet/build/release/deps:"));"#;
+    let fake = fake.replace("fn main() {", environment);
     let cycles = bench_in("cycles", "&[(\"c\", 1000)]").replace("fake::", "member::");
     let other = MANIFEST
         .replace("[workspace]\n", "")

@@ -69,6 +69,9 @@ const STRICT: &str = r#"
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     assert_eq!(args, ["--bench"]);
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let libraries = std::env::var("LD_LIBRARY_PATH").unwrap();
+    assert!(libraries.contains(&format!("{package}/target/release/deps:")));
     let home = std::env::var("CRITERION_HOME").unwrap();
     std::fs::write(home + "/strict", std::fs::read("Cargo.toml").unwrap()).unwrap();
 }

@@ -19,6 +19,7 @@ use super::names::{Names, bench_names, last_line, named};
 pub use super::names::Target;
 use super::stand_in;
 use super::tree::{Side, Tree, one_lock_file, one_toolchain};
+use crate::bench_place::{self, BenchPlace};
 use crate::failure::Failure;
 use crate::repository;
 
@@ -121,9 +122,11 @@ impl BuildDir {
             tree.renew().map_err(|e| Failure::at(&tree.root, e))?;
             let names = &names.here[side];
             let messages = self.cargo(tree, selection, names, &options[side], interrupt)?;
-            self.take(tree, messages)
+            self.take(tree, &messages)
         };
-        let benches = [built(0)?, built(1)?];
+        let mut benches = [built(0)?, built(1)?];
+        let executables = benches.iter_mut().flat_map(BTreeMap::values_mut);
+        bench_place::level(executables.map(|executable| &mut executable.place));
         let [base, head] = trees;
         Ok(Built {
             commits: [base.commit, head.commit],
@@ -222,7 +225,7 @@ impl BuildDir {
     fn take(
         &self,
         tree: &Tree,
-        messages: Vec<Message>,
+        messages: &[Message],
     ) -> Result<BTreeMap<Target, Executable>, Failure> {
         let mut benches = BTreeMap::new();
         for message in messages {
@@ -230,7 +233,7 @@ impl BuildDir {
                 continue;
             };
             let (Some(made), Some(package)) =
-                (artifact.executable, artifact.manifest_path.parent())
+                (&artifact.executable, artifact.manifest_path.parent())
             else {
                 continue;
             };
@@ -241,7 +244,7 @@ impl BuildDir {
                 package: (package.as_std_path().strip_prefix(&tree.root))
                     .unwrap_or(package.as_std_path())
                     .to_owned(),
-                name: artifact.target.name,
+                name: artifact.target.name.clone(),
             };
             let path = self.root.join("bin").join(tree.side.name());
             let path = path
@@ -252,7 +255,7 @@ impl BuildDir {
             })?;
             let executable = Executable {
                 path,
-                directory: package.as_std_path().to_owned(),
+                place: BenchPlace::built(package.as_std_path(), made.as_std_path(), messages),
             };
             benches.insert(target, executable);
         }

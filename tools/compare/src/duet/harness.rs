@@ -11,6 +11,7 @@ use probecost::schema::turns::{PLANT, VARIABLE};
 use super::criterion;
 use super::process::{Cpu, Patience, Process, RunError, failed};
 use super::turns::Pipes;
+use crate::bench_place::BenchPlace;
 use crate::input::Samples;
 use crate::listing::listed;
 
@@ -18,7 +19,7 @@ use crate::listing::listed;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Executable {
     pub path: PathBuf,
-    pub directory: PathBuf,
+    pub place: BenchPlace,
 }
 
 /// What an executable says it has.
@@ -149,9 +150,9 @@ impl Executable {
         cpu: &Cpu,
     ) -> Result<Process, RunError> {
         let mut command = Command::new(&self.path);
+        self.place.apply(&mut command);
         command
             .args(arguments)
-            .current_dir(&self.directory)
             .env("CRITERION_HOME", home)
             .env_remove(VARIABLE);
         if let Some(task) = task {

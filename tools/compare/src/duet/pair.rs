@@ -5,13 +5,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::harness::Executable;
 use super::layout::{self, Order};
 use super::link::{self, Function, Link};
 use super::process::{RunError, failed};
+use crate::bench_place::target_libraries;
 
 /// Both executables, called by paths of one length: what a process finds on its stack moves
 /// its addresses, and those move its times.
@@ -158,17 +158,14 @@ impl Shared {
 
 /// Where rustc keeps the linker that it brings.
 fn lld() -> PathBuf {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir"])
-        .output();
-    let said = output.map_or_else(|_| Vec::new(), |o| o.stdout);
-    let libraries = PathBuf::from(String::from_utf8_lossy(&said).trim());
+    let libraries = target_libraries().unwrap_or_default();
     libraries.with_file_name("bin").join("gcc-ld")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench_place::BenchPlace;
     use std::ffi::OsString;
 
     /// A pair whose linker fails while there is a file `broken` where it was called.
@@ -184,7 +181,7 @@ mod tests {
         let link = Link::of(&out).unwrap();
         let sides = ["base", "head"].map(|name| Executable {
             path: place.join(name),
-            directory: place.to_owned(),
+            place: BenchPlace::directory(place),
         });
         Pair {
             sides,

@@ -42,8 +42,12 @@ fn of_row(row: &VerdictRow, run: &BenchmarkRun, place: &Path) -> Result<String, 
     })?;
     let sample = |side: usize| {
         let executable = &executables[side];
-        let (path, directory) = (&executable.path, &executable.directory);
-        record(path, directory, subject.pattern.as_str(), SECONDS)
+        record(
+            &executable.path,
+            &executable.place,
+            subject.pattern.as_str(),
+            SECONDS,
+        )
     };
     let [base, head] = [sample(0)?.stacks, sample(1)?.stacks];
     let times = [row.baseline, row.current].map(Option::unwrap_or_default);

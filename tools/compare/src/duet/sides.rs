@@ -16,6 +16,7 @@ use super::listed;
 use super::pair::Pair;
 use super::process::{Cpu, Patience};
 use super::subjects::{Gap, Subjects, nothing, pair};
+use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
 
@@ -63,7 +64,7 @@ impl Sides {
         let executable = |path: &Path| match path.is_file() {
             true => Ok(Executable {
                 path: path.to_owned(),
-                directory: here.clone(),
+                place: BenchPlace::directory(&here),
             }),
             false => Err(Failure::at(path, "No such file")),
         };

@@ -216,6 +216,7 @@ fn gone(id: &str, base: &[String], head: &[String]) -> String {
 mod tests {
     use super::super::harness::Executable;
     use super::*;
+    use crate::bench_place::BenchPlace;
     use probecost::gate::Gate;
     use probecost::schema::GatePolicy;
 
@@ -240,7 +241,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let executable = Executable {
             path: "/bin/true".into(),
-            directory: "/".into(),
+            place: BenchPlace::directory("/".as_ref()),
         };
         let both = Rc::new(Pair::new([&executable, &executable], place.path()).unwrap());
         let thresholds = Thresholds::of(gate, GatePolicy::Strict).unwrap();

@@ -16,6 +16,7 @@ use clap::Args;
 use probecost::file;
 use regex::Regex;
 
+use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
 
 pub use fold::Stacks;
@@ -47,9 +48,9 @@ pub struct ProfileArgs {
 pub fn profile(args: &ProfileArgs) -> Result<String, Failure> {
     make_directory(&args.out)?;
     let only = args.only.as_ref().map_or(".", Regex::as_str);
-    let here = Path::new(".");
+    let here = BenchPlace::directory(Path::new("."));
     let seconds = Duration::from_secs(u64::from(args.seconds));
-    let recording = record(&args.executable, here, only, seconds)?;
+    let recording = record(&args.executable, &here, only, seconds)?;
     let name = args.executable.file_stem().unwrap_or_default();
     keep(
         &recording.stacks,

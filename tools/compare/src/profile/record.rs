@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use super::fold::Stacks;
+use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
 
 /// Samples a second: a prime, so that nothing that beats in milliseconds is always met.
@@ -54,13 +55,14 @@ impl Recording {
     }
 }
 
-/// Runs the benchmarks of `executable` that match `only`, each for so long, and samples them.
+/// Runs the benchmarks of `executable` that match `only` in `place`, each for so long, and
+/// samples them.
 ///
 /// # Errors
 /// There is no perf, it may not sample, or the process fails.
 pub fn record(
     executable: &Path,
-    directory: &Path,
+    place: &BenchPlace,
     only: &str,
     each: Duration,
 ) -> Result<Recording, Failure> {
@@ -77,9 +79,9 @@ pub fn record(
         .arg("--")
         .arg(&executable)
         .args(["--bench", "--profile-time", &seconds, only])
-        .current_dir(directory)
         // What it writes is of no interest here, and must not become an earlier result.
         .env("CRITERION_HOME", scratch.path().join("criterion"));
+    place.apply(&mut perf);
     succeeded(
         "perf record",
         perf.output(),

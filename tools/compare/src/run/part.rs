@@ -11,6 +11,7 @@ use probecost::gate::Gate;
 use probecost::schema::{Portion, Shard};
 
 use super::process::BenchProcess;
+use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
 use crate::listing::{listed, pattern};
 use crate::shard;
@@ -100,15 +101,15 @@ fn built(command: &[String]) -> Result<Vec<BenchProcess>, Failure> {
     if !status.success() {
         return Err(failure(format!("ended with {status}")));
     }
-    let made = Message::parse_stream(BufReader::new(&*said)).filter_map(Result::ok);
-    let benches = made.filter_map(|message| match message {
+    let messages: Vec<Message> = Message::parse_stream(BufReader::new(&*said))
+        .filter_map(Result::ok)
+        .collect();
+    let benches = messages.iter().filter_map(|message| match message {
         Message::CompilerArtifact(made) if made.target.kind.contains(&TargetKind::Bench) => {
-            let (executable, package) = (made.executable?, made.manifest_path.parent()?);
-            Some(BenchProcess::built(
-                executable.as_std_path(),
-                theirs,
-                package.as_std_path(),
-            ))
+            let executable = made.executable.as_ref()?.as_std_path();
+            let package = made.manifest_path.parent()?.as_std_path();
+            let place = BenchPlace::built(package, executable, &messages);
+            Some(BenchProcess::built(executable, theirs, place))
         }
         _ => None,
     });

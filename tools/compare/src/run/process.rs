@@ -10,30 +10,29 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use crate::bench_place::BenchPlace;
+
 /// A process, not yet started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchProcess {
     words: Vec<String>,
-    /// Else this one.
-    directory: Option<PathBuf>,
+    /// Else this directory.
+    place: Option<BenchPlace>,
 }
 
 impl BenchProcess {
     /// A command as it was given.
     pub fn here(words: Vec<String>) -> Self {
-        Self {
-            words,
-            directory: None,
-        }
+        Self { words, place: None }
     }
 
-    /// A bench that cargo built, started as cargo does, in its package.
-    pub fn built(executable: &Path, arguments: &[String], package: &Path) -> Self {
+    /// A bench that cargo built, started as cargo does.
+    pub fn built(executable: &Path, arguments: &[String], place: BenchPlace) -> Self {
         let mut words = vec![executable.display().to_string(), "--bench".to_owned()];
         words.extend_from_slice(arguments);
         Self {
             words,
-            directory: Some(package.to_owned()),
+            place: Some(place),
         }
     }
 
@@ -53,10 +52,8 @@ impl BenchProcess {
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.name());
         command.args(self.words.iter().skip(1)).stdin(Stdio::null());
-        if let Some(directory) = &self.directory {
-            command
-                .current_dir(directory)
-                .env("CARGO_MANIFEST_DIR", directory);
+        if let Some(place) = &self.place {
+            place.apply(&mut command);
         }
         command
     }
