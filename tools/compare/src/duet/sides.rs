@@ -15,7 +15,7 @@ use super::harness::Executable;
 use super::listed;
 use super::pair::Pair;
 use super::process::{Cpu, Patience};
-use super::subjects::{Gap, Subjects, nothing, pair};
+use super::subjects::{Gap, Subjects, nothing, pair, together};
 use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
 use crate::thresholds::Thresholds;
@@ -180,22 +180,19 @@ impl Sides {
         cpu: &Cpu,
         patience: &Patience,
     ) -> Result<Subjects, Failure> {
-        let mut found = Subjects {
-            all: Vec::new(),
-            gaps: self.lone.clone(),
-        };
-        let mut some = false;
+        let mut targets = Vec::new();
         for (target, executables) in &self.pairs {
             let lists = listed::both(executables, cpu, patience)
                 .map_err(|_| Failure::new("interrupted before anything was measured"))?;
             let Some(lists) = lists else {
                 continue;
             };
-            some = true;
-            let more = pair(target, executables, &Rc::new(lists), only, thresholds);
-            found.all.extend(more.all);
-            found.gaps.extend(more.gaps);
+            let found = pair(target, executables, &Rc::new(lists), only, thresholds);
+            targets.push((target.as_str(), found));
         }
+        let some = !targets.is_empty();
+        let mut found = together(targets);
+        found.gaps.extend(self.lone.iter().cloned());
         match found.all.is_empty() && found.gaps.is_empty() {
             true => Err(nothing(only, some)),
             false => Ok(found),

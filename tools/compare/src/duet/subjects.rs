@@ -1,5 +1,6 @@
 //! Which benchmarks both sides have, and which only one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ use crate::thresholds::Thresholds;
 /// A benchmark that both sides have.
 #[derive(Clone)]
 pub struct Subject {
+    /// What its row is called.
     pub id: String,
+    /// What its target calls it.
+    pub listed: String,
     /// What its id matches in every process; most have one that stays.
     pub pattern: Regex,
     /// Both executables.
@@ -52,7 +56,7 @@ impl Subject {
     /// process to process; whether that is anything new.
     pub fn follow(&mut self, lists: &[Listed; 2]) -> bool {
         let changing = changing(lists);
-        let Some(changes) = changing.get(self.id.as_str()) else {
+        let Some(changes) = changing.get(self.listed.as_str()) else {
             return false;
         };
         match whole(&changes.pattern) {
@@ -147,6 +151,7 @@ pub fn pair(
         };
         found.all.push(Subject {
             id: id.clone(),
+            listed: id.clone(),
             pattern,
             pair: Rc::clone(executables),
             lists: Rc::clone(lists),
@@ -175,6 +180,31 @@ pub fn pair(
         .collect();
     found.gaps.extend(new);
     found
+}
+
+/// What several targets have. Where more than one has an id, each says whose it is.
+pub fn together(targets: Vec<(&str, Subjects)>) -> Subjects {
+    let mut owners: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (target, found) in &targets {
+        let ids = found.all.iter().map(|subject| &subject.id);
+        for id in ids.chain(found.gaps.iter().map(|gap| &gap.id)) {
+            owners.entry(id.clone()).or_default().insert(target);
+        }
+    }
+    let name = |target: &str, id: &mut String| {
+        if owners.get(id).is_some_and(|all| all.len() > 1) {
+            *id = format!("{target}: {id}");
+        }
+    };
+    let mut all = Subjects::default();
+    for (target, mut found) in targets {
+        let ids = found.all.iter_mut().map(|subject| &mut subject.id);
+        ids.chain(found.gaps.iter_mut().map(|gap| &mut gap.id))
+            .for_each(|id| name(target, id));
+        all.all.extend(found.all);
+        all.gaps.extend(found.gaps);
+    }
+    all
 }
 
 /// Why there is nothing to compare.
@@ -361,6 +391,21 @@ mod tests {
         assert!(found.all.is_empty());
         let broken = |gap: &Gap| gap.status == Status::Broken && gap.reason.contains("100 bytes");
         assert!(found.gaps.len() == 2 && found.gaps.iter().all(broken));
+    }
+
+    #[test]
+    fn an_id_of_several_targets_says_whose_it_is() {
+        let [one, other] = [&["a", "b", "gone"][..], &["a", "c"]].map(listed);
+        let found = together(vec![
+            ("x", pair(&one, &listed(&["a", "b"]))),
+            ("y", pair(&other, &other)),
+            ("z", pair(&listed(&["gone"]), &listed(&[]))),
+        ]);
+        let ids: Vec<&str> = found.all.iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, ["x: a", "b", "y: a", "c"]);
+        assert_eq!(found.all[0].listed, "a");
+        let gaps: Vec<&str> = found.gaps.iter().map(|g| g.id.as_str()).collect();
+        assert_eq!(gaps, ["x: gone", "z: gone"]);
     }
 
     #[test]
