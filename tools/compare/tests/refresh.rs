@@ -476,6 +476,36 @@ fn runs_of_another_commit_or_command_are_not_gone_on_with() {
         .breaks("", "the runs are of two commits");
 }
 
+/// A tree that is edited while runs are made gives no clean baseline.
+#[test]
+fn runs_know_what_became_of_the_tree_under_them() {
+    let place = Place::new();
+    let script = measure(&place);
+    let git = "git -c user.name=a -c user.email=a@localhost";
+    let commit = format!("{git} commit --quiet --all --allow-empty --message=a");
+    let begin = format!("git init --quiet && echo 1 >followed && git add followed && {commit}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &begin]).current_dir(place.path("."));
+    assert!(shell.output().unwrap().status.success());
+    let run = |out: &str, then: &str| {
+        let script = format!("{script}; {then}");
+        let run = [
+            "run", "--times", "2", "--out", out, "--", "sh", "-c", &script,
+        ];
+        place.compare(&run)
+    };
+    let dirty = |run: &str| {
+        let record = fs::read(place.path(run).join("host.json")).unwrap();
+        serde_json::from_slice::<Value>(&record).unwrap()["dirty"].clone()
+    };
+    run("clean", "true").exits(0);
+    run("edited", "echo 2 >followed").exits(0);
+    let all = ["clean/1", "clean/2", "edited/1", "edited/2"].map(dirty);
+    assert_eq!(all, [false, false, true, true].map(Value::from));
+    run("moved", &commit).breaks("git checkout", "the work tree is at");
+    assert!(!place.path("moved/1").exists());
+}
+
 #[test]
 fn a_command_that_fails_or_measures_nothing_is_said() {
     let place = Place::new();

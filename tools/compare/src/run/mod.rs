@@ -21,7 +21,7 @@ use crate::baselines;
 use crate::failure::Failure;
 use crate::input;
 use crate::probes;
-use crate::repository;
+use crate::repository::{self, Head};
 
 use activity::Activity;
 use process::BenchProcess;
@@ -55,8 +55,6 @@ struct RunSeries {
     toolchain: Option<String>,
     portion: Option<Portion>,
     commit: Option<String>,
-    /// Whether the work tree differs from the commit.
-    dirty: bool,
 }
 
 /// Makes the runs that are not there yet, and says where they lie. A run is there
@@ -83,13 +81,13 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
     let head = repository::head(Path::new("."))?;
+    let dirty = is_dirty(head.as_ref());
     let series = RunSeries {
         command,
         processes,
         host: Host::read().map_err(|e| Failure::new(e.to_string()))?,
         toolchain: toolchain(),
         portion,
-        dirty: head.as_ref().is_some_and(|head| !head.changed.is_empty()),
         commit: head.map(|head| head.commit),
     };
     let earlier = earlier(&out, times, &series)?;
@@ -121,7 +119,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
         0 => format!(
             "{shown} already holds {} runs; more: --times, others: --out\n{}",
             times,
-            doubt(&earlier, series.dirty).unwrap_or_default()
+            doubt(&earlier, dirty).unwrap_or_default()
         ),
         new => format!("{new} runs made, {} in {shown}\n", times),
     };
@@ -185,6 +183,28 @@ fn doubt(earlier: &[RunRecord], dirty: bool) -> Option<String> {
     })
 }
 
+fn is_dirty(head: Option<&Head>) -> bool {
+    head.is_some_and(|head| !head.changed.is_empty())
+}
+
+/// Whether the work tree differs from its commit by now.
+///
+/// # Errors
+/// It is another commit than that of the series.
+fn still_dirty(series: &RunSeries) -> Result<bool, Failure> {
+    let head = repository::head(Path::new("."))?;
+    let commit = head.as_ref().map(|head| &head.commit);
+    if commit == series.commit.as_ref() {
+        return Ok(is_dirty(head.as_ref()));
+    }
+    let name = |commit: Option<&String>| commit.map_or("none", String::as_str).to_owned();
+    let (began, now) = (name(series.commit.as_ref()), name(commit));
+    Err(Failure::new(format!(
+        "these runs are of commit {began}, and the work tree is at {now} by now"
+    ))
+    .remedy(format!("git checkout {began}, and the same command again")))
+}
+
 /// One run. Its directory gets its name only when it is whole.
 fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
     let partial = out.join(format!("{k}.partial"));
@@ -194,6 +214,7 @@ fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
     fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
     let log_path = partial.join(input::LOG);
     let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
+    let dirty_before = still_dirty(series)?;
     let before = probes::measure();
     let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
     let mut variables = vec![
@@ -226,6 +247,7 @@ fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
     }
     let (seconds, surroundings) = (clock.elapsed().as_secs_f64(), watch.stop());
     let after = probes::measure();
+    let dirty_after = still_dirty(series)?;
     let written: BTreeMap<_, _> = input::load_all(std::slice::from_ref(&partial))
         .map_err(|e| {
             Failure::new(format!(
@@ -244,7 +266,7 @@ fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
         started,
         seconds,
         command: series.command.clone(),
-        dirty: series.dirty,
+        dirty: dirty_before || dirty_after,
         commit: series.commit.clone(),
         toolchain: series.toolchain.clone(),
         surroundings,
