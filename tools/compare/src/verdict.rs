@@ -20,8 +20,10 @@ pub fn sort(rows: &mut [VerdictRow]) {
 
 /// The rows that were judged by their times.
 pub fn timed(rows: &[VerdictRow]) -> impl Iterator<Item = &VerdictRow> {
-    let judged = |row: &&VerdictRow| row.ci_pct.is_some() && row.status != Status::Filtered;
-    rows.iter().filter(judged)
+    // Few pairs have a change, and no interval of it.
+    let measured = |row: &VerdictRow| row.ci_pct.is_some() || row.paired.is_some();
+    rows.iter()
+        .filter(move |row| measured(row) && row.status != Status::Filtered)
 }
 
 /// The changes of those, in percent.

@@ -18,6 +18,9 @@ use super::subjects::Gap;
 use crate::decide::shared_shift;
 use crate::verdict::{changes_pct, percent, sort, thousandths};
 
+/// The range of so many rounds has the median in it with 97 %; that of three, with 75 %.
+const FEWEST_OF_A_RANGE: usize = 6;
+
 /// Everything that was found.
 pub struct Found<'a> {
     pub suite: &'a DuetSuite,
@@ -169,7 +172,7 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
         baseline_ns: ns(base),
         current_ns: ns(head),
         change_pct: change.map(|c| thousandths(c.est)),
-        ci_pct: change.map(|c| [c.lo, c.hi].map(thousandths)),
+        ci_pct: interval_pct(change, rounds.len()),
         // A baseline's own runs have one; pairs have their interval.
         noise_floor_pct: None,
         runs: RunCounts {
@@ -186,6 +189,12 @@ fn row(run: &BenchmarkRun, gate: &Gate) -> VerdictRow {
         }),
         reason,
     }
+}
+
+/// What is shown as the interval of a change: none where so few rounds give hardly any.
+fn interval_pct(change: Option<Interval>, rounds: usize) -> Option<[f64; 2]> {
+    let change = change.filter(|_| rounds >= FEWEST_OF_A_RANGE)?;
+    Some([change.lo, change.hi].map(thousandths))
 }
 
 /// In how many rounds head was slower.
@@ -278,4 +287,20 @@ fn decided(runs: &[BenchmarkRun], numbers: &Duet) -> String {
         numbers.screen_rounds,
         100.0 * numbers.family_error
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_rounds_give_no_interval() {
+        let change = |rounds: usize| {
+            let rounds: Vec<f64> = (0..rounds).map(|k| k as f64).collect();
+            interval_pct(estimate(&rounds), rounds.len())
+        };
+        assert_eq!(change(0), None);
+        assert_eq!(change(5), None);
+        assert_eq!(change(6), Some([0.0, 5.0]));
+    }
 }
