@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use support::{DUET, Place};
@@ -73,6 +74,32 @@ fn obstacle() -> Option<String> {
     }
 }
 
+/// Whether ordinary users may not sample the kernel.
+fn kernel_is_closed() -> bool {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap();
+    level.trim().parse::<i32>().unwrap() > 1
+}
+
+/// What a profile by an ordinary user says, who has or lacks a right.
+fn as_nobody(place: &Place, right: &str) -> String {
+    // Where they may read it, and write.
+    let directory = place.path("nobody");
+    fs::create_dir_all(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+    let compare = directory.join("compare");
+    fs::copy(env!("CARGO_BIN_EXE_cargo-compare"), &compare).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--clear-groups"])
+        .args(["inh", "ambient"].map(|set| format!("--{set}-caps=-all,{right}")))
+        .arg(compare)
+        .args(["profile", "../new", "--seconds", "1", "--out", "one"])
+        .current_dir(&directory)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn build(place: &Place, name: &str, more: &[&str]) {
     fs::write(place.path("bench.rs"), BENCH).unwrap();
     let output = Command::new("rustc")
@@ -118,6 +145,13 @@ fn a_planted_slowdown_is_named_by_its_function() {
     assert!(said.contains("bench::planted"), "{said}");
     assert!(said.contains("no eBPF program is shown: "), "{said}");
     assert!(place.path("one/flame.svg").exists() && place.path("one/stacks.txt").exists());
+    if rustix::process::geteuid().is_root() && kernel_is_closed() {
+        for (right, seen) in [("+perfmon", true), ("-perfmon", false)] {
+            let said = as_nobody(&place, right);
+            let refused = said.contains("the kernel does not let this user look at it");
+            assert!(refused != seen, "{right}: {said}");
+        }
+    }
     place
         .compare(&["profile", "lost"])
         .breaks("lost", "No such file");
