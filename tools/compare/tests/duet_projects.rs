@@ -340,6 +340,28 @@ fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
     );
 }
 
+/// Cargo builds the package at the root alone, where there is one.
+#[test]
+fn benches_of_another_member_are_pointed_at() {
+    let member = MANIFEST.replace("[workspace]\n", "");
+    let member = member.replace("[profile.bench]\nlto = false\n", "");
+    let project = Project::of(&[
+        (
+            "Cargo.toml",
+            "[package]\nname = \"root\"\nedition = \"2024\"\n[workspace]\nmembers = [\"member\"]\n",
+        ),
+        ("src/lib.rs", ""),
+        ("member/Cargo.toml", &member),
+        ("member/src/lib.rs", LIBRARY),
+        ("member/benches/fake.rs", &bench_of("&[(\"a\", 1000)]")),
+    ]);
+    let said = project.duet(&["--base", "HEAD"]).exits(2).err;
+    assert!(said.contains("--package fake"), "{said}");
+    project
+        .duet(&["--base", "HEAD", "--package", "fake"])
+        .exits(0);
+}
+
 /// What a project asks of the compiler and the linker holds; what makes both sides alike
 /// comes behind it.
 #[test]

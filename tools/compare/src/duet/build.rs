@@ -14,7 +14,7 @@ use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
 use super::link;
-use super::names::{Names, bench_names, last_line, named};
+use super::names::{Names, bench_names, last_line, named, none_built};
 
 pub use super::names::Target;
 use super::stand_in;
@@ -125,6 +125,9 @@ impl BuildDir {
             self.take(tree, &messages)
         };
         let mut benches = [built(0)?, built(1)?];
+        if benches.iter().all(BTreeMap::is_empty) {
+            return Err(none_built(selection.package.as_deref(), new));
+        }
         let executables = benches.iter_mut().flat_map(BTreeMap::values_mut);
         bench_place::level(executables.map(|executable| &mut executable.place));
         let [base, head] = trees;

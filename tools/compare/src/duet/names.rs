@@ -79,6 +79,24 @@ pub(super) fn named(asked: &[String], have: [BTreeSet<String>; 2]) -> Result<Nam
     })
 }
 
+/// Nothing was built of what was asked for, though the workspace has benches.
+pub(super) fn none_built(package: Option<&str>, metadata: &Metadata) -> Failure {
+    let asked = package.map_or("the package here".to_owned(), |name| {
+        format!("package {name}")
+    });
+    let is_ready = |target: &cargo_metadata::Target| {
+        target.kind.contains(&TargetKind::Bench) && target.required_features.is_empty()
+    };
+    let others: Vec<&str> = (metadata.workspace_packages().into_iter())
+        .filter(|other| other.targets.iter().any(is_ready))
+        .map(|other| other.name.as_str())
+        .collect();
+    Failure::new(format!("{asked} has no bench target that is built")).remedy(match &others[..] {
+        [] => "--features with what its benches require".to_owned(),
+        others => format!("--package {}", others.join(" or ")),
+    })
+}
+
 /// The last thing that is said in a text of several lines.
 pub(super) fn last_line(text: &str) -> String {
     let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
