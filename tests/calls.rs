@@ -151,6 +151,25 @@ fn a_call_that_was_not_learnt_is_denied_and_named() {
     assert_eq!(killed["denied"].as_array().unwrap().len(), 1, "{killed}");
 }
 
+/// The kernel goes on with a wait that was interrupted by a call of its own, which no run
+/// without a stop shows.
+#[test]
+fn a_program_that_is_stopped_and_continued_is_not_killed_for_it() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    let script = |signals: [&str; 2]| {
+        let [one, two] = signals;
+        format!("sleep 1 & sleep 0.3; kill -{one} $!; kill -{two} $!; wait $!")
+    };
+    learn(&profile, &[], &["sh", "-c", &script(["0", "0"])]);
+    let run = replay(&profile, "kill", &["sh", "-c", &script(["STOP", "CONT"])]);
+    assert!(run.status.success(), "{run:?}");
+    let run = json(&run);
+    assert_eq!(run["denied"], serde_json::json!([]));
+    assert_eq!(run["ending"], "exit status: 0");
+}
+
 #[test]
 fn what_came_late_says_so() {
     with_an_agent!();

@@ -27,7 +27,7 @@ pub fn learnt(learnt: &Learnt, file: &Path) -> String {
         );
     }
     text += &format!(
-        "{} calls of its own, {} for the runtime\n",
+        "{} calls of its own, {} besides\n",
         learnt.calls.len(),
         learnt.base.len()
     );

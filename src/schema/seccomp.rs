@@ -21,7 +21,7 @@ pub struct Learnt {
     /// Each call of the command, in the order in which they first came: those that came
     /// last are the ones that more runs would add to.
     pub calls: Vec<LearntCall>,
-    /// Calls that the profile allows for the runtime's sake alone.
+    /// Calls that the profile allows besides: a runtime's, and those made in the program's name.
     pub base: Vec<String>,
     /// What the kernel itself counted meanwhile, all runs together; none where this user may
     /// not ask it.

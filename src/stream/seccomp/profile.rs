@@ -15,19 +15,32 @@ use crate::host::Obstacle;
 /// EPERM: what a runtime answers to a call outside the profile.
 const DENIED: u32 = 1;
 
+/// What a program needs besides what it was seen to call.
+///
 /// What crun (1.8) calls between putting a profile into force and starting the program,
 /// without no_new_privs (with it: `close` and `execve`), and what it ends by where it
 /// cannot: seen by `strace -f crun run`.
-pub const BASE: [&str; 10] = [
+///
+/// And what is called in the program's name, whether or not a run shows it:
+/// `restart_syscall` where a wait goes on after a stop, `rt_sigreturn` where a handler
+/// ends, and the calls for which the vDSO stands in, made where it cannot (a clock source
+/// without one).
+pub const BASE: [&str; 16] = [
     "capset",
+    "clock_gettime",
     "close",
     "execve",
     "exit_group",
+    "getcpu",
+    "gettimeofday",
     "prctl",
+    "restart_syscall",
     "rt_sigaction",
     "rt_sigprocmask",
+    "rt_sigreturn",
     "setresgid",
     "setresuid",
+    "time",
     "write",
 ];
 
@@ -42,7 +55,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Of calls that a program was seen to make, and those that a runtime needs.
+    /// Of calls that a program was seen to make, and those of [`BASE`].
     pub fn learnt(calls: impl IntoIterator<Item = Sysno>) -> Self {
         let own: BTreeSet<_> = calls.into_iter().map(|call| call.name()).collect();
         let base = BASE.into_iter().filter(|name| !own.contains(name));
@@ -135,13 +148,13 @@ impl Profile {
         self.own.contains(call.name()) || self.base.contains(call.name())
     }
 
-    /// Calls that are allowed for the runtime's sake alone.
+    /// Calls that are allowed for the sake of [`BASE`] alone.
     pub fn base(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.base.iter().copied()
     }
 
     /// The file: an OCI `linux.seccomp` object whose first rule holds the program's own
-    /// calls and whose second, if any, what a runtime needs besides.
+    /// calls and whose second, if any, the others of [`BASE`].
     pub fn json(&self) -> Vec<u8> {
         let rules = [&self.own, &self.base];
         let rules = rules.into_iter().filter(|names| !names.is_empty());
@@ -213,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtime_s_calls_stand_apart() {
+    fn the_base_stands_apart() {
         let json: serde_json::Value =
             serde_json::from_slice(&Profile::learnt([Sysno::read, Sysno::write]).json()).unwrap();
         assert_eq!(
@@ -222,6 +235,21 @@ mod tests {
         );
         let base = json["syscalls"][1]["names"].as_array().unwrap();
         assert!(base.contains(&"execve".into()) && !base.contains(&"write".into()));
+    }
+
+    #[test]
+    fn what_is_called_in_a_program_s_name_is_allowed() {
+        let profile = Profile::learnt([Sysno::read]);
+        for call in [
+            Sysno::restart_syscall,
+            Sysno::rt_sigreturn,
+            Sysno::clock_gettime,
+            Sysno::gettimeofday,
+            Sysno::time,
+            Sysno::getcpu,
+        ] {
+            assert!(profile.allows(call), "{call}");
+        }
     }
 
     #[test]
