@@ -9,7 +9,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use super::programs::{KnownProgram, PROGRAMS};
-use super::{Profile, learn, run};
+use super::{Profile, learn, run, words};
 use crate::agent::calls::CallCounter;
 use crate::gate::{Limit, SeccompLimits, judge};
 use crate::host::{Obstacle, provenance};
@@ -101,13 +101,7 @@ fn put_to_the_test(
     let mut always: Option<BTreeSet<_>> = None;
     for _ in 0..LEARNT {
         let (profile, learnt) = learn(&command, 1, bounds)?;
-        let ending = &learnt.runs[0].ending;
-        if ending != "exit status: 0" {
-            return Err(Obstacle::new(
-                format!("it did not end as it should: {ending}"),
-                "run it by hand",
-            ));
-        }
+        ended_well(&learnt.runs[0].ending)?;
         if let Some(missed) = learnt.missed.first() {
             return Err(Obstacle::new(
                 format!("missed: {missed}"),
@@ -142,7 +136,7 @@ fn put_to_the_test(
         let run = run(&command, &profile, mode, bounds)?;
         denied += run.denied.iter().map(|call| call.times).sum::<u64>() as usize;
         named.extend(run.denied.into_iter().map(|call| call.name));
-        if run.ending != "exit status: 0" {
+        if ended_well(&run.ending).is_err() {
             named.push(format!(
                 "under the profile it ended otherwise: {}",
                 run.ending
@@ -155,6 +149,17 @@ fn put_to_the_test(
         ..counted(program.name, "false denials", denied, 0.0)
     });
     Ok(rows)
+}
+
+/// Whether a command ended by itself, with success and with all that it had started.
+fn ended_well(ending: &str) -> Result<(), Obstacle> {
+    match ending {
+        "exit status: 0" => Ok(()),
+        _ => Err(Obstacle::new(
+            format!("it did not end as it should: {ending}"),
+            "run it by hand",
+        )),
+    }
 }
 
 fn place() -> Result<(Scratch, u16), Obstacle> {
@@ -231,21 +236,24 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> 
     let mut calls = CallCounter::start(Bounds::default().processes)?;
     calls.detach();
     let enclosure = Enclosure::new()?;
-    let (mut ratios, mut without) = (Vec::new(), Vec::new());
-    for pair in 0..pairs {
-        let order = if pair % 2 == 0 {
-            [false, true]
-        } else {
-            [true, false]
-        };
+    let seconds = (0..pairs).map(|pair| {
         let mut seconds = [0.0; 2];
-        for counted in order {
+        for counted in [pair % 2 != 0, pair % 2 == 0] {
             seconds[usize::from(counted)] = cpu_seconds(&enclosure, &mut calls, &command, counted)?;
         }
-        let [off, on] = seconds;
-        ratios.push(100.0 * (on / off - 1.0));
-        without.push(off);
-    }
+        Ok(seconds)
+    });
+    let seconds: Vec<[f64; 2]> = match seconds.collect::<Result<_, Obstacle>>() {
+        Ok(seconds) => seconds,
+        Err(why) => {
+            finding.verdict = Outcome::Broken;
+            finding.reason = why.to_string();
+            return Ok(vec![finding]);
+        }
+    };
+    let added = |[off, on]: &[f64; 2]| 100.0 * (on / off - 1.0);
+    let ratios: Vec<f64> = seconds.iter().map(added).collect();
+    let without: Vec<f64> = seconds.iter().map(|[off, _]| *off).collect();
     finding.value = median_interval(&ratios, CONFIDENCE);
     match finding.value {
         Some(value) => {
@@ -296,6 +304,7 @@ fn off_against_off(seconds: &[f64]) -> Finding {
     }
 }
 
+/// CPU time of a run of `command`, which must end well: one that was cut short costs less.
 fn cpu_seconds(
     enclosure: &Enclosure,
     calls: &mut CallCounter,
@@ -305,15 +314,19 @@ fn cpu_seconds(
     let mut started = Command::new(&command[0]);
     started.args(&command[1..]);
     let before = children_seconds();
-    if counted {
+    let ending = if counted {
         calls.attach()?;
-        Watched::run(enclosure, calls, &mut started, Bounds::default())?;
+        let watched = Watched::run(enclosure, calls, &mut started, Bounds::default())?;
         calls.detach();
+        words(&watched)
     } else {
         enclosure.hold(&mut started)?;
         let ended = spawn(&mut started)?.wait();
-        ended.map_err(|error| Obstacle::new(error.to_string(), "try again"))?;
-    }
+        ended
+            .map_err(|error| Obstacle::new(error.to_string(), "try again"))?
+            .to_string()
+    };
+    ended_well(&ending)?;
     Ok(children_seconds() - before)
 }
 
@@ -339,6 +352,26 @@ mod tests {
             .collect();
         assert_eq!(off_against_off(&uneven).verdict, Outcome::Broken);
         assert_eq!(off_against_off(&[1.0]).verdict, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_run_that_did_not_end_well_costs_nothing_that_counts() {
+        let mut calls = match CallCounter::start(Bounds::default().processes) {
+            Ok(calls) => calls,
+            Err(why) => {
+                assert!(!crate::agent::is_required(), "{why}");
+                eprintln!("skipped: {why}");
+                return;
+            }
+        };
+        let enclosure = Enclosure::new().unwrap();
+        for counted in [false, true] {
+            let mut run =
+                |program: &str| cpu_seconds(&enclosure, &mut calls, &[program.to_owned()], counted);
+            assert!(run("true").is_ok());
+            let why = run("false").unwrap_err().why;
+            assert!(why.contains("exit status: 1"), "{counted}: {why}");
+        }
     }
 
     #[test]
