@@ -323,14 +323,17 @@ fn profiles_of_ten_programs_deny_nothing_and_are_smaller() {
     let compared = json(&output);
     let rows = compared["rows"].as_array().unwrap();
     let mut tested = 0;
+    let mut otherwise = Vec::new();
     for row in rows.iter().filter(|row| row["name"] != "learning") {
         match row["verdict"].as_str().unwrap() {
             "skipped" => eprintln!("skipped: {}: {}", row["name"], row["reason"]),
             // Which calls a service makes is not the same each time: the row says which.
             _ if row["measure"] == "different profiles of 5" => tested += 1,
-            verdict => assert_eq!(verdict, "pass", "{row}"),
+            "pass" => {}
+            _ => otherwise.push(row),
         }
     }
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
     assert!(tested >= 3, "{compared}");
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -21,6 +22,14 @@ use crate::stream::watched::{Bounds, Enclosure, Watched, spawn};
 
 /// How often a program is learnt from.
 const LEARNT: usize = 5;
+
+/// What a program may take: more time than it needs on a machine that is slow, or emulated.
+fn bounds() -> Bounds {
+    Bounds {
+        time: Duration::from_secs(180),
+        ..Bounds::default()
+    }
+}
 
 /// Compares profiles in files with the default one.
 ///
@@ -95,7 +104,7 @@ fn put_to_the_test(
     let (directory, port) = place()?;
     program.prepare(directory.path(), port)?;
     let command = program.command(directory.path(), port);
-    let bounds = Bounds::default();
+    let bounds = bounds();
     let mut different = BTreeSet::new();
     let mut all = BTreeSet::new();
     let mut always: Option<BTreeSet<_>> = None;
@@ -233,7 +242,7 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> 
     build.prepare(directory.path(), port)?;
     let command = build.command(directory.path(), port);
     // Loaded once: what is asked is what counting costs, not what starting to does.
-    let mut calls = CallCounter::start(Bounds::default().processes)?;
+    let mut calls = CallCounter::start(bounds().processes)?;
     calls.detach();
     let enclosure = Enclosure::new()?;
     let seconds = (0..pairs).map(|pair| {
@@ -316,7 +325,7 @@ fn cpu_seconds(
     let before = children_seconds();
     let ending = if counted {
         calls.attach()?;
-        let watched = Watched::run(enclosure, calls, &mut started, Bounds::default())?;
+        let watched = Watched::run(enclosure, calls, &mut started, bounds())?;
         calls.detach();
         words(&watched)
     } else {
@@ -356,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_run_that_did_not_end_well_costs_nothing_that_counts() {
-        let mut calls = match CallCounter::start(Bounds::default().processes) {
+        let mut calls = match CallCounter::start(bounds().processes) {
             Ok(calls) => calls,
             Err(why) => {
                 assert!(!crate::agent::is_required(), "{why}");
