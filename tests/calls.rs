@@ -70,7 +70,8 @@ fn every_call_of_a_program_that_knows_its_own_is_seen() {
     assert_eq!(known.len(), 20);
     let seen = known.iter().map(|call| call["seen"].as_u64().unwrap());
     assert_eq!(seen.sum::<u64>(), 1_000_000);
-    assert_eq!(coverage["kernel"]["runs"], coverage["kernel"]["counted"]);
+    let kernel = |key: &str| coverage["kernel"][key].as_u64().unwrap();
+    assert!(kernel("counted") >= kernel("runs"), "{coverage}");
 }
 
 #[test]

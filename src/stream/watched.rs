@@ -10,6 +10,7 @@ use crate::agent::Relatives;
 use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::Obstacle;
 use crate::process::{Guard, Ward, WardPlace};
+use crate::schema::coverage::Kernel;
 
 /// How long processes that outlive their command may take to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -217,6 +218,21 @@ fn wait_for_none(calls: &CallCounter, patience: Duration) -> Result<u64, Obstacl
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// The kernel's own count of the counter's runs, and what became of them.
+///
+/// # Errors
+/// Neither can be read.
+pub fn kernel_runs(calls: &CallCounter) -> Result<Kernel, Obstacle> {
+    let runs = calls.kernel_runs()?;
+    // After it: a run that is under way elsewhere is counted a moment later, and counted
+    // before it would look like one that was missed.
+    let counts = calls.counts()?;
+    Ok(Kernel {
+        runs,
+        counted: counts.total() + counts.others,
+    })
 }
 
 /// The name of the system call with this number.

@@ -12,10 +12,10 @@ pub use known::make_known_calls;
 
 use expected::{Expected, read_own};
 
-use super::watched::{Bounds, Enclosure, Watched, missed, name_of, spawn};
+use super::watched::{Bounds, Enclosure, Watched, kernel_runs, missed, name_of, spawn};
 use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
-use crate::schema::coverage::{Call, Coverage, Kernel, Witness};
+use crate::schema::coverage::{Call, Coverage, Witness};
 
 /// Runs `command` and counts its calls; `strace` counts them a second time where it is
 /// wanted and the program does not know them itself.
@@ -47,11 +47,7 @@ pub fn coverage(
     };
     calls.detach();
     drop(counting);
-    let after = calls.counts()?;
-    let kernel = Kernel {
-        runs: calls.kernel_runs()?,
-        counted: after.total() + after.others,
-    };
+    let kernel = kernel_runs(&calls)?;
     let by_itself = own.exists().then(|| read_own(&own)).transpose()?;
     let (expected_by, expected) = match (by_itself, by_strace) {
         (Some(own), _) => (Some(Witness::Program), own),

@@ -10,7 +10,7 @@ use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::coverage::Kernel;
 use crate::schema::seccomp::{LearningRun, Learnt, LearntCall};
-use crate::stream::watched::{Bounds, Enclosure, Ending, Watched, missed};
+use crate::stream::watched::{Bounds, Enclosure, Ending, Watched, kernel_runs, missed};
 
 /// Runs `command` so many times and gives the profile of all that it called, and how
 /// it came about.
@@ -30,7 +30,7 @@ pub fn learn(command: &[String], runs: u32, bounds: Bounds) -> Result<(Profile, 
         learning.add(&watched);
         if counting.is_some() {
             calls.detach();
-            learning.hold_against(kernel(&calls)?);
+            learning.hold_against(kernel_runs(&calls)?);
         }
     }
     let profile = Profile::learnt(learning.seen());
@@ -45,17 +45,6 @@ pub fn learn(command: &[String], runs: u32, bounds: Bounds) -> Result<(Profile, 
         missed: learning.missed,
     };
     Ok((profile, learnt))
-}
-
-/// The kernel's own count of the counter's runs, and what became of them.
-fn kernel(calls: &CallCounter) -> Result<Kernel, Obstacle> {
-    let runs = calls.kernel_runs()?;
-    // After it: whatever ran until then has been counted.
-    let counts = calls.counts()?;
-    Ok(Kernel {
-        runs,
-        counted: counts.total() + counts.others,
-    })
 }
 
 /// What the runs so far have shown.
