@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use probecost::load::{Behaviour, Server, Stall};
 use probecost::schema::Outcome;
@@ -41,20 +43,29 @@ fn loaded(arguments: &[&str]) -> (Load, Option<i32>) {
 
 /// A server that answers each request with `answer` after `pause`.
 fn server(answer: &'static str, pause: Duration) -> String {
+    counting_server(answer, pause).0
+}
+
+/// The same; how many it has answered, beside.
+fn counting_server(answer: &'static str, pause: Duration) -> (String, Arc<AtomicU64>) {
+    let answered = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&answered);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
+            let count = Arc::clone(&count);
             std::thread::spawn(move || {
                 while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
                     std::thread::sleep(pause);
                     let _ = stream.write_all(answer.as_bytes());
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    url
+    (url, answered)
 }
 
 #[test]
@@ -154,14 +165,20 @@ fn an_interrupted_load_keeps_what_it_has() {
         &["--ladder", "--seconds", "5"],
     ] {
         let out = tempfile::tempdir().unwrap();
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let (url, answered) = counting_server(answer, Duration::ZERO);
         let mut child = Command::new(env!("CARGO_BIN_EXE_probecost"))
-            .args(["load", "--out"])
+            .args(["load", "--url", &url, "--out"])
             .arg(out.path())
             .args(more)
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(1500));
+        let begin = Instant::now();
+        while answered.load(Ordering::Relaxed) < 20 {
+            assert!(begin.elapsed() < Duration::from_secs(30), "it never began");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let latest = out.path().join("latest");
         assert!(!latest.exists(), "nothing was measured yet");
         let pid = rustix::process::Pid::from_child(&child);

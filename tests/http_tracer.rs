@@ -155,6 +155,19 @@ fn seen(spans: &[HttpSpan], side: Side) -> BTreeMap<usize, usize> {
     seen
 }
 
+/// Waits until as many spans of a side are there, or will not come: whoever has its answer
+/// may ask what was seen before the hook at the end of the call that sent it has run.
+fn wait_for(spans: &Spans, side: Side, many: usize) {
+    let start = Instant::now();
+    let there = || {
+        let spans = spans.lock().unwrap();
+        spans.iter().filter(|span| span.side == side).count()
+    };
+    while there() < many && start.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn once_each(ids: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
     ids.into_iter().map(|id| (id, 1)).collect()
 }
@@ -183,6 +196,8 @@ fn every_request_is_seen_from_both_ends() {
     for client in clients {
         client.join().unwrap();
     }
+    wait_for(&spans, Side::Server, 2000);
+    wait_for(&spans, Side::Client, 2000);
     let counts = tracer.drain().unwrap();
     nothing_lost(&counts);
     let spans = spans.lock().unwrap();
@@ -210,10 +225,12 @@ fn detached_it_sees_nothing_and_attached_again_the_rest() {
     tracer.watch(std::process::id()).unwrap();
     thread::spawn(|| serve(listener));
     ask(&address, &[1], 1);
+    wait_for(&spans, Side::Server, 1);
     tracer.detach();
     ask(&address, &[2], 1);
     tracer.attach().unwrap();
     ask(&address, &[3], 1);
+    wait_for(&spans, Side::Server, 2);
     tracer.drain().unwrap();
     let spans = spans.lock().unwrap();
     assert_eq!(seen(&spans, Side::Server), once_each([1, 3]));
@@ -276,7 +293,7 @@ fn those_named_may_end_and_others_begin() {
     assert_eq!(shell.wait().unwrap().code(), Some(7));
 }
 
-/// A command that has others to end is asked to, when its time is over.
+/// A command that has others to end is asked to, when its trace is over.
 #[test]
 fn what_a_command_started_ends_with_it() {
     let Some((_tracer, _, _turn)) = tracer() else {
@@ -285,14 +302,22 @@ fn what_a_command_started_ends_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pid");
     let script = format!(
-        "sleep 100 & echo $! > {}; trap 'kill $!; wait $!; exit' TERM; wait",
+        "sleep 100 & trap 'kill $!; wait $!; exit' TERM; echo $! >{0}.new; mv {0}.new {0}; wait",
         file.display()
     );
-    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
-        .args(["trace", "--seconds", "1", "--", "sh", "-c", &script])
-        .output()
+    let mut trace = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--", "sh", "-c", &script])
+        .spawn()
         .unwrap();
-    assert!(traced.status.success(), "{traced:?}");
+    let start = Instant::now();
+    while !file.exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never began");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_child(&trace);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let traced = trace.wait().unwrap();
+    assert!(traced.success(), "{traced:?}");
     let pid = std::fs::read_to_string(&file).unwrap();
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     let left = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -404,6 +429,7 @@ fn every_request_to_nginx_is_seen() {
     stream.write_all(b"GET /file HTTP/1.0\r\n\r\n").unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
+    wait_for(&spans, Side::Server, 2001);
     let counts = tracer.drain().unwrap();
     // The process of this name that was started, by the number that it has here.
     let pid = rustix::process::Pid::from_child(&nginx);

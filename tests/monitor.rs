@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use probecost::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample};
 
@@ -23,6 +23,16 @@ fn report(output: &Output) -> MonitorReport {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
+}
+
+/// Waits until so many samples are written.
+fn wait_for_samples(out: &Path, many: usize) {
+    let begin = Instant::now();
+    let written = || std::fs::read_to_string(out.join("latest/monitor.jsonl"));
+    while !written().is_ok_and(|lines| lines.lines().count() >= many) {
+        assert!(begin.elapsed() < Duration::from_secs(30), "no sample came");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// CPU seconds by the samples alone.
@@ -121,7 +131,7 @@ fn whoever_kills_the_monitor_loses_only_the_last_second() {
     let out = tempfile::tempdir().unwrap();
     let pid = std::process::id().to_string();
     let mut monitor = command(out.path(), &["--pid", &pid]).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(2700));
+    wait_for_samples(out.path(), 2);
     monitor.kill().unwrap();
     monitor.wait().unwrap();
     let read = |name| std::fs::read_to_string(out.path().join("latest").join(name)).unwrap();
@@ -166,7 +176,7 @@ fn an_interrupted_watch_keeps_what_it_has_and_ends_its_command() {
     let out = tempfile::tempdir().unwrap();
     let mut watching = command(out.path(), &["--", "sleep", "60"]);
     let mut monitor = watching.stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(1300));
+    wait_for_samples(out.path(), 1);
     let pid = rustix::process::Pid::from_raw(monitor.id() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let report: MonitorReport = serde_json::from_reader(monitor.stdout.take().unwrap()).unwrap();
