@@ -14,7 +14,7 @@ use crate::experiment::interleave::mirrored;
 use crate::host::Obstacle;
 use crate::load::{LoadBlock, LoadTally, Regime};
 use crate::monitor::Monitor;
-use crate::process::{Ward, interrupted};
+use crate::process::{Ward, interrupted, interruption};
 use crate::schema::impact::ImpactMeasure;
 use crate::schema::load::RequestError;
 use crate::stats::median;
@@ -257,7 +257,7 @@ impl Stage<'_> {
     }
 
     /// One block of one arm: on, proven, so long under load, off. Without a load it is only
-    /// switched.
+    /// switched. A block that Ctrl-C cut short is none.
     fn switch(
         &mut self,
         arm: &mut Standing,
@@ -288,12 +288,7 @@ impl Stage<'_> {
         let mut monitor = Monitor::of(self.service.pid()).ok();
         let cpu = |held: &Held| (self.service.cpu_seconds(), held.cpu_seconds());
         let (before, from) = (cpu(&held), Instant::now());
-        // In slices, so that Ctrl-C is heard.
-        while from.elapsed() < length && !interrupted() {
-            std::thread::sleep(
-                (length - from.elapsed().min(length)).min(Duration::from_millis(200)),
-            );
-        }
+        let is_whole = wait_until(from + length, interrupted);
         let (to, after) = (Instant::now(), cpu(&held));
         let switched = monitor.as_mut().and_then(Monitor::look);
         held.alive()?;
@@ -315,7 +310,22 @@ impl Stage<'_> {
         }
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
-        Ok(((from, to), block))
+        match is_whole {
+            true => Ok(((from, to), block)),
+            false => Err(interruption()),
+        }
+    }
+}
+
+/// Waits for a moment, in slices, so that Ctrl-C is heard. Whether it came, or the wait was
+/// cut short.
+fn wait_until(moment: Instant, is_cut_short: impl Fn() -> bool) -> bool {
+    loop {
+        let left = moment.saturating_duration_since(Instant::now());
+        if left.is_zero() || is_cut_short() {
+            return left.is_zero();
+        }
+        std::thread::sleep(left.min(Duration::from_millis(200)));
     }
 }
 
@@ -356,5 +366,19 @@ impl ArmLog {
     /// How long turning it on and off takes together, in milliseconds.
     fn switch_ms(&self) -> Option<f64> {
         Some(median(&self.on_ms)? + median(&self.off_ms)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_cut_short_is_not_whole() {
+        let now = Instant::now();
+        assert!(!wait_until(now + Duration::from_secs(600), || true));
+        assert!(wait_until(now + Duration::from_millis(1), || false));
+        // What comes behind its end cuts nothing.
+        assert!(wait_until(now, || true));
     }
 }
