@@ -13,8 +13,11 @@ use super::ring::Ring;
 use super::settings::{Options, Wakeup};
 use crate::host::Obstacle;
 
-/// How long a drain may take before the consumer counts as stalled.
+/// How long nothing may come in a drain before the consumer counts as stalled.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// The most that counts as waiting between two looks: what is longer was a pause of the
+/// whole machine, in which the consumer had no chance either.
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
 /// How many records are taken before anything else is looked at.
 const LONGEST_BATCH: u64 = 8192;
 
@@ -127,15 +130,18 @@ impl Consumer {
     }
 
     /// Waits until so many records have been received in all. Fails where the
-    /// thread stalls.
+    /// thread stalls: where none comes for longer than `patience`.
     pub(crate) fn wait_for(&self, records: u64, patience: Duration) -> Result<(), Obstacle> {
-        let start = Instant::now();
-        while self.received() < records {
-            if start.elapsed() > patience {
+        let mut idle = Idle::since(Instant::now());
+        loop {
+            let received = self.received();
+            if received >= records {
+                return Ok(());
+            }
+            if idle.look(received, Instant::now()) > patience {
                 return Err(Obstacle::new(
                     format!(
-                        "the consumer took {} of {records} records and then none for {} s",
-                        self.received(),
+                        "the consumer took {received} of {records} records and then none for {} s",
                         patience.as_secs_f64()
                     ),
                     "give it a CPU of its own, or a sink that keeps up",
@@ -143,7 +149,34 @@ impl Consumer {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        Ok(())
+    }
+}
+
+/// For how long nothing has come.
+struct Idle {
+    received: u64,
+    looked: Instant,
+    waited: Duration,
+}
+
+impl Idle {
+    fn since(start: Instant) -> Self {
+        Self {
+            received: 0,
+            looked: start,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// How long so many records have been all, as far as that was looked at.
+    fn look(&mut self, received: u64, now: Instant) -> Duration {
+        let passed = now.saturating_duration_since(self.looked);
+        self.waited = match received > self.received {
+            true => Duration::ZERO,
+            false => self.waited + passed.min(LONGEST_LOOK),
+        };
+        (self.received, self.looked) = (received, now);
+        self.waited
     }
 }
 
@@ -200,4 +233,27 @@ pub fn pin_this_thread(cpu: usize) -> std::io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_begins_anew_with_every_record_and_a_pause_of_the_machine_is_no_waiting() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut idle = Idle::since(start);
+        for (ms, received, waited) in [
+            (90, 0, 90),
+            (180, 0, 180),
+            (270, 5, 0),
+            (360, 5, 90),
+            (60_000, 5, 190),
+            (60_010, 6, 0),
+        ] {
+            let passed = idle.look(received, at(ms));
+            assert_eq!(passed, Duration::from_millis(waited), "at {ms} ms");
+        }
+    }
 }
