@@ -81,8 +81,8 @@ pub(super) fn judge(measured: &TracingMeasured, limits: &TracingLimits) -> Vec<R
 fn requests_per_s(measured: &TracingMeasured) -> Requirement {
     let kept = measured.asked * measured.pace.kept(measured.connections);
     let (left_out, all) = measured.left_out();
-    let (verdict, reason) = if let Some(ended) = &measured.server_ended {
-        (Outcome::Broken, ended.clone())
+    let (verdict, reason) = if let Some(why) = &measured.broken_off {
+        (Outcome::Broken, why.clone())
     } else if !measured.pace.is_kept(measured.connections) {
         let reason = format!(
             "{:.0} of {} requests a second were answered in time: ask for a lower --rate",
@@ -107,11 +107,14 @@ fn requests_per_s(measured: &TracingMeasured) -> Requirement {
     }
 }
 
-/// Nothing passes by those requests alone that were answered.
+/// Nothing passes by those requests alone that were answered, or before it broke off.
 fn doubt(row: &mut Requirement, load: &Requirement) {
     if row.verdict == Outcome::Pass {
         row.verdict = load.verdict;
-        row.reason = format!("not at the rate that was asked for: {}", load.reason);
+        row.reason = match load.verdict {
+            Outcome::Broken => format!("it broke off: {}", load.reason),
+            _ => format!("not at the rate that was asked for: {}", load.reason),
+        };
     }
 }
 
@@ -292,6 +295,7 @@ mod tests {
     use super::*;
     use crate::experiment::tracing::measured::ARMS;
     use crate::gate::Gate;
+    use crate::host::Obstacle;
     use crate::load::RequestRecord;
     use crate::schema::load::RequestError;
 
@@ -437,7 +441,7 @@ mod tests {
     fn nothing_passes_at_a_rate_that_was_not_reached() {
         let judged = |unsent: u64, left_out: usize, ended: Option<&str>| {
             let mut measured = measured(20);
-            measured.server_ended = ended.map(str::to_owned);
+            measured.broken_off = ended.map(str::to_owned);
             measured.arms[0].left_out = left_out;
             for number in 0..1000 {
                 let intended = number * 1_000_000;
@@ -470,6 +474,23 @@ mod tests {
             assert_eq!((load.verdict, passed), (verdict, 0));
             assert!(load.reason.contains(said), "{}", load.reason);
         }
+    }
+
+    #[test]
+    fn what_broke_off_keeps_what_was_measured_and_passes_nothing() {
+        let stalled = || Obstacle::new("the consumer took 5 of 9 records", "give it a CPU");
+        let mut none = measured(0);
+        assert_eq!(none.break_off(stalled()).unwrap_err().why, stalled().why);
+        let mut some = measured(20);
+        some.break_off(stalled()).unwrap();
+        let rows = judge(&some, &Gate::shipped().tracing);
+        assert!(rows[0].verdict == Outcome::Broken && rows[0].reason.contains("5 of 9"));
+        let cpu = rows.iter().find(|row| row.measure == "cpu_pct").unwrap();
+        assert_eq!(
+            (cpu.verdict, cpu.measured.is_some()),
+            (Outcome::Broken, true)
+        );
+        assert!(cpu.reason.starts_with("it broke off"), "{}", cpu.reason);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::spans::Spans;
 use crate::agent::heap::touched;
+use crate::host::Obstacle;
 use crate::load::{LoadPace, LoadTally, RequestRecord};
 use crate::pipeline::http::TracerCounts;
 use crate::schema::tracing::{TracingArm, TracingArmRow};
@@ -67,8 +68,8 @@ pub(super) struct TracingMeasured {
     pub length: Duration,
     /// Every request of the load, in a block or not.
     pub pace: LoadPace,
-    /// How the server ended, if it did before it was told to.
-    pub server_ended: Option<String>,
+    /// Why it broke off before its time, if it did: how the server ended, or what failed.
+    pub broken_off: Option<String>,
     pub blocks: Vec<ArmBlock>,
     /// Round by round, of all blocks of each arm.
     pub latencies: Vec<[LatenciesUs; ARMS.len()]>,
@@ -115,7 +116,7 @@ impl TracingMeasured {
             connections,
             length: Duration::ZERO,
             pace: LoadPace::default(),
-            server_ended: None,
+            broken_off: None,
             blocks: touched(rounds * ROUND_BLOCKS, &ArmBlock::NONE),
             latencies: touched(rounds, &Default::default()),
             arms: Default::default(),
@@ -200,6 +201,19 @@ impl TracingMeasured {
             total.tally.add(record);
             total.across -= 1;
         }
+    }
+
+    /// Notes why it broke off. What was measured until then stays.
+    ///
+    /// # Errors
+    /// That reason, where nothing was.
+    pub(super) fn break_off(&mut self, why: Obstacle) -> Result<(), Obstacle> {
+        if self.blocks.is_empty() {
+            return Err(why);
+        }
+        // What came first stays the reason.
+        self.broken_off.get_or_insert(why.to_string());
+        Ok(())
     }
 
     /// Blocks in which the load fell behind by itself, and all blocks.

@@ -20,6 +20,7 @@ use crate::process::interrupted;
 use crate::schema::tracing::{SCHEMA, TracingArm, TracingReport};
 use measured::{ARMS, ArmBlock, BLOCK, CYCLES, TracingMeasured};
 use memory::{Leak, asked_for, memory};
+use server::TracedServer;
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -44,19 +45,19 @@ pub struct TracingRequest {
 /// What is thrown away after a switch of arm.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// Makes the load, and alternates the arms under it; Ctrl-C, or the server's end, leaves what
-/// was measured until then. `progress` is told the share of the time that has passed.
+/// Makes the load, and alternates the arms under it; Ctrl-C, the server's end, or whatever
+/// fails in the middle, leaves what was measured until then. `progress` is told the share of the time that has passed.
 ///
 /// # Errors
-/// The server or the tracer does not start, or the load cannot be made.
+/// The server or the tracer does not start, the load cannot be made, or no block of it.
 pub fn tracing(
     request: &TracingRequest,
     limits: &TracingLimits,
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<TracingReport, Obstacle> {
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
     let (server_cpu, own_cpu) = request.cpus.unzip();
-    let mut server = request.server.start(server_cpu)?;
+    let server = request.server.start(server_cpu)?;
     let options = Options {
         cpu: own_cpu,
         ..Options::default()
@@ -78,48 +79,25 @@ pub fn tracing(
             request.connections,
         )
     };
-    let mut load = Running::start(plan)?;
-    let mut order = fastrand::Rng::with_seed(request.seed);
+    let load = Running::start(plan)?;
     heap::release_free_memory();
     let mut leak = Leak::of(request.planted_mb_per_minute);
-    let begin = Instant::now();
-    'run: while measured.latencies.is_empty() || begin.elapsed() < request.length {
-        measured.begin_round();
-        for _ in 0..CYCLES {
-            // Each order and its mirror, so that a drift weighs on all alike.
-            let mut arms = ARMS;
-            order.shuffle(&mut arms);
-            for arm in arms.into_iter().chain(arms.into_iter().rev()) {
-                match arm {
-                    TracingArm::Off => {}
-                    TracingArm::Attached => elsewhere.attach()?,
-                    TracingArm::Tracing => tracer.attach()?,
-                }
-                block(&mut load, &tracer, &mut measured, arm)?;
-                tracer.detach();
-                elsewhere.detach();
-                // Ctrl-C may be meant for the server as well.
-                if interrupted() {
-                    break 'run;
-                }
-                measured.server_ended = server.ended();
-                if measured.server_ended.is_some() {
-                    break 'run;
-                }
-            }
-            let passed = begin.elapsed();
-            leak.grow(passed);
-            let hours = passed.as_secs_f64() / 3600.0;
-            measured.asked_for.push((hours, asked_for()?));
-            progress(passed.div_duration_f64(request.length).min(1.0));
-        }
-        measured.end_round();
+    let mut stage = Stage {
+        server,
+        elsewhere,
+        tracer,
+        load,
+    };
+    let done = stage.rounds(request, &mut measured, &mut leak, progress);
+    stage.detach();
+    if let Err(why) = done.and_then(|()| stage.tracer.drain().map(drop)) {
+        measured.break_off(why)?;
     }
-    measured.counts = tracer.drain()?;
+    measured.counts = stage.tracer.counts()?;
     measured.memory = memory()?.saturating_sub(spare);
-    let end = load.since_begin(Instant::now());
+    let end = stage.load.since_begin(Instant::now());
     measured.length = Duration::from_nanos(end);
-    load.finish(|record| {
+    stage.load.finish(|record| {
         if record.intended < end {
             measured.take_late(record, end);
         }
@@ -140,6 +118,65 @@ pub fn tracing(
         rows: judging::judge(&measured, limits),
         notes: notes(&measured),
     })
+}
+
+/// What the arms alternate on.
+struct Stage {
+    server: TracedServer,
+    elsewhere: Tracer,
+    tracer: Tracer,
+    load: Running,
+}
+
+impl Stage {
+    /// Rounds until the time is over, the server ends or Ctrl-C.
+    fn rounds(
+        &mut self,
+        request: &TracingRequest,
+        measured: &mut TracingMeasured,
+        leak: &mut Leak,
+        mut progress: impl FnMut(f64),
+    ) -> Result<(), Obstacle> {
+        let mut order = fastrand::Rng::with_seed(request.seed);
+        let begin = Instant::now();
+        while measured.latencies.is_empty() || begin.elapsed() < request.length {
+            measured.begin_round();
+            for _ in 0..CYCLES {
+                // Each order and its mirror, so that a drift weighs on all alike.
+                let mut arms = ARMS;
+                order.shuffle(&mut arms);
+                for arm in arms.into_iter().chain(arms.into_iter().rev()) {
+                    match arm {
+                        TracingArm::Off => {}
+                        TracingArm::Attached => self.elsewhere.attach()?,
+                        TracingArm::Tracing => self.tracer.attach()?,
+                    }
+                    block(&mut self.load, &self.tracer, measured, arm)?;
+                    self.detach();
+                    // Ctrl-C may be meant for the server as well.
+                    if interrupted() {
+                        return Ok(());
+                    }
+                    measured.broken_off = self.server.ended();
+                    if measured.broken_off.is_some() {
+                        return Ok(());
+                    }
+                }
+                let passed = begin.elapsed();
+                leak.grow(passed);
+                let hours = passed.as_secs_f64() / 3600.0;
+                measured.asked_for.push((hours, asked_for()?));
+                progress(passed.div_duration_f64(request.length).min(1.0));
+            }
+            measured.end_round();
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self) {
+        self.tracer.detach();
+        self.elsewhere.detach();
+    }
 }
 
 /// One block, from settled to its end. The arm is in place.
@@ -200,7 +237,7 @@ fn notes(measured: &TracingMeasured) -> Vec<String> {
             "{left_out} of {all} blocks left out, in which the load fell behind by itself"
         ));
     }
-    notes.extend(measured.server_ended.clone());
+    notes.extend(measured.broken_off.clone());
     if interrupted() {
         notes.push("interrupted: what was measured until then".into());
     }
