@@ -2,10 +2,11 @@
 //! them.
 
 use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -19,7 +20,8 @@ pub struct Exported {
     pub written: u64,
     /// Lost since the queue was full.
     pub queue_full: u64,
-    /// Lost since writing failed (a full disk, a collector that is gone).
+    /// Lost since writing failed (a full disk, a collector that is gone), or took too long
+    /// at the end.
     pub unwritable: u64,
 }
 
@@ -28,6 +30,8 @@ struct ExportCounts {
     written: AtomicU64,
     queue_full: AtomicU64,
     unwritable: AtomicU64,
+    /// When the end began: from then on no spans come.
+    end: OnceLock<Instant>,
 }
 
 /// The most spans that are handed over at once.
@@ -40,6 +44,11 @@ pub trait SpanSink: Send {
     /// # Errors
     /// They cannot be written, or nobody takes them.
     fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()>;
+
+    /// How long at the end it is still handed spans; none: until there are no more.
+    fn patience_at_end(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Lines of JSON, a span each.
@@ -114,9 +123,11 @@ impl Export {
         }
     }
 
-    /// Waits until all is written. Whoever holds the queue has let go of it before.
+    /// Waits until all is written, or the sink is out of patience: what is left then is
+    /// lost. Whoever holds the queue has let go of it before.
     pub fn finish(mut self) -> Exported {
         self.queue = None;
+        self.counts.end.get_or_init(Instant::now);
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed.
             let _ = thread.join();
@@ -130,9 +141,11 @@ fn hand_over(spans: &Receiver<HttpSpan>, mut to: impl SpanSink, counts: &ExportC
     while let Ok(span) = spans.recv() {
         batch.push(span);
         batch.extend(spans.try_iter().take(TOGETHER - 1));
-        let counter = match to.take(&batch) {
-            Ok(()) => &counts.written,
-            Err(_) => &counts.unwritable,
+        let ending = counts.end.get().zip(to.patience_at_end());
+        let is_late = ending.is_some_and(|(end, patience)| end.elapsed() > patience);
+        let counter = match !is_late && to.take(&batch).is_ok() {
+            true => &counts.written,
+            false => &counts.unwritable,
         };
         counter.fetch_add(batch.len() as u64, Ordering::AcqRel);
         batch.clear();

@@ -15,6 +15,10 @@ use crate::schema::span::{HttpSpan, Side};
 /// How long a collector may take; spans queue up meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long at the end spans are still sent: to a collector that accepts them and does not
+/// answer, each batch takes all of [`PATIENCE`].
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
 /// A collector.
 pub struct Otlp {
     agent: Agent,
@@ -95,6 +99,10 @@ impl SpanSink for Otlp {
             .send(request.to_string());
         sent.map(drop).map_err(io::Error::other)
     }
+
+    fn patience_at_end(&self) -> Option<Duration> {
+        Some(PATIENCE_AT_END)
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +132,7 @@ mod tests {
 
     /// Sends these spans, and gives what became of them.
     fn sent(url: &str, spans: &[HttpSpan]) -> super::super::Exported {
-        let export = Export::start(Otlp::to(url).unwrap(), 100).unwrap();
+        let export = Export::start(Otlp::to(url).unwrap(), spans.len()).unwrap();
         let mut queue = export.queue();
         spans.iter().cloned().for_each(&mut queue);
         drop(queue);
@@ -205,6 +213,21 @@ mod tests {
         drop(gone);
         let exported = sent(&url, &[span(200), span(200)]);
         assert_eq!((exported.written, exported.unwritable), (0, 2));
+    }
+
+    /// It accepts, and never answers.
+    #[test]
+    fn spans_that_a_silent_collector_does_not_take_in_time_are_counted() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+        // Enough for a minute, by batches of 512 that take two seconds each.
+        let spans = vec![span(200); 30 * 512];
+        let exported = sent(&url, &spans);
+        assert_eq!((exported.written, exported.queue_full), (0, 0));
+        assert_eq!(exported.unwritable, spans.len() as u64);
+        silent.set_nonblocking(true).unwrap();
+        let asked = silent.incoming().take_while(Result::is_ok).count();
+        assert!((1..15).contains(&asked), "{asked} batches were sent");
     }
 
     #[test]
