@@ -1,6 +1,5 @@
 //! A process watched until it ends.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,12 +9,12 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use procfs::process::Process;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::Monitor;
 use super::log::Log;
 use crate::host::{Obstacle, provenance};
+use crate::process::ProcessEnd;
 use crate::results::Results;
 use crate::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample, MonitorTotals, SCHEMA};
 
@@ -98,12 +97,12 @@ fn samples(
     results: &Results,
 ) -> Result<(Vec<String>, Vec<MonitorSample>, f64), Obstacle> {
     let mut monitor = Monitor::of(pid)?;
-    let end = end_of(pid)?;
+    let end = ProcessEnd::of(pid)?;
     let command = Process::new(pid as i32).and_then(|process| process.cmdline());
     let begin = Instant::now();
     let mut samples = Vec::new();
     for second in 1.. {
-        let has_ended = wait(&end, begin + second * EVERY, stop);
+        let has_ended = end.wait(begin + second * EVERY, stop);
         let Some(sample) = monitor.look() else { break };
         log.add(&sample)?;
         results.turn_latest()?;
@@ -119,37 +118,6 @@ fn samples(
     ))
 }
 
-/// A descriptor that can be read once the process has ended.
-fn end_of(pid: u32) -> Result<OwnedFd, Obstacle> {
-    let opened = Pid::from_raw(pid as i32).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-    match opened {
-        Some(Ok(end)) => Ok(end),
-        Some(Err(error)) => Err(Obstacle::new(
-            format!("process {pid} cannot be waited for: {error}"),
-            "see whether it still runs: ps -e",
-        )),
-        None => Err(Obstacle::new(
-            "0 is no process",
-            "see which there are: ps -e",
-        )),
-    }
-}
-
-/// Waits until the process has ended, or the moment has come; which.
-fn wait(end: &OwnedFd, until: Instant, stop: &AtomicBool) -> bool {
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || stop.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut ends = [PollFd::new(end, PollFlags::IN)];
-        // A signal interrupts it, and may be the one that sets `stop`.
-        if poll(&mut ends, Timespec::try_from(left).ok().as_ref()).is_ok_and(|ended| ended > 0) {
-            return true;
-        }
-    }
-}
-
 /// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
 /// it ended; none where that cannot be known.
 fn end(child: &mut Child) -> Option<MonitorEnding> {
@@ -157,11 +125,10 @@ fn end(child: &mut Child) -> Option<MonitorEnding> {
         if child.try_wait().ok()?.is_some() {
             break;
         }
-        let pid = Pid::from_child(child);
-        let end = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let end = ProcessEnd::of(child.id()).ok()?;
         // It may have ended this moment.
-        let _ = kill_process(pid, signal);
-        wait(&end, Instant::now() + PATIENCE, &AtomicBool::new(false));
+        let _ = kill_process(Pid::from_child(child), signal);
+        end.wait(Instant::now() + PATIENCE, &AtomicBool::new(false));
     }
     let status = child.wait().ok()?;
     match (status.code(), status.signal()) {

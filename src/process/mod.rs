@@ -5,6 +5,7 @@
 //! by those names at the next start.
 
 mod child;
+mod end;
 mod guard;
 mod output;
 mod signals;
@@ -12,6 +13,7 @@ mod tracefs;
 mod ward;
 
 pub use child::Child;
+pub use end::ProcessEnd;
 pub use guard::Guard;
 pub use output::KeptOutput;
 pub use signals::{interrupted, interruption, watch_signals};
