@@ -324,6 +324,31 @@ fn what_a_command_started_ends_with_it() {
     assert!(left.is_err(), "it is still there");
 }
 
+/// It has ended, although its parent has yet to ask how.
+#[test]
+fn a_trace_of_a_process_that_ended_ends() {
+    let Some((_tracer, _, _turn)) = tracer() else {
+        return;
+    };
+    let mut process = Command::new("true").spawn().unwrap();
+    let mut trace = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--pid", &process.id().to_string()])
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let traced = loop {
+        if let Some(traced) = trace.try_wait().unwrap() {
+            break traced;
+        }
+        if start.elapsed() > Duration::from_secs(30) {
+            trace.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    process.wait().unwrap();
+    assert!(traced.success(), "{traced:?}");
+}
+
 /// The kernel knows it by another number there.
 #[test]
 fn in_a_pid_namespace_a_number_is_refused() {

@@ -21,6 +21,8 @@ const FOLLOWERS: [(&str, &str); 2] = [
 
 /// `NAMED` of bpf/follow.h.
 const NAMED: u32 = 3;
+/// `BPF_NOEXIST` of the kernel: what is in the table stays as it is.
+const NOEXIST: u64 = 1;
 
 /// The watched processes of one object.
 pub(crate) struct Family {
@@ -124,11 +126,12 @@ impl Family {
                  -- COMMAND",
             ));
         }
-        // Whoever is in the table already is counted, or named before.
-        if self.processes.get(&pid, 0).is_ok() {
-            return Ok(());
+        match self.processes.insert(pid, NAMED, NOEXIST) {
+            // Whoever is in the table already, perhaps since this moment by its birth, is
+            // counted, or named before.
+            Err(_) if self.processes.get(&pid, 0).is_ok() => Ok(()),
+            inserted => inserted.map_err(map_failed),
         }
-        self.processes.insert(pid, NAMED, 0).map_err(map_failed)
     }
 
     pub(crate) fn relatives(&self) -> Result<Relatives, Obstacle> {

@@ -198,7 +198,7 @@ impl HttpHook {
 
     /// Watches a process, by its number in the kernel's first namespace, and all that
     /// descends from it: what it has started, and what it starts while this is
-    /// attached.
+    /// attached. Called before it is, what is started in between goes unseen.
     ///
     /// # Errors
     /// The kernel's table has no room, or this runs in a PID namespace of its own, where

@@ -12,7 +12,7 @@ use probecost::file::unwritable;
 use probecost::host::Obstacle;
 use probecost::load::Endpoint;
 use probecost::pipeline::http::{Export, SpanLines, Tracer, TracerCounts};
-use probecost::process::{interrupted, watch_signals};
+use probecost::process::{ProcessEnd, interrupted, watch_signals};
 use probecost::schema::Exit;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -56,14 +56,16 @@ pub struct TraceArgs {
 pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
     let export = export(args)?;
     watch_signals()?;
+    let process = args.pid.map(ProcessEnd::of).transpose()?;
     let mut tracer = Tracer::start(&Options::default(), export.queue())?;
+    // First: what is started while the others are looked for is followed by its hooks.
+    tracer.attach()?;
     if let Some(pid) = args.pid {
         tracer.watch(pid)?;
     }
     if let Some(cgroup) = &args.cgroup {
         tracer.watch_cgroup(cgroup)?;
     }
-    tracer.attach()?;
     let mut child = match args.command.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
@@ -86,7 +88,7 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
             .is_some_and(|seconds| start.elapsed() >= Duration::from_secs(seconds));
         let ended = match &mut child {
             Some(child) => child.has_ended(),
-            None => args.pid.is_some_and(|pid| !is_alive(pid)),
+            None => process.as_ref().is_some_and(ProcessEnd::has_come),
         };
         if over || ended || interrupted() {
             break;
@@ -170,10 +172,6 @@ fn to_a_collector(_: &str) -> Result<Export, Obstacle> {
         "built without a way to a collector",
         "build it with: cargo build --release --features otlp",
     ))
-}
-
-fn is_alive(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
 fn summary(counts: &TracerCounts) -> String {

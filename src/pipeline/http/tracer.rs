@@ -18,8 +18,8 @@ use crate::schema::span::HttpSpan;
 /// use probecost::pipeline::http::Tracer;
 ///
 /// let mut tracer = Tracer::start(&Options::default(), |span| println!("{}", span.path))?;
-/// tracer.watch(1234)?;
 /// tracer.attach()?;
+/// tracer.watch(1234)?;
 /// // … requests …
 /// println!("{:?}", tracer.drain()?);
 /// # Ok::<(), probecost::host::Obstacle>(())
@@ -91,7 +91,8 @@ impl Tracer {
         })
     }
 
-    /// Watches a process, and all that descends from it.
+    /// Watches a process, and all that descends from it; best called when this is attached,
+    /// since what is started before goes unseen.
     ///
     /// # Errors
     /// As [`HttpHook::watch`].
