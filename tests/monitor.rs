@@ -106,6 +106,25 @@ fn the_monitor_agrees_with_time() {
     }
 }
 
+/// Until its `execve` a command has the monitor's memory.
+#[test]
+fn the_peak_of_a_small_command_is_its_own() {
+    let out = tempfile::tempdir().unwrap();
+    let told = out.path().join("status");
+    let script = format!("cat /proc/$$/status >{}; sleep 1.2", told.display());
+    let report = report(&monitor(out.path(), &["--", "sh", "-c", &script]));
+    let told = std::fs::read_to_string(told).unwrap();
+    let shell = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let shell = shell.and_then(|kb| kb.trim().strip_suffix(" kB"));
+    let shell = shell.unwrap().parse::<u64>().unwrap() * 1024;
+    let peak = report.totals.peak_resident;
+    // `sleep` is about as small.
+    assert!(
+        0 < peak && peak < 2 * shell,
+        "{peak} B, the shell {shell} B"
+    );
+}
+
 #[test]
 fn the_monitor_says_what_it_costs_itself() {
     let out = tempfile::tempdir().unwrap();

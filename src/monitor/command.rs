@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Monitor;
 use super::log::Log;
+use super::tree::peak_resident;
 use crate::host::{Obstacle, provenance};
 use crate::process::ProcessEnd;
 use crate::results::Results;
@@ -56,22 +57,36 @@ pub fn watch(
     let seen = samples(pid, stop, &mut log, results);
     let own_cpu_s = own_cpu_s() - own_before;
     let ending = child.as_mut().and_then(end);
-    let (command, samples, seconds) = seen?;
+    let seen = seen?;
     Ok(MonitorReport {
         schema: SCHEMA,
         provenance: provenance(),
         pid: pid as i32,
         command: match watched {
             MonitoredCommand::Command(command) => command.clone(),
-            MonitoredCommand::Pid(_) => command,
+            MonitoredCommand::Pid(_) => seen.command,
         },
         totals: MonitorTotals {
             own_cpu_s,
-            ..totals(&samples, seconds, ending.is_some())
+            ..totals(
+                &seen.samples,
+                seen.seconds,
+                ending.map(|_| seen.peak_resident),
+            )
         },
         ending,
-        samples,
+        samples: seen.samples,
     })
+}
+
+/// What was seen of the processes.
+struct SeenProcesses {
+    /// The command line of the first.
+    command: Vec<String>,
+    samples: Vec<MonitorSample>,
+    seconds: f64,
+    /// The most resident memory of one of them, in bytes.
+    peak_resident: u64,
 }
 
 /// What it prints goes to standard error: standard output is the report's.
@@ -89,13 +104,13 @@ fn start(command: &[String]) -> Result<Child, Obstacle> {
         .map_err(|error| failed(format!("{program} cannot be started: {error}")))
 }
 
-/// The command line, the samples, and how long they took.
+/// Looks from second to second.
 fn samples(
     pid: u32,
     stop: &AtomicBool,
     log: &mut Log,
     results: &Results,
-) -> Result<(Vec<String>, Vec<MonitorSample>, f64), Obstacle> {
+) -> Result<SeenProcesses, Obstacle> {
     let mut monitor = Monitor::of(pid)?;
     let end = ProcessEnd::of(pid)?;
     let command = Process::new(pid as i32).and_then(|process| process.cmdline());
@@ -111,11 +126,12 @@ fn samples(
             break;
         }
     }
-    Ok((
-        command.unwrap_or_default(),
+    Ok(SeenProcesses {
+        command: command.unwrap_or_default(),
         samples,
-        begin.elapsed().as_secs_f64(),
-    ))
+        seconds: begin.elapsed().as_secs_f64(),
+        peak_resident: monitor.peak_resident(),
+    })
 }
 
 /// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
@@ -138,8 +154,9 @@ fn end(child: &mut Child) -> Option<MonitorEnding> {
     }
 }
 
-/// From the kernel's own accounts where a command of ours has ended, else from samples.
-fn totals(samples: &[MonitorSample], seconds: f64, has_ended: bool) -> MonitorTotals {
+/// From the kernel's own accounts where a command of ours has ended, of which `peak_resident`
+/// was seen, else from samples.
+fn totals(samples: &[MonitorSample], seconds: f64, peak_resident: Option<u64>) -> MonitorTotals {
     let most = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).max().unwrap_or(0);
     let sum = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).sum();
     let seen = MonitorTotals {
@@ -153,13 +170,17 @@ fn totals(samples: &[MonitorSample], seconds: f64, has_ended: bool) -> MonitorTo
         ..MonitorTotals::default()
     };
     // The monitor has no other children.
-    match getrusage(UsageWho::RUSAGE_CHILDREN) {
-        Ok(children) if has_ended => {
+    match (getrusage(UsageWho::RUSAGE_CHILDREN), peak_resident) {
+        (Ok(children), Some(peak_resident)) => {
             let [user_s, system_s] = times(&children);
             MonitorTotals {
                 user_s,
                 system_s,
-                peak_resident: children.max_rss().unsigned_abs() * 1024,
+                peak_resident: peak(
+                    children.max_rss().unsigned_abs() * 1024,
+                    own_peak_resident(),
+                    peak_resident,
+                ),
                 voluntary_switches: children.voluntary_context_switches().unsigned_abs(),
                 involuntary_switches: children.involuntary_context_switches().unsigned_abs(),
                 ..seen
@@ -167,6 +188,19 @@ fn totals(samples: &[MonitorSample], seconds: f64, has_ended: bool) -> MonitorTo
         }
         _ => seen,
     }
+}
+
+/// The peak of a command in bytes, of which the kernel counts at least that of this process,
+/// whose memory the command had until its `execve`: what is no more than that may be ours, and
+/// then the most that was seen holds.
+fn peak(counted: u64, own: u64, seen: u64) -> u64 {
+    if counted > own { counted } else { seen }
+}
+
+/// The most resident memory that this process has had, in bytes.
+fn own_peak_resident() -> u64 {
+    let status = Process::myself().and_then(|process| process.status());
+    status.map_or(0, |status| peak_resident(&status))
 }
 
 /// CPU time of this process, in seconds.
@@ -185,4 +219,15 @@ fn cpu_s(samples: &[MonitorSample], share: fn(&MonitorSample) -> f64) -> f64 {
 
 fn times(usage: &Usage) -> [f64; 2] {
     [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds() as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_counts_may_be_our_own() {
+        assert_eq!(peak(30, 12, 20), 30);
+        assert_eq!(peak(12, 12, 2), 2);
+    }
 }

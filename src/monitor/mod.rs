@@ -32,6 +32,7 @@ pub struct Monitor {
     begin: Instant,
     at: Instant,
     tree: Tree,
+    peak_resident: u64,
     pressure: Option<Pressure>,
 }
 
@@ -54,6 +55,7 @@ impl Monitor {
             pid,
             begin: at,
             at,
+            peak_resident: tree.peak_resident,
             tree,
             pressure: Pressure::read(),
         })
@@ -72,7 +74,13 @@ impl Monitor {
                 .map(|(now, then)| now.since(then, seconds)),
             ..tree.since(&self.tree, seconds)
         };
+        self.peak_resident = self.peak_resident.max(tree.peak_resident);
         (self.at, self.tree, self.pressure) = (at, tree, pressure);
         Some(sample)
+    }
+
+    /// The most resident memory that one of the processes had by any look, in bytes.
+    pub fn peak_resident(&self) -> u64 {
+        self.peak_resident
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use procfs::process::Process;
+use procfs::process::{Process, Status};
 use procfs::{page_size, ticks_per_second};
 
 use crate::schema::monitor::MonitorSample;
@@ -16,6 +16,8 @@ pub(super) struct Tree {
     /// have ended and were waited for.
     ticks: [u64; 2],
     resident: u64,
+    /// The most resident memory that one of the processes has had so far.
+    pub(super) peak_resident: u64,
     virtual_memory: u64,
     descriptors: u64,
     /// Context switches of each thread, wanted and not.
@@ -52,6 +54,7 @@ impl Tree {
             let known = task.children().unwrap_or_default();
             children.extend(known.into_iter().filter_map(|pid| i32::try_from(pid).ok()));
             if let Ok(status) = task.status() {
+                self.peak_resident = self.peak_resident.max(peak_resident(&status));
                 let wanted = status.voluntary_ctxt_switches.unwrap_or(0);
                 let forced = status.nonvoluntary_ctxt_switches.unwrap_or(0);
                 self.switches.insert(task.tid, [wanted, forced]);
@@ -88,6 +91,12 @@ impl Tree {
             ..MonitorSample::default()
         }
     }
+}
+
+/// The most resident memory that a process has had since its last `execve`, in bytes; 0 where
+/// it has ended.
+pub(super) fn peak_resident(status: &Status) -> u64 {
+    status.vmhwm.unwrap_or(0) * 1024
 }
 
 #[cfg(test)]

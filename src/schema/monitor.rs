@@ -50,7 +50,8 @@ pub struct MonitorTotals {
     /// CPU time in the kernel, in seconds.
     pub system_s: f64,
     /// The most resident memory of one process, in bytes: the kernel's own count where
-    /// the monitor started it, else the most that was seen.
+    /// the monitor started it and it is more than the monitor's own peak, which the kernel
+    /// counts as well; else the most that was seen.
     pub peak_resident: u64,
     /// The most descriptors that were seen.
     pub peak_descriptors: u64,
