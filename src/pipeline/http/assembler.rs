@@ -1,6 +1,7 @@
 //! All connections.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,6 +62,8 @@ impl BlindUntil {
 struct Followed {
     connection: Connection,
     last_ns: u64,
+    /// Who last read from it, and who last wrote to it; 0: nobody yet.
+    pids: [u32; 2],
 }
 
 /// The counts, for those who look while it runs.
@@ -145,8 +148,12 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
                 return;
             }
             PieceKind::Closed => {
-                if let Some(mut followed) = connections.remove(&piece.socket) {
-                    followed.connection.close(place, &mut give);
+                // Another's copy of it may be closed while it goes on: of a server that forks,
+                // the parent's.
+                if let Entry::Occupied(followed) = connections.entry(piece.socket)
+                    && followed.get().pids.contains(&piece.pid)
+                {
+                    followed.remove().connection.close(place, &mut give);
                 }
                 return;
             }
@@ -157,12 +164,14 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         let followed = connections.entry(piece.socket).or_insert_with(|| Followed {
             connection: Connection::new(),
             last_ns: piece.time_ns,
+            pids: [0; 2],
         });
         if blind_until.lies_between(followed.last_ns, piece.time_ns) {
             followed.connection.close(place, &mut give);
             followed.connection = Connection::new();
         }
         followed.last_ns = piece.time_ns;
+        followed.pids[way as usize] = piece.pid;
         let bytes = Bytes {
             time_ns: piece.time_ns,
             seen: piece.bytes,
@@ -478,6 +487,59 @@ mod tests {
         );
         assert_eq!(spans[0].response_bytes, refused.len() as u64);
         assert_eq!(counts.other, 0);
+    }
+
+    #[test]
+    fn only_who_reads_or_writes_ends_a_connection() {
+        const UNTIL_THE_END: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nhello";
+        let (parent, child) = (1, 2);
+        let closed = |pid| (pid, PieceKind::Closed, &b""[..]);
+        // The parent of a server that forks closes its copy while the child answers, and the
+        // parent of one whose child only answers ends the connection.
+        for (pieces, complete) in [
+            (
+                [
+                    (child, PieceKind::In, GET),
+                    closed(parent),
+                    (child, PieceKind::Out, HELLO),
+                    closed(child),
+                ],
+                [true],
+            ),
+            (
+                [
+                    (parent, PieceKind::In, GET),
+                    (child, PieceKind::Out, UNTIL_THE_END),
+                    closed(3),
+                    closed(parent),
+                ],
+                [true],
+            ),
+            (
+                [
+                    (child, PieceKind::In, GET),
+                    closed(parent),
+                    closed(child),
+                    closed(child),
+                ],
+                [false],
+            ),
+        ] {
+            let mut taken = Vec::new();
+            let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span.complete));
+            for (time, (pid, kind, bytes)) in (0..).zip(pieces) {
+                assembler.piece(&Piece {
+                    time_ns: time,
+                    socket: 7,
+                    pid,
+                    kind,
+                    length: bytes.len() as u64,
+                    bytes,
+                });
+            }
+            drop(assembler);
+            assert_eq!(taken, complete, "{pieces:?}");
+        }
     }
 
     #[test]
