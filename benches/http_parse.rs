@@ -49,6 +49,7 @@ fn parse(criterion: &mut Criterion<Turns>) {
             time_ns,
             socket: 1,
             pid: 1,
+            lost: 0,
             kind,
             length: bytes.len() as u64,
             bytes,

@@ -41,6 +41,17 @@ fn tracer() -> Option<(Tracer, Spans, MutexGuard<'static, ()>)> {
     }
 }
 
+fn answer(id: usize) -> String {
+    let body = "x".repeat(id);
+    if id % 2 == 1 {
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{id:x}\r\n{body}\r\n0\r\n\r\n"
+        )
+    } else {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {id}\r\n\r\n{body}")
+    }
+}
+
 /// A server of one thread a connection, which answers `/ID` with ID bytes, by chunks
 /// where ID is odd and in several writes where it divides by three.
 fn serve(listener: TcpListener) {
@@ -67,14 +78,7 @@ fn serve(listener: TcpListener) {
                     }
                 }
                 reader.read_exact(&mut vec![0; length]).unwrap();
-                let body = "x".repeat(id);
-                let answer = if id % 2 == 1 {
-                    format!(
-                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{id:x}\r\n{body}\r\n0\r\n\r\n"
-                    )
-                } else {
-                    format!("HTTP/1.1 200 OK\r\nContent-Length: {id}\r\n\r\n{body}")
-                };
+                let answer = answer(id);
                 let at = if id.is_multiple_of(3) {
                     answer.len() / 2
                 } else {
@@ -95,11 +99,20 @@ fn serve(listener: TcpListener) {
 
 /// Sends requests for these ids over one connection, `together` at once.
 fn ask(address: &str, ids: &[usize], together: usize) {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let (mut stream, mut reader) = connect(address);
+    ask_by(&mut stream, &mut reader, ids, together);
+}
+
+fn connect(address: &str) -> (TcpStream, BufReader<TcpStream>) {
+    let stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    (stream, reader)
+}
+
+fn ask_by(stream: &mut impl Write, reader: &mut impl BufRead, ids: &[usize], together: usize) {
     for ids in ids.chunks(together) {
         let requests: String = ids
             .iter()
@@ -110,7 +123,7 @@ fn ask(address: &str, ids: &[usize], together: usize) {
             .collect();
         stream.write_all(requests.as_bytes()).unwrap();
         for _ in ids {
-            receive(&mut reader);
+            receive(reader);
         }
     }
 }
@@ -234,6 +247,54 @@ fn detached_it_sees_nothing_and_attached_again_the_rest() {
     tracer.drain().unwrap();
     let spans = spans.lock().unwrap();
     assert_eq!(seen(&spans, Side::Server), once_each([1, 3]));
+}
+
+/// Whoever takes the spans stands still until the ring is full, and then goes on.
+#[test]
+fn no_span_of_a_ring_that_was_full_claims_more_than_was_seen() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let options = Options {
+        ring_bytes: 64 << 10,
+        ..Options::default()
+    };
+    let spans = Spans::default();
+    let inner = Arc::clone(&spans);
+    let held = Arc::new(Mutex::new(()));
+    let gate = Arc::clone(&held);
+    let started = Tracer::start(&options, move |span| {
+        drop(gate.lock());
+        inner.lock().unwrap().push(span);
+    });
+    let mut tracer = match started {
+        Ok(tracer) => tracer,
+        Err(why) => {
+            assert!(!probecost::agent::is_required(), "{why}");
+            eprintln!("skipped: {why}");
+            return;
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.attach().unwrap();
+    tracer.watch(std::process::id()).unwrap();
+    thread::spawn(|| serve(listener));
+    let standing = held.lock().unwrap();
+    // Answers of one large record each: requests find room for longer.
+    let ids: Vec<_> = (1002..1602).step_by(6).collect();
+    let (until_full, after) = ids.split_at(50);
+    let (mut stream, mut reader) = connect(&address);
+    ask_by(&mut stream, &mut reader, until_full, 1);
+    drop(standing);
+    let counts = tracer.drain().unwrap();
+    assert!(counts.traffic.failed > 0, "{counts:?}");
+    ask_by(&mut stream, &mut reader, after, 1);
+    wait_for(&spans, Side::Server, 60);
+    tracer.drain().unwrap();
+    let spans = spans.lock().unwrap();
+    for span in spans.iter().filter(|span| span.complete) {
+        let id: usize = span.path[1..].parse().unwrap();
+        assert_eq!(span.response_bytes, answer(id).len() as u64, "{span:?}");
+    }
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Piece<'a> {
     pub socket: u64,
     /// The process.
     pub pid: u32,
+    /// How many pieces, of any stream, had been lost before it for want of room; it wraps.
+    pub lost: u32,
     /// What happened.
     pub kind: PieceKind,
     /// How many bytes went through.
@@ -68,7 +70,7 @@ struct PieceHead {
     time: u64,
     socket: u64,
     pid: u32,
-    tid: u32,
+    lost: u32,
     length: u32,
     captured: u16,
     kind: u8,
@@ -83,6 +85,7 @@ impl<'a> Piece<'a> {
             time_ns: head.time,
             socket: head.socket,
             pid: head.pid,
+            lost: head.lost,
             kind: match head.kind {
                 0 => PieceKind::In,
                 1 => PieceKind::Out,

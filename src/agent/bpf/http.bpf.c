@@ -103,11 +103,11 @@ struct piece {
 
 INLINE void describe(struct head *head, const struct piece *piece)
 {
-	u64 ids = bpf_get_current_pid_tgid();
+	u32 *before = lost();
 	head->time = bpf_ktime_get_ns();
 	head->socket = piece->socket;
-	head->pid = ids >> 32;
-	head->tid = (u32)ids;
+	head->pid = this_process();
+	head->lost = before ? *before : 0;
 	head->length = piece->length;
 	head->captured = 0;
 	head->kind = piece->kind;
@@ -163,6 +163,9 @@ __attribute__((noinline)) int emit(struct scope *in, struct traffic *count,
 	else
 		done = EMIT(LARGE);
 	__sync_fetch_and_add(done ? &count->submitted : &count->failed, 1);
+	u32 *all = lost();
+	if (!done && all)
+		__sync_fetch_and_add(all, 1);
 	return 0;
 }
 

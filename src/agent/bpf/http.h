@@ -15,7 +15,7 @@ struct head {
 	u64 time;   /* ns, CLOCK_MONOTONIC */
 	u64 socket; /* its inode */
 	u32 pid;
-	u32 tid;
+	u32 lost;     /* records for which the ring had no room so far, on all CPUs */
 	u32 length;   /* bytes that went through */
 	u16 captured; /* how many of them follow */
 	u8 kind;
@@ -55,6 +55,15 @@ struct {
 	__type(value, struct traffic);
 } TRAFFIC SEC(".maps");
 
+/* Of all CPUs, since a connection moves between them: a record says how many were lost
+ * before it. */
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} LOST SEC(".maps");
+
 struct {
 	__uint(type, MAP_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -70,4 +79,10 @@ INLINE struct scope *scope(void)
 {
 	u32 zero = 0;
 	return bpf_map_lookup_elem(&SCOPE, &zero);
+}
+
+INLINE u32 *lost(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&LOST, &zero);
 }

@@ -39,6 +39,8 @@ pub struct Assembler<F> {
     connections: HashMap<u64, Followed>,
     counts: Arc<HttpCounts>,
     blind_until: BlindUntil,
+    /// Pieces lost so far, as the last of them says that came.
+    lost: u32,
     give: F,
 }
 
@@ -62,6 +64,10 @@ impl BlindUntil {
 struct Followed {
     connection: Connection,
     last_ns: u64,
+    /// Pieces lost when it was last heard of: one of those since may have been its own.
+    lost: u32,
+    /// What it was counted as, where it is no HTTP/1.
+    foreign: Option<Foreign>,
     /// Who last read from it, and who last wrote to it; 0: nobody yet.
     pids: [u32; 2],
 }
@@ -102,6 +108,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             connections: HashMap::new(),
             counts: Arc::default(),
             blind_until: BlindUntil::default(),
+            lost: 0,
             give,
         }
     }
@@ -129,8 +136,13 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             connections,
             counts,
             blind_until,
+            lost,
             give,
         } = self;
+        // Records of other CPUs may have read the count in another order than they came.
+        if piece.lost.wrapping_sub(*lost).cast_signed() > 0 {
+            *lost = piece.lost;
+        }
         let mut give = |span: HttpSpan| {
             count(&counts.spans);
             if !span.complete {
@@ -138,6 +150,13 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             }
             give(span);
         };
+        if let Some(followed) = connections.get_mut(&piece.socket)
+            && (followed.lost != *lost || blind_until.lies_between(followed.last_ns, piece.time_ns))
+        {
+            followed.connection.give_up(place, &mut give);
+            followed.connection = Connection::new();
+            followed.lost = *lost;
+        }
         let way = match piece.kind {
             PieceKind::In => Way::In,
             PieceKind::Out => Way::Out,
@@ -164,12 +183,10 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         let followed = connections.entry(piece.socket).or_insert_with(|| Followed {
             connection: Connection::new(),
             last_ns: piece.time_ns,
+            lost: *lost,
+            foreign: None,
             pids: [0; 2],
         });
-        if blind_until.lies_between(followed.last_ns, piece.time_ns) {
-            followed.connection.close(place, &mut give);
-            followed.connection = Connection::new();
-        }
         followed.last_ns = piece.time_ns;
         followed.pids[way as usize] = piece.pid;
         let bytes = Bytes {
@@ -177,11 +194,16 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             seen: piece.bytes,
             length: piece.length,
         };
-        match followed.connection.read(way, bytes, place, &mut give) {
-            Some(Foreign::Tls) => count(&counts.tls),
-            Some(Foreign::Http2) => count(&counts.http2),
-            Some(Foreign::Other) => count(&counts.other),
-            None => {}
+        let Some(foreign) = followed.connection.read(way, bytes, place, &mut give) else {
+            return;
+        };
+        // Once, however often it is begun anew.
+        if followed.foreign.replace(foreign) != Some(foreign) {
+            count(match foreign {
+                Foreign::Tls => &counts.tls,
+                Foreign::Http2 => &counts.http2,
+                Foreign::Other => &counts.other,
+            });
         }
     }
 }
@@ -275,6 +297,7 @@ mod tests {
                 time_ns: time as u64,
                 socket: 7,
                 pid: 1,
+                lost: 0,
                 kind: *kind,
                 length: bytes.len() as u64,
                 bytes,
@@ -365,6 +388,7 @@ mod tests {
                 time_ns: 1,
                 socket: 7,
                 pid: 1,
+                lost: 0,
                 kind,
                 length,
                 bytes,
@@ -393,6 +417,7 @@ mod tests {
                     time_ns: 1,
                     socket: 7,
                     pid: 1,
+                    lost: 0,
                     kind,
                     length: bytes.len() as u64 + unseen,
                     bytes,
@@ -435,6 +460,7 @@ mod tests {
                 time_ns: now_ns(ClockId::Monotonic),
                 socket: 7,
                 pid: 1,
+                lost: 0,
                 kind,
                 length: bytes.len() as u64,
                 bytes,
@@ -450,6 +476,57 @@ mod tests {
             .map(|s| (s.path.as_str(), s.complete))
             .collect();
         assert_eq!(told, [("/1", false), ("/2", true)]);
+    }
+
+    /// A piece of any connection that was lost may have been of this one.
+    #[test]
+    fn where_a_piece_was_lost_no_span_claims_more_than_was_seen() {
+        const BEGUN: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nhel";
+        let (asked, answered, closed) = (PieceKind::In, PieceKind::Out, PieceKind::Closed);
+        for (pieces, told) in [
+            // The answer to the first; its request is not answered by the next.
+            (
+                [(0, asked, GET), (1, asked, GET), (1, answered, HELLO)],
+                &[false, true][..],
+            ),
+            // The first request of all.
+            (
+                [(3, answered, HELLO), (3, asked, GET), (3, answered, HELLO)],
+                &[true],
+            ),
+            // The middle of an answer that lasts until the end.
+            (
+                [(0, asked, GET), (0, answered, BEGUN), (1, closed, b"")],
+                &[false],
+            ),
+            // Its end: what went before it was whole.
+            (
+                [(0, asked, GET), (0, answered, HELLO), (1, closed, b"")],
+                &[true],
+            ),
+            // On two CPUs the count is read in another order than the pieces come.
+            (
+                [(1, asked, GET), (0, answered, HELLO), (1, closed, b"")],
+                &[true],
+            ),
+        ] {
+            let mut taken = Vec::new();
+            let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span.complete));
+            for (time, (lost, kind, bytes)) in (0..).zip(pieces) {
+                assembler.piece(&Piece {
+                    time_ns: time,
+                    socket: 7,
+                    pid: 1,
+                    lost,
+                    kind,
+                    length: bytes.len() as u64,
+                    bytes,
+                });
+            }
+            assert_eq!(assembler.counts().other, 0);
+            drop(assembler);
+            assert_eq!(taken, told, "{pieces:?}");
+        }
     }
 
     /// As where answers leave by io_uring.
@@ -532,6 +609,7 @@ mod tests {
                     time_ns: time,
                     socket: 7,
                     pid,
+                    lost: 0,
                     kind,
                     length: bytes.len() as u64,
                     bytes,
@@ -584,6 +662,7 @@ mod tests {
                     time_ns: round,
                     socket: round % 50,
                     pid: 1,
+                    lost: 0,
                     kind: *kind,
                     length: bytes.len() as u64
                         + u64::from(random.u8(..4) == 0) * random.u64(..1 << 33),

@@ -123,6 +123,13 @@ impl Connection {
             exchange.abandon(place, give);
         }
     }
+
+    /// Something of it went unseen: no answer is whole.
+    pub(super) fn give_up(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        if let Self::Http(exchange) = self {
+            exchange.abandon(place, give);
+        }
+    }
 }
 
 /// Where a span belongs.
