@@ -450,6 +450,29 @@ mod tests {
         }
     }
 
+    /// As where it was attached in the middle of a body, or its beginning was lost.
+    #[test]
+    fn after_the_rest_of_a_body_the_next_request_is_seen() {
+        let (rest, asked) = (
+            (PieceKind::Out, b"orld".to_vec()),
+            (PieceKind::In, GET.to_vec()),
+        );
+        let answered = (PieceKind::Out, HELLO.to_vec());
+        let told = |pieces: &[(PieceKind, Vec<u8>)]| {
+            let (spans, counts) = spans(pieces);
+            (
+                spans.iter().map(|s| s.complete).collect::<Vec<_>>(),
+                counts.other,
+            )
+        };
+        let seen = [rest.clone(), rest.clone(), asked, answered];
+        assert_eq!(told(&seen), (vec![true], 1));
+        // Another protocol is not looked at for ever.
+        let turns = [rest, (PieceKind::In, b"\x01".to_vec())];
+        let strange: Vec<_> = turns.iter().cycle().take(50).cloned().collect();
+        assert_eq!(told(&[&strange[..], &seen[2..]].concat()), (vec![], 1));
+    }
+
     #[test]
     fn what_was_asked_before_nothing_was_seen_is_not_answered_after_it() {
         let mut taken = Vec::new();

@@ -8,6 +8,9 @@ use crate::schema::span::{HttpSpan, Side};
 /// How many requests of a connection may wait for their answers.
 const MOST_OPEN: usize = 1024;
 
+/// How often a stream that does not begin like HTTP is looked at again.
+const MOST_TRIES: u8 = 16;
+
 /// What a stream turned out to be that carries no HTTP/1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
@@ -23,6 +26,14 @@ pub(super) enum Connection {
     Unknown {
         held: Vec<u8>,
         since_ns: u64,
+        /// How often it may yet go astray.
+        tries: u8,
+    },
+    /// What went this way began no message: it may be the rest of one whose beginning was
+    /// not seen. What comes the other way next may begin another.
+    Astray {
+        way: Way,
+        tries: u8,
     },
     Http(Box<Exchange>),
     Foreign,
@@ -61,6 +72,7 @@ impl Connection {
         Self::Unknown {
             held: Vec::new(),
             since_ns: 0,
+            tries: MOST_TRIES,
         }
     }
 
@@ -74,7 +86,21 @@ impl Connection {
     ) -> Option<Foreign> {
         let mut bytes = bytes;
         let first;
-        if let Self::Unknown { held, since_ns } = self {
+        if let Self::Astray { way: astray, tries } = *self
+            && astray != way
+        {
+            *self = Self::Unknown {
+                held: Vec::new(),
+                since_ns: 0,
+                tries: tries - 1,
+            };
+        }
+        if let Self::Unknown {
+            held,
+            since_ns,
+            tries,
+        } = self
+        {
             if held.is_empty() {
                 *since_ns = bytes.time_ns;
             }
@@ -92,8 +118,12 @@ impl Connection {
                 }
                 None if unseen == 0 => return None,
                 verdict => {
-                    *self = Self::Foreign;
-                    return verdict.and_then(Result::err).or(Some(Foreign::Other));
+                    let foreign = verdict.and_then(Result::err).unwrap_or(Foreign::Other);
+                    *self = match (foreign, *tries) {
+                        (Foreign::Other, 1..) => Self::Astray { way, tries: *tries },
+                        _ => Self::Foreign,
+                    };
+                    return Some(foreign);
                 }
             }
         }
