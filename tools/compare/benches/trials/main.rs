@@ -122,9 +122,10 @@ fn table(done: &[(Trial, Verdict)]) -> String {
             median(&built).unwrap_or(0.0),
         );
     };
-    line("a change that no benchmark should feel: nothing called", &|t| {
-        t.kind == Kind::Harmless
-    });
+    line(
+        "a change that no benchmark should feel: nothing called",
+        &|t| t.kind == Kind::Harmless,
+    );
     line("+5 % in one of 30: named alone", &|t| {
         t.kind == Kind::Planted
     });
