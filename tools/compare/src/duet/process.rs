@@ -205,9 +205,8 @@ impl Process {
     /// It took longer than the limit, or somebody asked us to stop.
     pub fn measure(&mut self, so_many: usize, patience: &Patience) -> Result<bool, RunError> {
         self.started = Instant::now();
-        kill_process_group(self.pid, Signal::CONT).map_err(failed)?;
         while self.stdout.measured + self.stderr.measured < so_many {
-            if self.wait_for(None, patience)?.1 {
+            if self.go_on(patience)? {
                 return Ok(true);
             }
         }
@@ -221,8 +220,15 @@ impl Process {
     /// As [`Process::wait`].
     pub fn finish(&mut self, patience: &Patience) -> Result<(), RunError> {
         self.started = Instant::now();
-        let _ = kill_process_group(self.pid, Signal::CONT);
+        while !self.go_on(patience)? {}
         self.wait(patience)
+    }
+
+    /// Lets it go on for a moment; whether it has ended. What it forked while it was being held
+    /// may be held only afterwards, so that it is told again and again.
+    fn go_on(&mut self, patience: &Patience) -> Result<bool, RunError> {
+        kill_process_group(self.pid, Signal::CONT).map_err(failed)?;
+        Ok(self.wait_for(None, patience)?.1)
     }
 
     /// The end of what it printed, as the end of a sentence.
@@ -310,13 +316,16 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    fn everywhere() -> Cpu {
+        Cpu {
+            theirs: sched_getaffinity(None).unwrap(),
+            ours: None,
+        }
+    }
+
     #[test]
     fn what_an_ended_process_left_behind_is_ended_with_it() {
-        let cpu = sched_getaffinity(None).unwrap();
-        let cpu = Cpu {
-            theirs: cpu,
-            ours: None,
-        };
+        let cpu = everywhere();
         let interrupt = Interrupt::listen().unwrap();
         let patience = Patience {
             limit: Duration::from_secs(60),
@@ -334,6 +343,21 @@ mod tests {
         comes("it never ran", runs);
         drop(process);
         comes("it still runs", || !runs());
+    }
+
+    #[test]
+    fn what_is_held_only_afterwards_goes_on_all_the_same() {
+        let cpu = everywhere();
+        let interrupt = Interrupt::listen().unwrap();
+        let patience = Patience {
+            limit: Duration::from_secs(10),
+            interrupt: &interrupt,
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 0.3; kill -STOP $$; echo a: Analyzing"]);
+        let mut process = Process::start(&mut command, &cpu, Command::spawn).unwrap();
+        process.measure(1, &patience).unwrap();
+        process.finish(&patience).unwrap();
     }
 
     #[test]
