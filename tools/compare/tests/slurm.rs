@@ -46,7 +46,8 @@ impl<'a> Slurm<'a> {
                 return Ok(slurm);
             }
         }
-        panic!("the node was never idle");
+        let log = fs::read_to_string(place.path("slurm-3/slurmd.log"));
+        panic!("the node was never idle: {}", log.unwrap_or_default());
     }
 
     /// A cluster that is not yet started.
@@ -87,6 +88,9 @@ impl<'a> Slurm<'a> {
         drop((control, node));
         let configuration = directory.join("slurm.conf");
         fs::write(&configuration, text).unwrap();
+        // Nothing here is by cgroups; left to find out which there are, slurmd refuses both
+        // kinds at once, as a container has them.
+        fs::write(directory.join("cgroup.conf"), "CgroupPlugin=cgroup/v1\n").unwrap();
         let key = directory.join("munge.key");
         fs::write(&key, [7; 128]).unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
