@@ -31,6 +31,8 @@ fn obstacle(directory: &Path) -> Option<&'static str> {
         "only root makes cgroups"
     } else if !Path::new("/proc/pressure/memory").exists() {
         "this kernel keeps no account of stalls"
+    } else if !limits_memory() {
+        "no cgroup here limits memory, as in a container"
     } else {
         return None;
     };
@@ -40,6 +42,22 @@ fn obstacle(directory: &Path) -> Option<&'static str> {
     assert!(error.starts_with("error: no "), "{error}");
     eprintln!("skipped: {why}: {error}");
     Some(why)
+}
+
+/// Whether there is a cgroup, of either version, whose groups can be given less memory.
+fn limits_memory() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts.lines().any(|line| {
+        let (place, kind) = line.split_once(" - ").unwrap();
+        let place = Path::new(place.split(' ').nth(4).unwrap());
+        match kind.split_once(' ') {
+            Some(("cgroup", more)) => more.split([' ', ',']).any(|word| word == "memory"),
+            Some(("cgroup2", _)) => {
+                fs::write(place.join("cgroup.subtree_control"), "+memory").is_ok()
+            }
+            _ => false,
+        }
+    })
 }
 
 /// Directories of groups that the process `owner` made, or any.

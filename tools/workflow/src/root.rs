@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::file::Container;
+
 /// What an image `rust:VERSION-SUITE` has beyond Debian's essentials, as far as steps may
 /// take it for granted.
 const PACKAGES: &str = "ca-certificates,curl,gcc,git,libc6-dev,libssl-dev,make,pkg-config,procps";
@@ -13,14 +15,17 @@ const PACKAGES: &str = "ca-certificates,curl,gcc,git,libc6-dev,libssl-dev,make,p
 #[derive(Debug)]
 pub struct Root {
     directory: PathBuf,
+    /// Whether it has the processes of the machine, and no numbers of its own.
+    of_host: bool,
 }
 
 impl Root {
-    /// The root of `image`, under `cache`: made by mmdebstrap unless it is there.
+    /// The root of a container, under `cache`: made by mmdebstrap unless it is there.
     ///
     /// # Errors
     /// The image is not known, or mmdebstrap fails.
-    pub fn of(image: &str, cache: &Path) -> Result<Self, String> {
+    pub fn of(container: &Container, cache: &Path) -> Result<Self, String> {
+        let Container { image, options } = container;
         let suite = image
             .strip_prefix("rust:")
             .and_then(|tag| tag.split_once('-'))
@@ -35,11 +40,14 @@ impl Root {
             fs::rename(&partial, &directory)
                 .map_err(|e| format!("{}: {e}", directory.display()))?;
         }
-        Ok(Self { directory })
+        Ok(Self {
+            directory,
+            of_host: options.split_whitespace().any(|o| o == "--pid=host"),
+        })
     }
 
-    /// `command` as the container's first process, in the work tree `tree`, which keeps
-    /// its path; `temporary` does, too.
+    /// What enters the container, as its first process, in the work tree `tree`, which keeps
+    /// its path; `temporary` does, too. The command's words follow.
     pub fn command(&self, tree: &Path, temporary: &Path) -> Command {
         let home = |variable: &str, directory: &str| {
             std::env::var_os(variable).map_or_else(
@@ -55,6 +63,7 @@ impl Root {
             .arg(temporary)
             .arg(home("CARGO_HOME", ".cargo"))
             .arg(home("RUSTUP_HOME", ".rustup"))
+            .arg(if self.of_host { "" } else { "--pid" })
             .env("CARGO_HOME", "/usr/local/cargo")
             .env("RUSTUP_HOME", "/usr/local/rustup")
             .env("HOME", "/root")
@@ -88,19 +97,28 @@ fn debootstrapped(suite: &str, root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Root, tree, temporary directory, cargo's and rustup's home; then the command. As
-/// Docker does it: a cgroup of its own, then a namespace that takes it for the whole.
+/// Root, tree, temporary directory, cargo's and rustup's home, the namespace of processes;
+/// then the command. As Docker does it: a cgroup of its own, then a namespace that takes it
+/// for the whole, and a root behind which there is no other.
 const ENTER: &str = r#"
-root=$1 tree=$2 temporary=$3 cargo=$4 rustup=$5
-shift 5
+root=$1 tree=$2 temporary=$3 cargo=$4 rustup=$5 processes=$6
+shift 6
 hierarchy=$(findmnt --noheadings --first-only --types cgroup2 --output TARGET)
 group=$hierarchy/workflow-$$
 mkdir "$group"
-trap 'rmdir "$group"' EXIT
+end() {
+    # What it left running, where it has no namespace of processes that ends with it.
+    echo 1 >"$group/cgroup.kill" || true
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        rmdir "$group" 2>/dev/null && return
+        sleep 0.1
+    done
+}
+trap end EXIT
 status=0
-export root tree temporary cargo rustup group
+export root tree temporary cargo rustup processes group
 sh -c 'echo $$ >"$group/cgroup.procs"
-exec unshare --mount --pid --ipc --uts --cgroup --fork --kill-child sh -ec '\''
+exec unshare --mount $processes --ipc --uts --cgroup --fork --kill-child sh -ec '\''
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs sysfs "$root/sys"
@@ -115,7 +133,11 @@ exec unshare --mount --pid --ipc --uts --cgroup --fork --kill-child sh -ec '\''
     mount --bind "$cargo" "$root/usr/local/cargo"
     mount --bind "$rustup" "$root/usr/local/rustup"
     cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
-    exec chroot "$root" env --chdir="$tree" "$@"
+    mkdir -p "$root/.outside"
+    cd "$root"
+    pivot_root . .outside
+    umount --lazy /.outside
+    exec env --chdir="$tree" "$@"
 '\'' sh "$@"' sh "$@" || status=$?
 exit "$status"
 "#;

@@ -85,7 +85,7 @@ pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
             tree: &tree,
             scratch: scratch.path(),
             root: match &job.container {
-                Some(container) => Some(Root::of(&container.image, &place.cache)?),
+                Some(container) => Some(Root::of(container, &place.cache)?),
                 None => None,
             },
         };

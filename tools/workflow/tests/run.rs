@@ -228,6 +228,17 @@ fn a_job_with_a_container_runs_in_a_root_of_its_own() {
     let workflow = Workflow::parse(&workflow).unwrap();
     let place = place(repository.path(), "push");
     assert_eq!(run(&workflow, &place), Ok(Ended::Well));
+    // With the machine's processes; and behind its root there is no other all the same.
+    let steps = format!(
+        "      - run: |\n          test $$ != 1\n          \
+         nsenter --mount --target $$ test ! -e {}\n",
+        repository.path().display()
+    );
+    let container = "    container:\n      image: rust:1.95.0-bookworm\n      \
+                     options: --privileged --pid=host\n    steps:\n";
+    let workflow = format!("{HEAD}{steps}").replace("    steps:\n", container);
+    let workflow = Workflow::parse(&workflow).unwrap();
+    assert_eq!(run(&workflow, &place), Ok(Ended::Well));
 }
 
 #[test]
