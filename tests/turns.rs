@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use probecost::schema::SHARD_VARIABLE;
-use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
+use probecost::schema::turns::{GO, GREETING, READY, VARIABLE, WARM_UP};
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde_json::Value;
 
@@ -81,7 +81,8 @@ impl Side {
     }
 
     fn measure(bench: &Path) -> Self {
-        let times = ["--warm-up-time", "0.01", "--measurement-time", "0.05"];
+        let warm_up = WARM_UP.as_secs_f64().to_string();
+        let times = ["--warm-up-time", &warm_up, "--measurement-time", "0.05"];
         let rest = ["--sample-size", "10", "--nresamples", "1001"];
         let (what, filter) = (["--bench", "--noplot"], ["^(?:full_read/off)$"]);
         Self::start(bench, &[&what[..], &times, &rest, &filter].concat())
@@ -140,10 +141,7 @@ fn a_bench_takes_turns() {
     let sample: Value = serde_json::from_slice(&fs::read(sample).unwrap()).unwrap();
     let samples = sample["times"].as_array().unwrap().len();
     assert_eq!(samples, 10);
-    assert!(
-        blocks > samples,
-        "{blocks} turns for {samples} samples and a warm-up"
-    );
+    assert_eq!(blocks, 1 + samples, "a turn for the warm-up, and for each");
 
     // Without a driver it ends, and badly.
     let mut left = Side::measure(&bench);

@@ -6,12 +6,12 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use probecost::schema::turns::{GO, GREETING, READY, VARIABLE};
+use probecost::schema::turns::{GO, GREETING, READY, VARIABLE, WARM_UP};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::thread::{MembarrierCommand, membarrier};
 
@@ -39,6 +39,7 @@ impl Turn {
     /// Waits for it, unless it has come already.
     pub fn take() -> Self {
         if let Some(driver) = &*DRIVER
+            && !driver.is_warming_up()
             && !driver.held.swap(false, Ordering::Relaxed)
         {
             driver.wait();
@@ -89,12 +90,11 @@ impl Measurement for Turns {
         Ns(sum.0 + batch.0)
     }
 
-    /// Before the first sample, and before each in batches: takes its turn. Criterion's
-    /// warm-up does not count how long this side waits until the other is there at all.
+    /// Before the warm-up, before the first sample, and before each in batches: takes its
+    /// turn. All of the warm-up is one.
     fn zero(&self) -> Ns {
         if let Some(driver) = &*DRIVER {
-            driver.wait();
-            driver.held.store(true, Ordering::Relaxed);
+            driver.begin();
         }
         Ns(0.0)
     }
@@ -120,6 +120,10 @@ struct Driver {
     say: File,
     /// Whether it is this side's turn and the next block belongs to it.
     held: AtomicBool,
+    /// When the warm-up began.
+    warm: OnceLock<Instant>,
+    /// Whether it is over.
+    samples: AtomicBool,
 }
 
 impl Driver {
@@ -131,9 +135,26 @@ impl Driver {
             hear: inherited(hear)?,
             say: inherited(say)?,
             held: AtomicBool::new(false),
+            warm: OnceLock::new(),
+            samples: AtomicBool::new(false),
         };
         (&driver.say).write_all(GREETING)?;
         Ok(driver)
+    }
+
+    /// Takes the turn of the warm-up, keeps it, or takes the next.
+    fn begin(&self) {
+        if self.warm.get().is_some_and(|warm| warm.elapsed() < WARM_UP) {
+            return;
+        }
+        self.wait();
+        self.held.store(true, Ordering::Relaxed);
+        let began = self.warm.set(Instant::now());
+        self.samples.store(began.is_err(), Ordering::Relaxed);
+    }
+
+    fn is_warming_up(&self) -> bool {
+        self.warm.get().is_some() && !self.samples.load(Ordering::Relaxed)
     }
 
     /// Waits for this side's turn, and for a kernel that has nothing left to do from

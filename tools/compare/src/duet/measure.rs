@@ -112,10 +112,7 @@ impl DuetBench<'_> {
 
     /// What a process spends on a benchmark.
     fn benchmark_time(&self, subject: &Subject) -> Duration {
-        let sampling = match subject.lockstep {
-            true => self.rounds.lockstep_sampling,
-            false => self.rounds.sampling,
-        };
+        let sampling = self.rounds.sampling;
         match subject.whole_seconds && !subject.yields {
             true => sampling.whole_seconds().time(),
             false => sampling.time(),

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use probecost::gate::Gate;
 use probecost::host::Host;
+use probecost::schema::turns::WARM_UP;
 use probecost::schema::{GatePolicy, Portion, Shard, Verdict};
 use regex::Regex;
 
@@ -57,18 +58,11 @@ use round::Rounds;
 use sides::Sides;
 use subjects::Subjects;
 
-/// A process's share of a round where one side runs after the other.
+/// A process's share of a round: blocks of about fifteen milliseconds, and few of them, since
+/// more processes tell more than more blocks.
 const SAMPLING: SamplingConfig = SamplingConfig {
-    warm_up: 0.05,
+    warm_up: WARM_UP.as_secs_f64(),
     measurement: 0.15,
-    samples: 10,
-};
-
-/// The same where both take turns: blocks of about ten milliseconds, since waiting for the
-/// other counts as well, and few of them, since more processes tell more than more blocks.
-const LOCKSTEP_SAMPLING: SamplingConfig = SamplingConfig {
-    warm_up: 0.02,
-    measurement: 0.25,
     samples: 10,
 };
 
@@ -199,7 +193,6 @@ impl Stage {
         let mut bench = DuetBench {
             rounds: Rounds {
                 sampling: SAMPLING,
-                lockstep_sampling: LOCKSTEP_SAMPLING,
                 cpu: &self.cpu,
                 patience: Patience {
                     limit: request.timeout,

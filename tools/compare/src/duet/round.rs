@@ -43,7 +43,6 @@ impl First {
 /// How rounds are made.
 pub struct Rounds<'a> {
     pub sampling: SamplingConfig,
-    pub lockstep_sampling: SamplingConfig,
     pub cpu: &'a Cpu,
     /// How long a process may take.
     pub patience: Patience<'a>,
@@ -176,7 +175,7 @@ impl Rounds<'_> {
         let mut pipes = [Pipes::new().map_err(failed)?, Pipes::new().map_err(failed)?];
         let mut start = |side: usize| {
             let patterns = [subject.pattern.as_str()];
-            let task = task(&patterns, self.lockstep_sampling, subject, side);
+            let task = task(&patterns, self.sampling, subject, side);
             executables[side]
                 .measure(task, homes[side], Some(&mut pipes[side]), self.cpu)
                 .map_err(|e| blame(side, e))

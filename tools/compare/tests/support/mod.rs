@@ -224,7 +224,7 @@ pub fn executable(place: &Place, name: &str, ids: &str, body: &str) {
     let script = format!(
         r#"#!/bin/bash
 if [[ " $* " == *" --list "* ]]; then
-    [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
+    [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]] && printf 'turns 2\n' >&"${{PROBECOST_TURNS#*,}}"
     for id in {ids}; do ((${{#id}} > 100)) && id=${{id:0:100}}...; echo "$id: benchmark"; done
     exit
 fi
@@ -240,7 +240,7 @@ echo "Benchmarking $id: Warming up for 50.000 ms" >&2
 samples=""
 for i in 1 2 3 4 5; do
     if [[ -n ${{TURNS:-}} && -n ${{PROBECOST_TURNS:-}} ]]; then
-        [[ $i == 1 ]] && printf 'turns 1\n' >&"${{PROBECOST_TURNS#*,}}"
+        [[ $i == 1 ]] && printf 'turns 2\n' >&"${{PROBECOST_TURNS#*,}}"
         printf r >&"${{PROBECOST_TURNS#*,}}"
         read -r -N1 -u "${{PROBECOST_TURNS%,*}}" go || exit 9
         echo "{name} begins" >>blocks
