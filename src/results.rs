@@ -1,11 +1,11 @@
 //! A directory for each run, so that no run writes over another.
 
-use std::cell::Cell;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,7 +22,7 @@ const LATEST: &str = "latest";
 pub struct Results {
     path: PathBuf,
     /// Whether `latest` is a link to it.
-    is_latest: Cell<bool>,
+    is_latest: AtomicBool,
 }
 
 impl Results {
@@ -45,7 +45,7 @@ impl Results {
         file::write_json(&path.join("host.json"), &host)?;
         Ok(Self {
             path,
-            is_latest: Cell::new(false),
+            is_latest: AtomicBool::new(false),
         })
     }
 
@@ -68,7 +68,7 @@ impl Results {
     /// Turns the link `latest` to it, in one step: there is never a moment without one.
     pub fn turn_latest(&self) -> Result<(), Obstacle> {
         let ends = self.path.parent().zip(self.path.file_name());
-        let Some((out, name)) = ends.filter(|_| !self.is_latest.get()) else {
+        let Some((out, name)) = ends.filter(|_| !self.is_latest.load(Ordering::Relaxed)) else {
             return Ok(());
         };
         let link = out.join(LATEST);
@@ -78,7 +78,7 @@ impl Results {
             Ok(())
         };
         turn().map_err(|error: std::io::Error| file::unwritable(&link, &error))?;
-        self.is_latest.set(true);
+        self.is_latest.store(true, Ordering::Relaxed);
         Ok(())
     }
 }

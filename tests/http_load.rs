@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use probecost::load::{Behaviour, Server, Stall};
 use probecost::schema::Outcome;
 use probecost::schema::load::{Load, RequestError};
+use probecost::schema::monitor::MonitorReport;
 
 fn load(out: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_probecost"))
@@ -151,10 +152,36 @@ fn the_server_may_be_a_process_of_its_own() {
     let stdout = serving.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut url).unwrap();
     let url = format!("{}item/{{id}}", url.trim());
-    let (load, code) = loaded(&["--url", &url, "--rate", "100", "--seconds", "0.2"]);
+    let out = tempfile::tempdir().unwrap();
+    let load = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["load", "--url", &url, "--rate", "100", "--seconds", "1.2"])
+        .args(["--pid", &serving.id().to_string(), "--out"])
+        .arg(out.path())
+        .output()
+        .unwrap();
     serving.kill().unwrap();
     serving.wait().unwrap();
-    assert_eq!((code, load.requests.answered), (Some(0), 20));
+    let text = String::from_utf8(load.stdout).unwrap();
+    assert_eq!(load.status.code(), Some(0), "{text}");
+    assert!(text.contains("120 answered, no errors"), "{text}");
+    // Watched from the load's beginning to its end, and no longer.
+    let left = std::fs::read(out.path().join("latest/monitor.json")).unwrap();
+    let watched: MonitorReport = serde_json::from_slice(&left).unwrap();
+    assert!(
+        watched.command.contains(&"--serve".to_owned()),
+        "{watched:?}"
+    );
+    assert_eq!(watched.samples.len(), 2, "{watched:?}");
+    let taken = watched.totals;
+    // All but those of threads that had ended by the last look.
+    assert!(taken.voluntary_switches >= 60, "it answered: {taken:?}");
+    assert!(
+        text.contains("--serve") && text.contains("by waiting"),
+        "{text}"
+    );
+    for name in ["monitor.csv", "monitor.svg"] {
+        assert!(out.path().join("latest").join(name).exists(), "{name}");
+    }
 }
 
 /// Ctrl-C ends it, and what was measured stays.
@@ -205,6 +232,8 @@ fn bad_input_is_named() {
         (&["--url", "http://192.0.2.1/"], "--remote"),
         (&["--url", "https://127.0.0.1/"], "TLS"),
         (&["--url", "http://127.0.0.1:x/"], "names no server"),
+        (&["--url", gone.as_str(), "--pid", "4194305"], "no process"),
+        (&["--pid", "1"], "--url"),
         (&["--rate", "0"], "from 0.1 to 1e6"),
         (&["--rate", "-1"], "from 0.1 to 1e6"),
         (&["--rate", "NaN"], "from 0.1 to 1e6"),

@@ -2,12 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::host::Obstacle;
+
+/// How soon a `stop` is seen that comes from another thread.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// Can be waited for: by a descriptor of the process, which no other takes the place of, and
 /// which a zombie's parent cannot hold up.
@@ -32,7 +35,7 @@ impl ProcessEnd {
     pub fn wait(&self, until: Instant, stop: &AtomicBool) -> bool {
         while !stop.load(Ordering::Relaxed) && Instant::now() < until {
             // A signal interrupts it, and may be the one that sets `stop`.
-            if self.comes_within(until) {
+            if self.comes_within(until.min(Instant::now() + SLICE)) {
                 return true;
             }
         }
@@ -54,7 +57,6 @@ impl ProcessEnd {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::time::Duration;
 
     use super::*;
 

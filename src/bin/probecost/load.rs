@@ -4,19 +4,25 @@ use std::error::Error;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use probecost::host::allowed_cpus;
+use probecost::host::{Obstacle, allowed_cpus};
 use probecost::load::{
     Behaviour, Endpoint, LoadPlan, Regime, Scenario, Server, Stall, ladder, whole,
 };
+use probecost::monitor::{Monitor, MonitoredCommand, watch};
 use probecost::process::watch_signals;
 use probecost::report;
 use probecost::results::Results;
 use probecost::schema::Exit;
+use probecost::schema::load::Load;
+use probecost::schema::monitor::MonitorReport;
 
 use probecost::report::Format;
 
@@ -48,6 +54,9 @@ pub struct LoadArgs {
     /// our own answers, on loopback
     #[arg(long)]
     url: Option<String>,
+    /// The server's process: what it and its children take meanwhile is left as well
+    #[arg(long, requires = "url", conflicts_with = "remote", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Option<u32>,
     /// Let the server be on another machine
     #[arg(long, requires = "url")]
     remote: bool,
@@ -87,7 +96,7 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
         // Whoever started it may be gone.
         let _ = writeln!(std::io::stdout(), "http://{}/", server.address());
         loop {
-            std::thread::park();
+            thread::park();
         }
     }
     watch_signals()?;
@@ -107,23 +116,61 @@ pub fn run(args: &LoadArgs) -> Result<Exit, Box<dyn Error>> {
             (Some(server), target)
         }
     };
+    if let Some(pid) = args.pid {
+        // Before the load, not after it.
+        Monitor::of(pid)?;
+    }
     let results = Results::create(&args.out)?;
     let (plan, length) = args.plan(target, last);
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),
     );
     let progress = |share: f64| bar.set_position((1000.0 * share) as u64);
-    let load = match args.ladder {
-        true => ladder::climb(&plan, length, progress)?,
-        false => whole(&plan, length, progress)?.report(),
+    let make = || match args.ladder {
+        true => ladder::climb(&plan, length, progress),
+        false => whole(&plan, length, progress).map(|whole| whole.report()),
     };
+    let (load, watched) = watching(args.pid, &results, make);
     bar.finish_and_clear();
     drop(server);
+    let load = load?;
     results.write_json("load.json", &load)?;
+    let watched = watched?;
+    if let Some(watched) = &watched {
+        super::monitor::keep(watched, &results)?;
+    }
     args.format.print(&load, |load| {
-        format!("{}\n{results}\n", report::load::render(load))
+        let watched = watched.as_ref().map(report::monitor::render);
+        let parts = [
+            Some(report::load::render(load)),
+            watched,
+            Some(format!("{results}\n")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
     });
     Ok(Exit::of([load.outcome]))
+}
+
+/// Makes the load while this process, where there is one, is watched.
+fn watching(
+    pid: Option<u32>,
+    results: &Results,
+    make: impl FnOnce() -> Result<Load, Obstacle>,
+) -> (
+    Result<Load, Obstacle>,
+    Result<Option<MonitorReport>, Obstacle>,
+) {
+    let is_over = Arc::new(AtomicBool::new(false));
+    thread::scope(|scope| {
+        let watcher = pid.map(|pid| {
+            let is_over = &is_over;
+            scope.spawn(move || watch(&MonitoredCommand::Pid(pid), results, is_over))
+        });
+        let load = make();
+        is_over.store(true, Ordering::Relaxed);
+        let watched = watcher.map(|watcher| watcher.join().expect("watching does not panic"));
+        (load, watched.transpose())
+    })
 }
 
 impl LoadArgs {

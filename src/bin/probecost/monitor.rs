@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use probecost::host::Obstacle;
 use probecost::monitor::{MonitoredCommand, watch};
 use probecost::report::{self, Format};
 use probecost::results::Results;
 use probecost::schema::Exit;
-use probecost::schema::monitor::FILE;
+use probecost::schema::monitor::{FILE, MonitorReport};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// `probecost monitor`
@@ -45,11 +46,19 @@ pub fn run(args: &MonitorArgs) -> Result<Exit, Box<dyn Error>> {
     }
     let results = Results::create(&args.out)?;
     let watched = watch(&watched, &results, &stop)?;
-    results.write_json(FILE, &watched)?;
-    let picture = report::monitor::draw(&watched.samples);
-    results.write("monitor.svg", picture.as_bytes())?;
+    keep(&watched, &results)?;
     args.format.print(&watched, |watched| {
         format!("{}\n{results}\n", report::monitor::render(watched))
     });
     Ok(Exit::Passed)
+}
+
+/// Leaves what was taken, and a picture of it.
+///
+/// # Errors
+/// It cannot be written.
+pub fn keep(watched: &MonitorReport, results: &Results) -> Result<(), Obstacle> {
+    results.write_json(FILE, watched)?;
+    let picture = report::monitor::draw(&watched.samples);
+    results.write("monitor.svg", picture.as_bytes())
 }
