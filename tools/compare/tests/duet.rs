@@ -80,6 +80,19 @@ fn equals_pass_and_a_gain_is_told() {
 }
 
 #[test]
+fn what_is_too_short_is_shown_and_never_called() {
+    let place = Place::new();
+    executable(&place, "old", "a b", "[[ $id == b ]] && ns=20");
+    executable(&place, "new", "a b", "[[ $id == b ]] && ns=40");
+    let ran = duet(&place, &[]).exits(0);
+    assert_eq!(ran.row("b")["status"], "filtered");
+    assert!(ran.row("b")["change_pct"].as_f64().unwrap() > 50.0);
+    let text = place.compare(&DUET).exits(0).out;
+    let said = "0 judged on fresh ones alone, 1 too short to judge;";
+    assert!(text.contains(said), "{text}");
+}
+
+#[test]
 fn what_may_be_chance_cannot_be_decided() {
     let place = Place::new();
     executable(&place, "old", "a", "");

@@ -276,10 +276,15 @@ fn decided(runs: &[BenchmarkRun], numbers: &Duet) -> String {
     let count = |of: fn(&End) -> bool| runs.iter().filter(|run| of(&run.end)).count();
     let cleared = count(|end| matches!(end, End::Cleared));
     let settled = count(|end| matches!(end, End::Settled(_)));
-    let rest = match runs.len() - cleared - settled {
-        0 => String::new(),
-        rest => format!(", {rest} not decided"),
-    };
+    let short = count(|end| matches!(end, End::Short));
+    let others = [
+        (short, "too short to judge"),
+        (runs.len() - cleared - settled - short, "not decided"),
+    ];
+    let others = others.into_iter().filter(|(count, _)| *count > 0);
+    let rest: String = others
+        .map(|(count, why)| format!(", {count} {why}"))
+        .collect();
     format!(
         "{cleared} of {} were cleared by a screen of up to {} rounds, {settled} judged on fresh ones \
          alone{rest}; chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
