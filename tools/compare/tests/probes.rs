@@ -117,6 +117,21 @@ fn a_row_that_moves_with_a_probe_like_it_is_incomparable_and_not_slower() {
     );
 }
 
+/// Of several probes a row names the one that moved most as it did; the remark names all.
+#[test]
+fn where_much_of_the_machine_moved_each_row_says_so_in_a_line() {
+    let slow = [("getppid", 1.6), ("open_close", 1.4), ("udp_connect", 1.15)];
+    let benches = slower(&[("open/off", 1.42), ("open/event", 1.42)]);
+    let reason = check(&benches, &slow, &JSON).exits(3).row("open/off")["reason"].clone();
+    let said =
+        "and the machine itself moved: probe open_close +39.9 %, and 2 more (85 % of its time";
+    assert!(reason.as_str().unwrap().contains(said), "{reason}");
+    let text = check(&benches, &slow, &[]).exits(3).out;
+    let said = "3 of 5 frozen probes moved: getppid +59.8 % (its own spread explains";
+    assert!(text.contains(said), "{text}");
+    assert!(text.contains("%), open_close +39.9 % ("), "{text}");
+}
+
 #[test]
 fn a_probe_explains_only_what_spends_its_time_where_it_does_and_moves_as_it_does() {
     // The kernel is slower, and a benchmark of user space as well.
