@@ -29,7 +29,7 @@ pub struct TracingArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// For how long in all, in seconds
-    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = 290, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     duration: u64,
     /// Of the order of the arms; picked at random unless given
     #[arg(long)]

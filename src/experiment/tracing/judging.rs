@@ -43,15 +43,23 @@ pub(super) fn judge(measured: &TracingMeasured, limits: &TracingLimits) -> Vec<R
         (TracingArm::Tracing, "added"),
     ] {
         for (at, percentile) in ["p50", "p95", "p99"].into_iter().enumerate() {
-            let added = measured.latencies.iter().filter_map(|round| {
-                Some((round[arm as usize][at]? - round[TracingArm::Off as usize][at]?) / 1e3)
-            });
-            let interval = shift_interval(&added.collect::<Vec<f64>>(), CONFIDENCE);
-            rows.push(most(
+            let rounds = || {
+                (measured.latencies.iter()).filter_map(|round| {
+                    let without = round[TracingArm::Off as usize][at]? / 1e3;
+                    Some((without, round[arm as usize][at]? / 1e3 - without))
+                })
+            };
+            let added: Vec<f64> = rounds().map(|(_, added)| added).collect();
+            let without: Vec<f64> = rounds().map(|(without, _)| without).collect();
+            let row = most(
                 &format!("{name}_{percentile}_ms"),
-                interval,
+                shift_interval(&added, CONFIDENCE),
                 limits.added_ms,
-            ));
+            );
+            rows.push(match arm {
+                TracingArm::Tracing => beside(row, median_interval(&without, CONFIDENCE)),
+                _ => row,
+            });
         }
     }
     let seen = (measured.sent > 0)
@@ -149,6 +157,18 @@ fn requirement(
             Some(_) => String::new(),
             None => "too few blocks for an interval: give it longer".into(),
         },
+    }
+}
+
+/// What was added, as a share of the latency it was added to, in ms.
+fn beside(row: Requirement, without: Option<Interval>) -> Requirement {
+    let Some((added, without)) = row.measured.zip(without).filter(|(_, w)| w.est > 0.0) else {
+        return row;
+    };
+    let [lo, hi] = [added.lo, added.hi].map(|end| 100.0 * end / without.est);
+    Requirement {
+        reason: format!("{lo:.1} … {hi:.1} % of the {:.3} ms of `off`", without.est),
+        ..row
     }
 }
 
@@ -491,6 +511,21 @@ mod tests {
             (Outcome::Broken, true)
         );
         assert!(cpu.reason.starts_with("it broke off"), "{}", cpu.reason);
+    }
+
+    #[test]
+    fn what_is_added_is_said_beside_what_it_was_added_to() {
+        let mut measured = measured(10);
+        for (k, round) in measured.latencies.iter_mut().enumerate() {
+            round[TracingArm::Tracing as usize][0] = Some(102.0 + k as f64 / 10.0);
+        }
+        let rows = judge(&measured, &Gate::shipped().tracing);
+        let said = |name: &str| {
+            let row = rows.iter().find(|row| row.measure == name).unwrap();
+            row.reason.as_str()
+        };
+        assert_eq!(said("added_p50_ms"), "2.0 … 2.9 % of the 0.100 ms of `off`");
+        assert_eq!(said("added_p95_ms"), "0.0 … 0.0 % of the 0.100 ms of `off`");
     }
 
     #[test]
