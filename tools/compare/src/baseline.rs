@@ -136,10 +136,13 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// What a probe took, session by session, without the gaps; `None` where no run has it.
-    pub fn probe(&self, name: &str) -> Option<Vec<Vec<f64>>> {
+    /// What a probe took in each of these sessions, without the gaps; `None` where no run of
+    /// theirs has it.
+    pub fn probe(&self, name: &str, sessions: &[usize]) -> Option<Vec<Vec<f64>>> {
         let table = dense(self.probes.get(name)?);
-        table.iter().any(|runs| !runs.is_empty()).then_some(table)
+        let theirs = sessions.iter().filter_map(|s| table.get(*s).cloned());
+        let theirs: Vec<Vec<f64>> = theirs.collect();
+        theirs.iter().any(|runs| !runs.is_empty()).then_some(theirs)
     }
 
     /// Runs in all sessions.
@@ -207,6 +210,12 @@ impl BenchmarkRuns {
             },
             median,
         }
+    }
+
+    /// The sessions that measured it.
+    pub fn sessions(&self) -> Vec<usize> {
+        let measured = |session: &usize| self.median[*session].iter().any(Option::is_some);
+        (0..self.median.len()).filter(measured).collect()
     }
 
     /// Values by session, without the gaps: medians or counts.

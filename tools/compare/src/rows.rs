@@ -273,7 +273,7 @@ fn timed(id: &str, history: &BenchmarkRuns, times: &[Time], rules: &Rules) -> Dr
     if let Some((old, new)) = sides {
         let change_pct = 100.0 * (new / old - 1.0);
         if change_pct.abs() > threshold_pct
-            && let Some(reason) = rules.machine.explains(id, change_pct)
+            && let Some(reason) = rules.machine.explains(id, history, change_pct)
         {
             return Draft::Done(VerdictRow {
                 status: Status::Incomparable,

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use support::{Bench, Place, Ran, bench, host, record};
+use support::{Bench, Place, Ran, bench, figure, host, record};
 
 const PROBES: [(&str, f64); 5] = [
     ("arithmetic", 2.0),
@@ -190,6 +190,36 @@ fn on_a_machine_that_others_use_more_nothing_is_called_slower() {
     check(45.0, 50.0, 1.16, &JSON).exits(1);
     let ran = check(1.0, 45.0, 0.8, &JSON).exits(0);
     assert_eq!(ran.row("sort")["status"], "improved");
+}
+
+/// A session that only counts says nothing of the machine on which another one timed.
+#[test]
+fn a_benchmark_is_held_to_the_probes_of_the_sessions_that_timed_it() {
+    let place = Place::new();
+    let counts = |name| place.figures(name, &json!([figure("heap", "bytes", 96.0)]));
+    runs(&place, "old", 10, &suite(), &[]);
+    taken(&place, "old", 1.0);
+    runs(&place, "counted", 5, &[], &[("getppid", 1.8)]);
+    taken(&place, "counted", 25.0);
+    counts("counted");
+    let refresh = |name, more: &[&str]| {
+        let refresh = ["refresh", "--out", "b.json", "--run", name];
+        place.compare(&[&refresh, more].concat()).exits(0);
+    };
+    refresh("old", &[]);
+    refresh("counted", &["--append"]);
+    let reason = |slow: &[(&str, f64)], others: f64| {
+        runs(&place, "now", 5, &slower(&[("open/off", 1.16)]), slow);
+        taken(&place, "now", others);
+        counts("now");
+        let check = ["check", "--baseline", "b.json", "--run", "now"];
+        let ran = place.compare(&[&check[..], &JSON].concat()).exits(3);
+        ran.row("open/off")["reason"].to_string()
+    };
+    let moved = reason(&[("getppid", 1.8)], 1.0);
+    assert!(moved.contains("probe getppid +79.8 %"), "{moved}");
+    let busier = reason(&[], 20.0);
+    assert!(busier.contains("others took 20 %"), "{busier}");
 }
 
 #[test]

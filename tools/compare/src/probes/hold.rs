@@ -1,13 +1,14 @@
 //! The machine of now against that of the baseline, as its probes tell them apart.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use probecost::gate::Times;
-use probecost::schema::{ProbeKind, ProbeRow};
+use probecost::schema::{ProbeKind, ProbeRow, Unit};
 use probecost::stats::{CONFIDENCE, Reference, holm, median};
 
-use super::ALL;
-use crate::baseline::Baseline;
+use super::{ALL, Probe};
+use crate::baseline::{Baseline, BenchmarkRuns};
 use crate::input::Run;
 use crate::verdict::{FLOOR_CONFIDENCE, percent, thousandths};
 
@@ -23,41 +24,48 @@ const BUSIER_PCT: f64 = 10.0;
 /// The machine of the current runs.
 #[derive(Debug, Default)]
 pub struct Machine {
-    /// Each probe that both sides have.
+    /// Each probe that both sides have: as it moved where it did, else as most benchmarks
+    /// are held to it.
     pub probes: Vec<ProbeRow>,
+    /// It against each set of sessions that timed a benchmark, that of most benchmarks first.
+    sides: Vec<Sides>,
     /// The share of its time that a benchmark spends in the kernel, in percent, by id.
     system_pct: BTreeMap<String, f64>,
-    /// Where others took much more of it than when the baseline was made: how that is said.
+}
+
+/// The machine of now against that of some sessions.
+#[derive(Debug)]
+struct Sides {
+    /// The sessions, by their place in the baseline.
+    sessions: Vec<usize>,
+    /// Each probe that both sides have.
+    probes: Vec<ProbeRow>,
+    /// Where others took much more of it than in those sessions: how that is said.
     busier: Option<String>,
 }
 
 impl Machine {
-    /// Holds the probes of the runs to those of the baseline. A probe moved where it lies
-    /// further off than its own spread lets one see, further than chance moves any of the
-    /// probes (Holm, both directions), and further than half of `threshold_pct`.
+    /// Holds the probes of the runs to those of the baseline: for each benchmark those of the
+    /// sessions that timed it, since others may have seen the machine in another state.
     pub fn of(baseline: &Baseline, runs: &[Run], times: &Times, threshold_pct: f64) -> Self {
-        let mut rows = Vec::new();
-        let mut p_values = Vec::new();
-        for probe in &ALL {
-            let Some(old) = baseline.probe(probe.name) else {
-                continue;
-            };
-            let new: Vec<f64> = runs.iter().filter_map(|r| r.probe(probe.name)).collect();
-            if let Some((row, p_value)) = held(probe.name, probe.kind, &old, &new, times) {
-                rows.push(row);
-                p_values.push(2.0 * p_value);
-            }
-        }
-        let (rare, _) = holm(&p_values, times.family_error);
-        for (row, rare) in rows.iter_mut().zip(rare) {
-            let size = row.change_pct.abs();
-            let seen = row.noise_floor_pct.is_some_and(|floor| size > floor);
-            row.moved = rare && seen && size > threshold_pct / 2.0;
-        }
+        let sides = |sessions: Vec<usize>| Sides {
+            probes: probes(baseline, &sessions, runs, times, threshold_pct),
+            busier: busier(baseline, &sessions, runs),
+            sessions,
+        };
+        let sides: Vec<Sides> = (timing_sessions(baseline, runs).into_iter())
+            .map(sides)
+            .collect();
+        let overall = |probe: &Probe| {
+            let rows = sides.iter().flat_map(|side| &side.probes);
+            rows.filter(|row| row.name == probe.name)
+                .min_by_key(|row| !row.moved)
+                .cloned()
+        };
         Self {
-            probes: rows,
+            probes: ALL.iter().filter_map(overall).collect(),
+            sides,
             system_pct: system_pct(runs),
-            busier: busier(baseline, runs),
         }
     }
 
@@ -65,13 +73,15 @@ impl Machine {
     /// that is so: a probe that resembles it moved the same way. It resembles the probes
     /// that spend their time where it does; where that is not known, all of them. Or it became
     /// slower where others take more of the machine than they did.
-    pub fn explains(&self, id: &str, change_pct: f64) -> Option<String> {
+    pub fn explains(&self, id: &str, history: &BenchmarkRuns, change_pct: f64) -> Option<String> {
+        let sessions = history.sessions();
+        let sides = self.sides.iter().find(|s| s.sessions == sessions)?;
         let system_pct = self.system_pct.get(id).copied();
         let kind = system_pct.map(|share| match share >= KERNEL_PCT {
             true => ProbeKind::Kernel,
             false => ProbeKind::User,
         });
-        let like = self.probes.iter().filter(|probe| {
+        let like = sides.probes.iter().filter(|probe| {
             probe.moved
                 && kind.is_none_or(|kind| probe.kind == kind)
                 && probe.change_pct.signum() == change_pct.signum()
@@ -81,7 +91,7 @@ impl Machine {
         let apart = |probe: &ProbeRow| (probe.change_pct - change_pct).abs();
         like.sort_by(|a, b| apart(a).total_cmp(&apart(b)));
         let Some((nearest, others)) = like.split_first() else {
-            let busier = self.busier.as_ref().filter(|_| change_pct > 0.0)?;
+            let busier = sides.busier.as_ref().filter(|_| change_pct > 0.0)?;
             return Some(format!("{change_pct:+.1} %, and {busier}"));
         };
         let others = match others.len() {
@@ -104,8 +114,11 @@ impl Machine {
         ))
     }
 
-    /// What a reader of the whole should know.
+    /// What a reader of the whole should know, where both sides timed something.
     pub fn remark(&self, baseline: &Baseline, runs: &[Run]) -> Option<String> {
+        if self.sides.is_empty() {
+            return None;
+        }
         let moved = self.probes.iter().filter(|p| p.moved).enumerate();
         let moved: Vec<String> = moved.map(|(k, probe)| figures(probe, k == 0)).collect();
         let all = self.probes.len();
@@ -116,7 +129,7 @@ impl Machine {
                 moved.join(", ")
             ));
         }
-        if let Some(busier) = &self.busier {
+        if let Some(busier) = self.sides.iter().find_map(|s| s.busier.as_ref()) {
             return Some(format!(
                 "What became slower cannot be told from its surroundings: {busier}. \
                  Run it again when they are quiet."
@@ -127,12 +140,13 @@ impl Machine {
                 "Whether this machine is as it was cannot be known: {who} no probes. {how}"
             ))
         };
-        match (all, baseline.probes.is_empty(), runs.len()) {
-            (0, true, _) => without(
+        let probed = |run: &Run| ALL.iter().any(|probe| run.probe(probe.name).is_some());
+        match (all, baseline.probes.is_empty() || runs.iter().any(probed)) {
+            (0, true) => without(
                 "the baseline has",
                 "One that is refreshed from runs of `cargo compare run` has them.",
             ),
-            (0, false, _) => without("the runs have", "Those of `cargo compare run` have them."),
+            (0, false) => without("the runs have", "Those of `cargo compare run` have them."),
             _ => Some(format!(
                 "{all} frozen probes hold: the machine is as it was."
             )),
@@ -152,6 +166,50 @@ fn figures(probe: &ProbeRow, is_first: bool) -> String {
         "{} {:+.1} % ({words}{spread:.1} %)",
         probe.name, probe.change_pct
     )
+}
+
+/// The sets of sessions that timed benchmarks which the runs time as well, that of most first.
+fn timing_sessions(baseline: &Baseline, runs: &[Run]) -> Vec<Vec<usize>> {
+    let mut sets: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+    for (id, history) in &baseline.benchmarks {
+        if history.unit == Unit::Ns && runs.iter().any(|run| run.time(id).is_some()) {
+            *sets.entry(history.sessions()).or_default() += 1;
+        }
+    }
+    let mut sets: Vec<(Vec<usize>, usize)> = sets.into_iter().collect();
+    sets.sort_by_key(|(_, benchmarks)| Reverse(*benchmarks));
+    sets.into_iter().map(|(sessions, _)| sessions).collect()
+}
+
+/// The probes that the runs and these sessions have. One moved where it lies further off than
+/// its own spread lets one see, further than chance moves any of the probes (Holm, both
+/// directions), and further than half of `threshold_pct`.
+fn probes(
+    baseline: &Baseline,
+    sessions: &[usize],
+    runs: &[Run],
+    times: &Times,
+    threshold_pct: f64,
+) -> Vec<ProbeRow> {
+    let mut rows = Vec::new();
+    let mut p_values = Vec::new();
+    for probe in &ALL {
+        let Some(old) = baseline.probe(probe.name, sessions) else {
+            continue;
+        };
+        let new: Vec<f64> = runs.iter().filter_map(|r| r.probe(probe.name)).collect();
+        if let Some((row, p_value)) = held(probe.name, probe.kind, &old, &new, times) {
+            rows.push(row);
+            p_values.push(2.0 * p_value);
+        }
+    }
+    let (rare, _) = holm(&p_values, times.family_error);
+    for (row, rare) in rows.iter_mut().zip(rare) {
+        let size = row.change_pct.abs();
+        let seen = row.noise_floor_pct.is_some_and(|floor| size > floor);
+        row.moved = rare && seen && size > threshold_pct / 2.0;
+    }
+    rows
 }
 
 /// A probe of both sides, and how rarely chance moves it as far to that side.
@@ -186,10 +244,10 @@ fn held(
     Some((row, change.map_or(1.0, |c| c.p_value())))
 }
 
-/// Whether others took much more of the machine than when the baseline was made.
-fn busier(baseline: &Baseline, runs: &[Run]) -> Option<String> {
-    let then: Vec<f64> = (baseline.sessions.iter())
-        .filter_map(|session| session.taken_pct)
+/// Whether others took much more of the machine than in these sessions.
+fn busier(baseline: &Baseline, sessions: &[usize], runs: &[Run]) -> Option<String> {
+    let then: Vec<f64> = (sessions.iter())
+        .filter_map(|s| baseline.sessions.get(*s)?.taken_pct)
         .collect();
     let (now, then) = (taken_pct(runs)?, median(&then)?);
     (now > then + BUSIER_PCT).then(|| {

@@ -79,6 +79,7 @@ impl Place {
         }
         for k in 1..=count {
             let run = dir.join(k.to_string());
+            fs::create_dir_all(&run).unwrap();
             for bench in benches {
                 bench.write(&run, k);
             }
