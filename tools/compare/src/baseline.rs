@@ -218,6 +218,20 @@ impl BenchmarkRuns {
         (0..self.median.len()).filter(measured).collect()
     }
 
+    /// What new values are held to: the times of all runs, of a count those of the newest
+    /// session that counted it. Where sessions differ the program does, and none ever had
+    /// what lies between them.
+    pub fn held_to(&self) -> Vec<f64> {
+        let medians = self.medians();
+        match self.unit {
+            Unit::Ns => medians.concat(),
+            _ => medians
+                .into_iter()
+                .rfind(|session| !session.is_empty())
+                .unwrap_or_default(),
+        }
+    }
+
     /// Values by session, without the gaps: medians or counts.
     pub fn medians(&self) -> Vec<Vec<f64>> {
         dense(&self.median)

@@ -150,7 +150,7 @@ fn blank(
     status: Status,
     reason: impl Into<String>,
 ) -> VerdictRow {
-    let old = history.map(|h| h.medians().concat()).unwrap_or_default();
+    let old = history.map(BenchmarkRuns::held_to).unwrap_or_default();
     let unit = history.map_or(Unit::Ns, |h| h.unit);
     let baseline = median(&old);
     VerdictRow {

@@ -62,6 +62,31 @@ fn a_baseline_keeps_them_and_check_compares_them() {
     assert!(shown.out.contains("0.250"), "{}", shown.out);
 }
 
+/// What was taken in as meant is what is held on to, and not the middle of then and now.
+#[test]
+fn of_several_sessions_the_newest_that_counted_is_held_to() {
+    let place = Place::new();
+    baseline(&place, &figures(2.0, 816.0));
+    let append = |name, count, bytes: &[f64]| {
+        place.runs(name, count, &suite());
+        (bytes.iter()).for_each(|bytes| place.figures(name, &figures(2.0, *bytes)));
+        let append = ["refresh", "--append", "--out", "b.json", "--run", name];
+        place.compare(&append).exits(0);
+    };
+    append("changed", 8, &[900.0]);
+    append("timed", 5, &[]);
+    check(&place, &figures(2.0, 900.0), &[]).exits(0);
+    for (bytes, exit, status, change) in
+        [(816.0, 0, "improved", -9.333), (918.0, 1, "regressed", 2.0)]
+    {
+        let ran = check(&place, &figures(2.0, bytes), &["--format", "json"]).exits(exit);
+        let row = ran.row("allocated/event");
+        assert_eq!(row["status"], status);
+        assert_eq!(row["change_pct"], change);
+        assert_eq!(row["runs"]["baseline"], 8);
+    }
+}
+
 /// They are counted, and so the same on any machine.
 #[test]
 fn another_machine_compares_them_as_well() {
