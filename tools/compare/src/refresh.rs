@@ -211,6 +211,11 @@ fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Basel
 fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Failure> {
     let earlier: Vec<usize> = baseline.sessions.iter().map(|s| s.runs).collect();
     let measured = measured(runs)?;
+    if let Some(twin) = twin(baseline, &measured) {
+        let date = twin.date;
+        let failure = Failure::new(format!("the session of {date} has these very runs"));
+        return Err(failure.remedy("--append with runs that the baseline has not yet"));
+    }
     for (id, new) in &measured {
         let gaps = || BenchmarkRuns::gaps(new.unit, earlier.iter().copied());
         let old = baseline.benchmarks.entry(id.clone()).or_insert_with(gaps);
@@ -244,6 +249,24 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
     }
     baseline.sessions.push(session);
     Ok(())
+}
+
+/// The session that has all these times already: of two runs they are never the same to the
+/// last digit, as counts are.
+fn twin<'a>(
+    baseline: &'a Baseline,
+    measured: &BTreeMap<String, BenchmarkRuns>,
+) -> Option<&'a Session> {
+    let times = measured.iter().filter(|(_, new)| new.unit == Unit::Ns);
+    times.clone().next()?;
+    let in_it = |session: usize| {
+        times.clone().all(|(id, new)| {
+            let old = baseline.benchmarks.get(id);
+            old.is_some_and(|old| old.median[session] == new.median[0])
+        })
+    };
+    let mut sessions = baseline.sessions.iter().enumerate();
+    sessions.find_map(|(k, session)| in_it(k).then_some(session))
 }
 
 /// The runs as the one session of each benchmark.

@@ -122,6 +122,16 @@ fn directories_without_benchmarks() {
 }
 
 #[test]
+fn a_run_is_given_once() {
+    let place = place();
+    symlink("now/2", place.path("link")).unwrap();
+    for again in ["now", "now/2", "./now/../now/2", "link"] {
+        let check = ["check", "--baseline", "b.json", "--run", "now", again];
+        place.compare(&check).breaks(again, "given twice");
+    }
+}
+
+#[test]
 fn baselines_that_are_none() {
     let place = place();
     let text = fs::read_to_string(place.path("b.json")).unwrap();
@@ -238,7 +248,10 @@ fn a_hundred_thousand_benchmarks() {
         .collect();
     let export = format!(r#"{{"benchmarks":{{{}}}}}"#, entries.join(","));
     fs::write(place.path("e.json"), export).unwrap();
-    let runs = ["e.json"; 5];
+    let runs = ["1.json", "2.json", "3.json", "4.json", "5.json"];
+    for run in runs {
+        fs::hard_link(place.path("e.json"), place.path(run)).unwrap();
+    }
     place
         .compare(&[&["refresh", "--out", "b.json", "--run"], &runs[..]].concat())
         .exits(0);

@@ -223,6 +223,19 @@ fn a_session_is_appended_with_its_gaps() {
 }
 
 #[test]
+fn a_run_counts_once() {
+    let place = Place::new();
+    place.runs("few", 3, &suite());
+    let twice = ["refresh", "--out", "b.json", "--run", "few", "few"];
+    place.compare(&twice).breaks("few/1", "given twice");
+    place.baseline(&suite());
+    let before = baseline(&place);
+    let append = ["refresh", "--append", "--out", "b.json", "--run", "old"];
+    place.compare(&append).breaks("--append", "these very runs");
+    assert_eq!(baseline(&place), before);
+}
+
+#[test]
 fn broken_runs_make_no_baseline() {
     let place = Place::new();
     place.runs("old", 5, &suite());

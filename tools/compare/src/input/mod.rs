@@ -9,6 +9,7 @@ mod reading;
 mod record;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -26,13 +27,23 @@ pub use record::{LOG, read as read_record, write as write_record};
 /// All runs below the given places, in their order.
 ///
 /// # Errors
-/// A place that does not exist, cannot be read, or holds no benchmark.
+/// A place that does not exist, cannot be read, or holds no benchmark, or a run that lies at two
+/// of them.
 pub fn load_all(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
     let runs: Vec<Vec<Run>> = places
         .par_iter()
         .map(|p| load(p))
         .collect::<Result<_, _>>()?;
-    Ok(runs.into_iter().flatten().collect())
+    let runs: Vec<Run> = runs.into_iter().flatten().collect();
+    let mut seen = BTreeSet::new();
+    for run in &runs {
+        let path = (run.place.canonicalize()).map_err(|e| Failure::at(&run.place, e))?;
+        if !seen.insert(path) {
+            return Err(Failure::at(&run.place, "given twice, and it is one run")
+                .remedy("--run with each run once"));
+        }
+    }
+    Ok(runs)
 }
 
 /// The runs at one place: a Criterion home, a directory of runs made by `compare run`,
