@@ -73,6 +73,15 @@ impl Host {
         reasons
     }
 
+    /// Why times of `other` cannot be held against its own: it is of another class, or kept
+    /// differently; empty where they can.
+    pub fn unlike(&self, other: &Self) -> Vec<String> {
+        match self.class() == other.class() {
+            true => self.kept_differently(other),
+            false => self.difference(other),
+        }
+    }
+
     /// What changes times and this machine does not say.
     pub fn unknown_settings(&self) -> Vec<&'static str> {
         let settings = self.settings().into_iter();

@@ -80,11 +80,7 @@ impl Baseline {
     /// Why times of `host` cannot be held to it: the machines differ, or are kept differently,
     /// as far as both sides say.
     pub fn other_machine(&self, host: Option<&Host>) -> Option<String> {
-        let (theirs, ours) = (self.host.as_ref()?, host?);
-        let reasons = match ours.class() == theirs.class() {
-            true => theirs.kept_differently(ours),
-            false => theirs.difference(ours),
-        };
+        let reasons = self.host.as_ref()?.unlike(host?);
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 

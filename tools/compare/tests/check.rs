@@ -284,6 +284,15 @@ fn runs_of_two_machines_are_refused() {
     fs::write(place.path("now/4/host.json"), record(&other).to_string()).unwrap();
     let ran = place.compare(&["check", "--baseline", "b.json", "--run", "now"]);
     ran.breaks("now/4", "another machine than the first run");
+    // Of one class, and kept differently from the fourth run on.
+    for k in 1..=5 {
+        let mut kept = host();
+        kept["governor"] = json!(if k < 4 { "performance" } else { "powersave" });
+        let path = place.path(&format!("now/{k}/host.json"));
+        fs::write(path, record(&kept).to_string()).unwrap();
+    }
+    let ran = place.compare(&["check", "--baseline", "b.json", "--run", "now"]);
+    ran.breaks("now/4", "governor: performance against powersave");
 }
 
 #[test]

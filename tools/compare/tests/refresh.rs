@@ -489,6 +489,35 @@ fn runs_of_another_commit_or_command_are_not_gone_on_with() {
         .breaks("", "the runs are of two commits");
 }
 
+/// Whatever has the name of a run is one of the same series, however few are asked for.
+#[test]
+fn a_series_is_of_one_machine_and_one_compiler_and_of_runs_alone() {
+    let place = Place::new();
+    let script = measure(&place);
+    let run = |times| {
+        let run = ["run", "--times", times, "--out", "runs", "--", "sh", "-c"];
+        place.compare(&[&run[..], &[script.as_str()]].concat())
+    };
+    run("3").exits(0);
+    let path = place.path("runs/3/host.json");
+    let noted = fs::read_to_string(&path).unwrap();
+    let mut updated: Value = serde_json::from_str(&noted).unwrap();
+    updated["toolchain"] = json!("rustc 1.0.0");
+    let mut moved: Value = serde_json::from_str(&noted).unwrap();
+    moved["host"]["kernel"] = json!("2.6.32");
+    for (record, cause) in [(updated, "another compiler"), (moved, "another machine")] {
+        fs::write(&path, record.to_string()).unwrap();
+        for times in ["1", "4"] {
+            run(times).breaks("runs/3", cause);
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    run("3").breaks("runs/3", "no host.json");
+    fs::write(&path, noted).unwrap();
+    let ran = run("1").exits(0);
+    assert!(ran.out.contains("already holds 3 runs"), "{}", ran.out);
+}
+
 /// A tree that is edited while runs are made gives no clean baseline.
 #[test]
 fn runs_know_what_became_of_the_tree_under_them() {

@@ -180,6 +180,13 @@ fn what_cannot_be_resampled_is_refused() {
     fs::write(place.path("slow/2/host.json"), record(&other).to_string()).unwrap();
     planted("slow/2", "another machine", "20=slow");
 
+    let mut elsewhere = record(&host());
+    elsewhere["commit"] = json!("abc");
+    fs::write(place.path("old/2/host.json"), elsewhere.to_string()).unwrap();
+    place
+        .compare(&["selftest", "--run", "old"])
+        .breaks("abc", "the runs are of two commits");
+
     place.runs("short", 8, &suite()[2..]);
     place
         .compare(&["selftest", "--run", "short"])

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 pub use criterion::Samples;
 pub use home::criterion_home;
 pub use reading::{LONGEST_NS, Reading, Run, Time};
-pub use record::{LOG, read as read_record, write as write_record};
+pub use record::{LOG, numbered_in, read as read_record, write as write_record};
 
 /// All runs below the given places, in their order.
 ///
@@ -107,7 +107,7 @@ fn load_home(place: &Path) -> Result<Run, Failure> {
 /// The machine that all runs were made on, where they say.
 ///
 /// # Errors
-/// They were made on machines of more than one class.
+/// They were made on machines of more than one class, or one that was kept differently.
 pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Host>, Failure> {
     let mut hosts = runs
         .into_iter()
@@ -115,13 +115,14 @@ pub fn one_host<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Result<Option<Ho
     let Some((_, first)) = hosts.next() else {
         return Ok(None);
     };
-    match hosts.find(|(_, host)| host.class() != first.class()) {
+    let mut unlike = hosts.map(|(run, host)| (run, first.unlike(host)));
+    match unlike.find(|(_, reasons)| !reasons.is_empty()) {
         None => Ok(Some(first.clone())),
-        Some((run, other)) => Err(Failure::at(
+        Some((run, reasons)) => Err(Failure::at(
             &run.place,
             format!(
-                "made on another machine than the first run: {}",
-                first.difference(other).join("; ")
+                "made on another machine than the first run, or one that was kept differently: {}",
+                reasons.join("; ")
             ),
         )
         .remedy("judge the runs of each machine on their own")),

@@ -60,16 +60,26 @@ pub fn unfinished_in(dir: &Path) -> Option<PathBuf> {
 /// # Errors
 /// The directory cannot be listed.
 pub fn runs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut runs = Vec::new();
+    let mut runs = numbered_in(dir)?;
+    runs.retain(|run| run.join(NAME).is_file());
+    Ok(runs)
+}
+
+/// What has the name of a run in `dir`, by number, whether it is one or not.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub fn numbered_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut numbered = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| Failure::at(dir, e))? {
         let path = entry.map_err(|e| Failure::at(dir, e))?.path();
         let number = path
             .file_name()
             .and_then(|n| n.to_str()?.parse::<u64>().ok());
-        if let Some(number) = number.filter(|_| path.join(NAME).is_file()) {
-            runs.push((number, path));
+        if let Some(number) = number {
+            numbered.push((number, path));
         }
     }
-    runs.sort();
-    Ok(runs.into_iter().map(|(_, path)| path).collect())
+    numbered.sort();
+    Ok(numbered.into_iter().map(|(_, path)| path).collect())
 }

@@ -90,7 +90,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
         portion,
         commit: head.map(|head| head.commit),
     };
-    let earlier = earlier(&out, times, &series)?;
+    let earlier = earlier(&out, &series)?;
     let bar = bar(times, times - missing.len());
     let mut disturbed = 0;
     for k in &missing {
@@ -114,14 +114,13 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
         }
     }
     bar.finish_and_clear();
-    let shown = args.out.display();
+    let (shown, held) = (args.out.display(), earlier.len() + missing.len());
     let mut said = match missing.len() {
         0 => format!(
-            "{shown} already holds {} runs; more: --times, others: --out\n{}",
-            times,
+            "{shown} already holds {held} runs; more: --times, others: --out\n{}",
             doubt(&earlier, dirty).unwrap_or_default()
         ),
-        new => format!("{new} runs made, {} in {shown}\n", times),
+        new => format!("{new} runs made, {held} in {shown}\n"),
     };
     if disturbed > 0 {
         said +=
@@ -130,21 +129,24 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     Ok(said)
 }
 
-/// What is noted of the runs that are there already.
+/// What is noted of the runs that are there already, also of those beyond what is asked for.
 ///
 /// # Errors
-/// One of them is not of this series.
-fn earlier(out: &Path, times: usize, series: &RunSeries) -> Result<Vec<RunRecord>, Failure> {
+/// One of them is not of this series, or none at all.
+fn earlier(out: &Path, series: &RunSeries) -> Result<Vec<RunRecord>, Failure> {
     let mut earlier = Vec::new();
-    for run in (1..=times).map(|k| out.join(k.to_string())) {
+    let refused = |run: &Path, why: String, gone: &Path| {
+        Failure::at(run, why).remedy(format!(
+            "--out with another directory, or rm -r {}",
+            gone.display()
+        ))
+    };
+    for run in input::numbered_in(out)? {
         let Some(record) = input::read_record(&run)? else {
-            continue;
+            return Err(refused(&run, "no run: it has no host.json".into(), &run));
         };
         if let Some(why) = stranger(&record, series) {
-            return Err(Failure::at(&run, why).remedy(format!(
-                "--out with another directory, or rm -r {}",
-                out.display()
-            )));
+            return Err(refused(&run, why, out));
         }
         earlier.push(record);
     }
@@ -156,7 +158,7 @@ fn stranger(record: &RunRecord, series: &RunSeries) -> Option<String> {
     let part = |portion: Option<&Portion>| {
         portion.map_or("no part".to_owned(), |p| format!("part {}", p.shard))
     };
-    let commit = |commit: &Option<String>| commit.clone().unwrap_or("none".to_owned());
+    let name = |name: &Option<String>| name.clone().unwrap_or("none".to_owned());
     if record.portion != series.portion {
         let (there, here) = (part(record.portion.as_ref()), part(series.portion.as_ref()));
         return Some(format!(
@@ -164,8 +166,21 @@ fn stranger(record: &RunRecord, series: &RunSeries) -> Option<String> {
         ));
     }
     if record.commit != series.commit {
-        let (there, here) = (commit(&record.commit), commit(&series.commit));
+        let (there, here) = (name(&record.commit), name(&series.commit));
         return Some(format!("a run of another commit, {there}; this is {here}"));
+    }
+    if record.toolchain != series.toolchain {
+        let (there, here) = (name(&record.toolchain), name(&series.toolchain));
+        return Some(format!(
+            "a run by another compiler, {there}; this is {here}"
+        ));
+    }
+    let machine = record.host.unlike(&series.host);
+    if !machine.is_empty() {
+        let reasons = machine.join("; ");
+        return Some(format!(
+            "a run on another machine, or one that was kept differently: {reasons}"
+        ));
     }
     (record.command != series.command)
         .then(|| format!("a run of another command: {}", record.command.join(" ")))

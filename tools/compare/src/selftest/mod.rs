@@ -214,6 +214,7 @@ pub fn selftest(args: &SelftestArgs) -> Result<String, Failure> {
         .map(|planted| planted.load(sides.current))
         .collect::<Result<_, _>>()?;
     input::one_host(unchanged.iter().chain(planted.iter().flatten()))?;
+    input::one_commit(&unchanged)?;
 
     let (benches, aside) = benches(&unchanged, &thresholds);
     if benches.is_empty() {
