@@ -251,21 +251,22 @@ fn timed(id: &str, history: &BenchmarkRuns, times: &[Time], rules: &Rules) -> Dr
     let medians: Vec<f64> = times.iter().map(|t| t.median).collect();
     let row = blank(id, Some(history), Status::Unchanged, "");
     let row = with_current(row, Unit::Ns, &medians);
-    if let Some(why) = rules.other_machine {
-        return Draft::Done(VerdictRow {
-            status: Status::Incomparable,
-            reason: format!("another machine, {why}"),
-            ..row
-        });
-    }
     let sides = row.baseline.zip(row.current);
     if let Some((old, new)) = sides
         && let Some(reason) = rules.thresholds.too_short(old, new)
     {
+        let change_pct = thousandths(100.0 * (new / old - 1.0));
         return Draft::Done(VerdictRow {
             status: Status::Filtered,
-            change_pct: Some(thousandths(100.0 * (new / old - 1.0))),
+            change_pct: rules.other_machine.is_none().then_some(change_pct),
             reason,
+            ..row
+        });
+    }
+    if let Some(why) = rules.other_machine {
+        return Draft::Done(VerdictRow {
+            status: Status::Incomparable,
+            reason: format!("another machine, {why}"),
             ..row
         });
     }
@@ -335,7 +336,8 @@ fn judge_count(row: VerdictRow, gate: &Gate) -> VerdictRow {
 }
 
 /// The ratio of two arms of the same run, where this id is the upper one: it can be held
-/// against another machine's where times cannot.
+/// against another machine's where times cannot. None over an arm that is too short, which
+/// nobody is alarmed on.
 fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -> Option<Draft> {
     let (workload, arm) = id.rsplit_once('/')?;
     let over = &thresholds.gate.ratios.over;
@@ -360,6 +362,11 @@ fn ratio(id: &str, baseline: &Baseline, runs: &[Run], thresholds: &Thresholds) -
     };
     let old = evidence.old.concat();
     if old.is_empty() || pairs.is_empty() {
+        return None;
+    }
+    let before = median(&below.held_to())?;
+    let now = median(&pairs.iter().map(|(_, b)| b.median).collect::<Vec<f64>>())?;
+    if thresholds.too_short(before, now).is_some() {
         return None;
     }
     let row = VerdictRow {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use support::{Bench, Place, bench, golden, host, record};
+use support::{Bench, Place, Ran, bench, golden, host, record};
 
 fn suite() -> Vec<Bench> {
     [
@@ -163,21 +163,24 @@ fn what_the_baseline_itself_spreads_is_no_finding() {
     assert!(row["noise_floor_pct"].as_f64().unwrap() > 14.0, "{row}");
 }
 
+/// `check` of five runs of these benchmarks on another machine, against `b.json`.
+fn elsewhere(place: &Place, benches: &[Bench], more: &[&str]) -> Ran {
+    place.runs("now", 5, benches);
+    let mut other = host();
+    other["cores"] = json!(64);
+    for k in 1..=5 {
+        let path = place.path(&format!("now/{k}/host.json"));
+        fs::write(path, record(&other).to_string()).unwrap();
+    }
+    let check = ["check", "--baseline", "b.json", "--run", "now"];
+    place.compare(&[&check, more].concat())
+}
+
 #[test]
 fn another_machine_leaves_ratios() {
     let place = Place::new();
     place.baseline(&suite());
-    let elsewhere = |benches: &[Bench], more: &[&str]| {
-        place.runs("now", 5, benches);
-        let mut other = host();
-        other["cores"] = json!(64);
-        for k in 1..=5 {
-            let path = place.path(&format!("now/{k}/host.json"));
-            fs::write(path, record(&other).to_string()).unwrap();
-        }
-        let check = ["check", "--baseline", "b.json", "--run", "now"];
-        place.compare(&[&check, more].concat())
-    };
+    let elsewhere = |benches: &[Bench], more: &[&str]| elsewhere(&place, benches, more);
     // Half the times of another machine say nothing.
     let faster: Vec<Bench> = suite().into_iter().map(|b| b.slower(0.5)).collect();
     let ran = elsewhere(&faster, &["--format", "json"]).exits(3);
@@ -194,6 +197,31 @@ fn another_machine_leaves_ratios() {
     let ran = elsewhere(&dearer, &["--format", "json"]).exits(1);
     assert_eq!(ran.row("open/event ÷ off")["status"], "regressed");
     golden("other_machine.txt", &elsewhere(&dearer, &[]).out);
+}
+
+#[test]
+fn on_another_machine_what_is_too_short_is_never_alarmed_on_either() {
+    let place = Place::new();
+    let benches = |short: f64, long: f64| {
+        let arms = [
+            ("v/off", 10.0),
+            ("v/hook", short),
+            ("w/off", 10.0),
+            ("w/hook", long),
+        ];
+        arms.map(|(id, ns)| bench(id, ns))
+    };
+    place.baseline(&benches(12.0, 100.0));
+    let ran = elsewhere(&place, &benches(20.0, 200.0), &["--format", "json"]).exits(3);
+    for id in ["v/off", "v/hook", "w/off"] {
+        let row = ran.row(id);
+        assert_eq!(
+            (&row["status"], &row["change_pct"]),
+            (&json!("filtered"), &json!(null))
+        );
+    }
+    assert_eq!(ran.row("w/hook")["status"], "incomparable");
+    assert!(!ran.out.contains('÷'), "{}", ran.out);
 }
 
 /// The class is the same; what changes times most is not.
@@ -478,7 +506,7 @@ fn github_appends_to_the_summary_of_the_job() {
     ];
     let mut command = place.command(&check);
     command.env("GITHUB_STEP_SUMMARY", place.path("summary.md"));
-    support::Ran::of(command).exits(1);
+    Ran::of(command).exits(1);
     let summary = fs::read_to_string(place.path("summary.md")).unwrap();
     assert!(summary.starts_with("what was there\n### ❌"), "{summary}");
 }
