@@ -8,7 +8,7 @@ use comfy_table::Cell;
 use jiff::Timestamp;
 use probecost::file;
 use probecost::schema::{GatePolicy, Host, Status, Unit, VerdictRow};
-use probecost::stats::{Reference, median};
+use probecost::stats::{CONFIDENCE, Reference, median};
 
 use crate::baseline::{Baseline, BenchmarkRuns, Session};
 use crate::baselines;
@@ -19,7 +19,7 @@ use crate::report;
 use crate::repository;
 use crate::rows::{Rules, rows};
 use crate::thresholds::Thresholds;
-use crate::verdict::{FLOOR_CONFIDENCE, thousandths};
+use crate::verdict::thousandths;
 
 /// Fewer runs show no spread worth the name.
 const FEWEST_RUNS: usize = 5;
@@ -350,32 +350,38 @@ fn moved(
     Ok(format!("\n{}\n{times}", report::table(&head, body, false)))
 }
 
-/// Above which size a change of each benchmark can be seen, where that is not the
-/// threshold.
+/// Above which size a change of each benchmark is called, where that is not the threshold.
 fn sight(baseline: &Baseline, thresholds: &Thresholds) -> String {
     let times = baseline
         .benchmarks
         .iter()
         .filter(|(id, h)| h.unit == Unit::Ns && thresholds.out_of_focus(id).is_none());
-    let mut noisy: Vec<(f64, &str, f64)> = times
+    let judged: Vec<(&str, &BenchmarkRuns, f64)> = times
         .filter_map(|(id, history)| {
             let ns = median(&history.medians().concat())?;
-            if thresholds.too_short(ns, ns).is_some() {
-                return None;
-            }
+            let short = thresholds.too_short(ns, ns).is_some();
+            (!short).then_some((id.as_str(), history, ns))
+        })
+        .collect();
+    let gate = &thresholds.gate.times;
+    // What `check` asks of the only row that moved: that chance moves none of them as far to
+    // that side (Holm), and an interval without zero.
+    let alone = 1.0 - 2.0 * gate.family_error / judged.len() as f64;
+    let mut noisy: Vec<(f64, &str, f64)> = judged
+        .iter()
+        .filter_map(|(id, history, ns)| {
             let logs: Vec<Vec<f64>> = history
                 .medians()
                 .iter()
                 .map(|s| s.iter().map(|v| v.ln()).collect())
                 .collect();
-            let drift = (thresholds.gate.times.session_drift_pct / 100.0).ln_1p();
             let floor = Reference {
                 sessions: &logs,
-                drift,
+                drift: (gate.session_drift_pct / 100.0).ln_1p(),
             }
-            .noise_floor(RUNS_OF_A_CHECK, FLOOR_CONFIDENCE);
+            .noise_floor(RUNS_OF_A_CHECK, alone.max(CONFIDENCE));
             let floor = floor.map_or(f64::INFINITY, |f| 100.0 * f.exp_m1());
-            (floor > thresholds.threshold_pct(id)).then_some((floor, id.as_str(), ns))
+            (floor > thresholds.threshold_pct(id)).then_some((floor, *id, *ns))
         })
         .collect();
     if noisy.is_empty() {

@@ -182,6 +182,27 @@ fn what_is_too_noisy_is_so_for_its_own_threshold() {
     assert_eq!(names(own), [false, true, false]);
 }
 
+/// Among many rows chance moves one of them further, and `check` asks for more.
+#[test]
+fn what_is_calm_enough_by_itself_may_be_too_noisy_among_a_hundred() {
+    let place = Place::new();
+    let restless = bench("restless", 1000.0).noisy(2.6);
+    let refresh = |out, benches: &[Bench]| {
+        place.runs("now", 10, benches);
+        let refresh = ["refresh", "--run", "now", "--out", out];
+        place.compare(&refresh).exits(0).out
+    };
+    let alone = refresh("alone.json", std::slice::from_ref(&restless));
+    assert!(alone.contains("Every benchmark shows changes"), "{alone}");
+    let mut many: Vec<Bench> = (0..100)
+        .map(|i| bench(&format!("calm{i}"), 1000.0))
+        .collect();
+    many.push(restless);
+    let among = refresh("many.json", &many);
+    let names = |id: &str| among.lines().any(|line| line.trim().starts_with(id));
+    assert!(names("restless") && !names("calm"), "{among}");
+}
+
 #[test]
 fn times_of_another_machine_do_not_move() {
     let place = Place::new();
