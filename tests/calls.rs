@@ -354,6 +354,29 @@ fn a_profile_that_allows_nearly_all_is_not_small() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
+#[test]
+fn a_command_that_was_cut_off_is_not_covered() {
+    with_an_agent!();
+    let covered = |seconds: &str, script: &str| {
+        let bounds = ["coverage", "--format", "json", "--seconds", seconds];
+        let output = probecost(&[&bounds, &["--", "sh", "-c", script][..]].concat());
+        let missed = json(&output)["missed"].to_string();
+        (output.status.code(), missed)
+    };
+    let script = "echo execve 1 >$PROBECOST_OWN_CALLS; sleep ";
+    assert_eq!(
+        covered("30", &format!("{script} 0")),
+        (Some(0), "[]".into())
+    );
+    let (code, missed) = covered("1", &format!("{script} 60"));
+    assert!(code == Some(3) && missed.contains("--seconds"), "{missed}");
+    let (code, missed) = covered("30", &format!("{script} 60 & :"));
+    assert!(
+        code == Some(0) && missed.contains("1 processes"),
+        "{missed}"
+    );
+}
+
 /// In a PID namespace the kernel's numbers of the command's processes are those of strangers.
 #[test]
 fn in_a_pid_namespace_nobody_is_signalled_by_a_number_of_another() {

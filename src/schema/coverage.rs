@@ -28,6 +28,9 @@ pub struct Coverage {
     pub kernel: Kernel,
     /// What was not seen, and why: a sentence each.
     pub missed: Vec<String>,
+    /// Whether it was ended before its own end, since its time was over.
+    #[serde(default)]
+    pub out_of_time: bool,
 }
 
 /// A second counter.

@@ -82,7 +82,7 @@ pub fn run(args: &CoverageArgs) -> Result<Exit, Box<dyn Error>> {
     args.format.print(&coverage, report::coverage::render);
     Ok(match coverage.share {
         Some(share) if share < Coverage::LEAST_SHARE => Exit::Failed,
-        Some(_) => Exit::Passed,
-        None => Exit::Undecided,
+        Some(_) if !coverage.out_of_time => Exit::Passed,
+        _ => Exit::Undecided,
     })
 }

@@ -12,7 +12,7 @@ pub use known::make_known_calls;
 
 use expected::{Expected, read_own};
 
-use super::watched::{Bounds, Enclosure, Watched, kernel_runs, missed, name_of, spawn};
+use super::watched::{Bounds, Enclosure, Ending, Watched, kernel_runs, missed, name_of, spawn};
 use crate::agent::calls::CallCounter;
 use crate::host::{Obstacle, provenance};
 use crate::schema::coverage::{Call, Coverage, Witness};
@@ -65,8 +65,29 @@ pub fn coverage(
         calls: calls_seen,
         processes: watched.relatives.born,
         kernel,
-        missed: missed(&watched),
+        missed: missed(&watched)
+            .into_iter()
+            .chain(cut_short(&watched, bounds))
+            .collect(),
+        out_of_time: watched.ending == Ending::OutOfTime,
     })
+}
+
+/// What processes that were ended had still to do: a sentence each.
+fn cut_short(watched: &Watched, bounds: Bounds) -> impl Iterator<Item = String> {
+    let command = (watched.ending == Ending::OutOfTime).then(|| {
+        format!(
+            "what came after {} s, when it was ended: give it longer with --seconds",
+            bounds.time.as_secs()
+        )
+    });
+    let survivors = (watched.survivors > 0).then(|| {
+        format!(
+            "what {} processes that outlived it had still to do: they were ended",
+            watched.survivors
+        )
+    });
+    command.into_iter().chain(survivors)
 }
 
 /// Every call that was seen or expected, the most frequent first.
