@@ -39,11 +39,11 @@ const TOGETHER: usize = 512;
 
 /// Where spans go.
 pub trait SpanSink: Send {
-    /// Takes them all; where it fails, they are lost.
+    /// Takes them, and gives how many of them; the others, or all where it fails, are lost.
     ///
     /// # Errors
     /// They cannot be written, or nobody takes them.
-    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()>;
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<usize>;
 
     /// How long at the end it is still handed spans; none: until there are no more.
     fn patience_at_end(&self) -> Option<Duration> {
@@ -63,12 +63,13 @@ impl<W: Write> SpanLines<W> {
 }
 
 impl<W: Write + Send> SpanSink for SpanLines<W> {
-    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()> {
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<usize> {
         for span in spans {
             serde_json::to_writer(&mut self.0, span)?;
             self.0.write_all(b"\n")?;
         }
-        self.0.flush()
+        self.0.flush()?;
+        Ok(spans.len())
     }
 }
 
@@ -143,11 +144,13 @@ fn hand_over(spans: &Receiver<HttpSpan>, mut to: impl SpanSink, counts: &ExportC
         batch.extend(spans.try_iter().take(TOGETHER - 1));
         let ending = counts.end.get().zip(to.patience_at_end());
         let is_late = ending.is_some_and(|(end, patience)| end.elapsed() > patience);
-        let counter = match !is_late && to.take(&batch).is_ok() {
-            true => &counts.written,
-            false => &counts.unwritable,
+        let taken = match is_late {
+            true => 0,
+            false => to.take(&batch).unwrap_or(0),
         };
-        counter.fetch_add(batch.len() as u64, Ordering::AcqRel);
+        let lost = batch.len() - taken;
+        counts.written.fetch_add(taken as u64, Ordering::AcqRel);
+        counts.unwritable.fetch_add(lost as u64, Ordering::AcqRel);
         batch.clear();
     }
 }

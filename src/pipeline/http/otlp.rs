@@ -82,8 +82,19 @@ impl Otlp {
     }
 }
 
+/// How many spans a collector refused of those that it accepted, by its answer: a 64-bit
+/// number, which is text in this form and may come as a number.
+fn refused(answer: &str) -> usize {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    match &answer["partialSuccess"]["rejectedSpans"] {
+        Value::String(text) => text.parse().unwrap_or(0),
+        number => number.as_u64().map_or(0, |n| n as usize),
+    }
+}
+
 impl SpanSink for Otlp {
-    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<()> {
+    fn take(&mut self, spans: &[HttpSpan]) -> io::Result<usize> {
+        let many = spans.len();
         let spans: Vec<Value> = spans.iter().map(|span| self.span(span)).collect();
         let request = json!({"resourceSpans": [{
             "resource": {"attributes": [
@@ -97,7 +108,10 @@ impl SpanSink for Otlp {
         let sent = post
             .content_type("application/json")
             .send(request.to_string());
-        sent.map(drop).map_err(io::Error::other)
+        let mut answer = sent.map_err(io::Error::other)?;
+        // What it says of what it took is no reason to send it again, however it says it.
+        let said = answer.body_mut().read_to_string().unwrap_or_default();
+        Ok(many.saturating_sub(refused(&said)))
     }
 
     fn patience_at_end(&self) -> Option<Duration> {
@@ -139,8 +153,8 @@ mod tests {
         export.finish()
     }
 
-    /// A collector that answers with `status`, and passes on what it was sent.
-    fn collector(status: &'static str) -> (String, mpsc::Receiver<Value>) {
+    /// A collector that answers so, and passes on what it was sent.
+    fn collector(status: &'static str, said: &'static str) -> (String, mpsc::Receiver<Value>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
         let (tell, told) = mpsc::channel();
@@ -161,7 +175,8 @@ mod tests {
                 reader.read_exact(&mut body).unwrap();
                 let _ = tell.send(serde_json::from_slice(&body).unwrap());
                 let answer = format!(
-                    "HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}",
+                    said.len()
                 );
                 reader.get_mut().write_all(answer.as_bytes()).unwrap();
             }
@@ -171,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_collector_is_told_every_span() {
-        let (url, told) = collector("200 OK");
+        let (url, told) = collector("200 OK", "{}");
         let exported = sent(&url, &[span(200), span(503)]);
         assert_eq!((exported.written, exported.unwritable), (2, 0));
         let spans: Vec<Value> = told
@@ -201,7 +216,24 @@ mod tests {
 
     #[test]
     fn spans_that_a_collector_refuses_are_counted() {
-        let (url, _told) = collector("429 Too Many Requests");
+        let (url, _told) = collector("429 Too Many Requests", "{}");
+        let exported = sent(&url, &[span(200), span(200), span(200)]);
+        assert_eq!((exported.written, exported.unwritable), (0, 3));
+    }
+
+    #[test]
+    fn spans_that_an_answer_of_success_refuses_are_counted() {
+        let all = r#"{"partialSuccess":{"rejectedSpans":"9","errorMessage":"too old"}}"#;
+        for (said, many) in [
+            (all, 9),
+            (r#"{"partialSuccess":{"rejectedSpans":2}}"#, 2),
+            (r#"{"partialSuccess":{"errorMessage":"slow down"}}"#, 0),
+            ("{}", 0),
+            ("thanks", 0),
+        ] {
+            assert_eq!(refused(said), many, "{said}");
+        }
+        let (url, _told) = collector("200 OK", all);
         let exported = sent(&url, &[span(200), span(200), span(200)]);
         assert_eq!((exported.written, exported.unwritable), (0, 3));
     }
