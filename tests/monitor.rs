@@ -204,6 +204,42 @@ fn an_interrupted_watch_keeps_what_it_has_and_ends_its_command() {
     assert_eq!(report.ending, Some(MonitorEnding::Killed(15)));
 }
 
+/// The monitor alone is told to end, not the group that a terminal signals.
+#[test]
+fn nothing_of_a_command_outlives_a_watch_that_is_interrupted() {
+    let out = tempfile::tempdir().unwrap();
+    let told = out.path().join("pid");
+    let script = format!("sleep 1000 & echo $! >{}; wait; :", told.display());
+    let mut watching = command(out.path(), &["--", "sh", "-c", &script]);
+    let mut monitor = watching.stdout(Stdio::null()).spawn().unwrap();
+    wait_for_samples(out.path(), 1);
+    let sleeper = std::fs::read_to_string(&told).unwrap();
+    let pid = rustix::process::Pid::from_raw(monitor.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    monitor.wait().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sleeper.trim()));
+    // Whoever adopted it may not have waited for it yet.
+    let lives = status.is_ok_and(|status| !status.contains("State:\tZ"));
+    assert!(!lives, "{sleeper}");
+}
+
+#[test]
+fn looks_after_a_pause_do_not_follow_each_other_at_once() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let out = tempfile::tempdir().unwrap();
+    let mut watching = command(out.path(), &["--", "sleep", "6"]);
+    let mut monitor = watching.stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_samples(out.path(), 1);
+    let pid = Pid::from_raw(monitor.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(2700));
+    kill_process(pid, Signal::CONT).unwrap();
+    let report: MonitorReport = serde_json::from_reader(monitor.stdout.take().unwrap()).unwrap();
+    monitor.wait().unwrap();
+    let at: Vec<f64> = report.samples.iter().map(|sample| sample.at_s).collect();
+    assert!(at.windows(2).all(|two| two[1] - two[0] > 0.1), "{at:?}");
+}
+
 #[test]
 fn bad_input_is_named() {
     let out = tempfile::tempdir().unwrap();

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use procfs::process::Process;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::Monitor;
 use super::log::Log;
-use super::tree::peak_resident;
+use super::tree::{Tree, peak_resident};
 use crate::host::{Obstacle, provenance};
 use crate::process::ProcessEnd;
 use crate::results::Results;
@@ -21,6 +21,8 @@ use crate::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample, Monito
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
+/// The least time between two looks.
+const SHORTEST: Duration = Duration::from_millis(200);
 /// How long a command may take to end when it is told to.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -116,41 +118,72 @@ fn samples(
     let command = Process::new(pid as i32).and_then(|process| process.cmdline());
     let begin = Instant::now();
     let mut samples = Vec::new();
-    for second in 1.. {
-        let has_ended = end.wait(begin + second * EVERY, stop);
-        let Some(sample) = monitor.look() else { break };
+    let mut looked = Duration::ZERO;
+    let seconds = loop {
+        let next = next_look(begin.elapsed());
+        let has_ended = end.wait(begin + next, stop);
+        let seconds = begin.elapsed();
+        // A zombie keeps its account. Of a shorter time a tick of the kernel's clock (10 ms)
+        // would be too large a share.
+        if let Some(early) = (looked + SHORTEST).checked_sub(seconds) {
+            std::thread::sleep(early);
+        }
+        looked = begin.elapsed();
+        let Some(sample) = monitor.look() else {
+            break seconds;
+        };
         log.add(&sample)?;
         results.turn_latest()?;
         samples.push(sample);
         if has_ended || stop.load(Ordering::Relaxed) {
-            break;
+            break seconds;
         }
-    }
+    };
     Ok(SeenProcesses {
         command: command.unwrap_or_default(),
         samples,
-        seconds: begin.elapsed().as_secs_f64(),
+        seconds: seconds.as_secs_f64(),
         peak_resident: monitor.peak_resident(),
     })
+}
+
+/// When to look next after so much time: at the next whole second that is not about to come.
+/// After a pause of the monitor looks would follow each other at once.
+fn next_look(passed: Duration) -> Duration {
+    let whole = passed.as_secs() as u32 + 1;
+    match whole * EVERY - passed < EVERY / 2 {
+        true => (whole + 1) * EVERY,
+        false => whole * EVERY,
+    }
 }
 
 /// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
 /// it ended; none where that cannot be known.
 fn end(child: &mut Child) -> Option<MonitorEnding> {
-    for signal in [Signal::TERM, Signal::KILL] {
-        if child.try_wait().ok()?.is_some() {
-            break;
-        }
-        let end = ProcessEnd::of(child.id()).ok()?;
-        // It may have ended this moment.
-        let _ = kill_process(Pid::from_child(child), signal);
-        end.wait(Instant::now() + PATIENCE, &AtomicBool::new(false));
+    if child.try_wait().ok()?.is_none() {
+        end_tree(child.id());
     }
     let status = child.wait().ok()?;
     match (status.code(), status.signal()) {
         (Some(code), _) => Some(MonitorEnding::Exited(code)),
         (None, Some(signal)) => Some(MonitorEnding::Killed(signal)),
         (None, None) => None,
+    }
+}
+
+/// Ends a process and all that descend from it, children before their parents.
+fn end_tree(pid: u32) {
+    let tree = Tree::read(pid as i32).unwrap_or_default();
+    // One that has ended this moment needs no end.
+    let processes = tree.pids.iter().rev().map(|&pid| ProcessEnd::of(pid));
+    let processes: Vec<ProcessEnd> = processes.flatten().collect();
+    for signal in [Signal::TERM, Signal::KILL] {
+        processes.iter().for_each(|process| process.signal(signal));
+        let until = Instant::now() + PATIENCE;
+        let never = AtomicBool::new(false);
+        if processes.iter().all(|process| process.wait(until, &never)) {
+            return;
+        }
     }
 }
 
@@ -224,6 +257,14 @@ fn times(usage: &Usage) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looks_keep_to_seconds_and_apart() {
+        for (passed, next) in [(0, 1000), (1002, 2000), (1400, 2000), (13_700, 15_000)] {
+            let [passed, next] = [passed, next].map(Duration::from_millis);
+            assert_eq!(next_look(passed), next);
+        }
+    }
 
     #[test]
     fn what_the_kernel_counts_may_be_our_own() {

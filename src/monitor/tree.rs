@@ -10,7 +10,8 @@ use crate::schema::monitor::MonitorSample;
 /// What the processes hold, and what they have taken so far.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    processes: u64,
+    /// Their numbers, each parent's before its children's.
+    pub(super) pids: Vec<u32>,
     threads: u64,
     /// Ticks in user mode and in the kernel, of the processes and of their children that
     /// have ended and were waited for.
@@ -42,7 +43,7 @@ impl Tree {
         let stat = process.stat().ok()?;
         // The times of children count from their wait on, and may not be negative.
         let waited = |ticks: i64| u64::try_from(ticks).unwrap_or(0);
-        self.processes += 1;
+        self.pids.push(pid.unsigned_abs());
         self.threads += u64::try_from(stat.num_threads).unwrap_or(0);
         self.ticks[0] += stat.utime + waited(stat.cutime);
         self.ticks[1] += stat.stime + waited(stat.cstime);
@@ -79,7 +80,7 @@ impl Tree {
             }
         }
         MonitorSample {
-            processes: self.processes,
+            processes: self.pids.len() as u64,
             threads: self.threads,
             user_pct: percent(0),
             system_pct: percent(1),
@@ -116,12 +117,13 @@ mod tests {
         let mut tree = Tree::default();
         for _ in 0..500 {
             tree = Tree::read(pid).unwrap();
-            if tree.processes == 2 {
+            if tree.pids.len() == 2 {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        assert_eq!((tree.processes, tree.threads), (2, 2));
+        assert_eq!((tree.pids.len(), tree.threads), (2, 2));
+        assert_eq!(tree.pids[0], shell.id());
         assert!(tree.descriptors >= 6 && tree.resident > 0, "{tree:?}");
         drop(shell.stdin.take());
         shell.wait().unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::host::Obstacle;
 
@@ -45,6 +45,11 @@ impl ProcessEnd {
     /// Whether it has come.
     pub fn has_come(&self) -> bool {
         self.comes_within(Instant::now())
+    }
+
+    /// Sends the process a signal; one that is gone has nothing to say.
+    pub fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.0, signal);
     }
 
     fn comes_within(&self, until: Instant) -> bool {
