@@ -433,14 +433,18 @@ fn in_a_pid_namespace_a_number_is_refused() {
 
 #[test]
 fn a_collector_elsewhere_must_be_spelt_out() {
-    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
-        .args(["trace", "--otlp", "http://192.0.2.1:4318/v1/traces"])
-        .args(["--", "true"])
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&traced.stderr);
-    assert_eq!(traced.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("--remote"), "{stderr}");
+    for (url, said) in [
+        ("http://192.0.2.1:4318/v1/traces", "--remote"),
+        ("https://127.0.0.1:4318/v1/traces", "name one as http:"),
+    ] {
+        let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
+            .args(["trace", "--otlp", url, "--", "true"])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&traced.stderr);
+        assert_eq!(traced.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
 }
 
 const NGINX: &str = "
@@ -554,4 +558,13 @@ fn the_command_writes_a_line_for_each_request() {
     let span: HttpSpan = serde_json::from_str(text.trim()).unwrap();
     assert_eq!((span.side, span.path.as_str()), (Side::Client, "/8"));
     assert_eq!(span.status, Some(200));
+
+    // Without a file the spans have standard output to themselves.
+    let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["trace", "--", "bash", "-c", &format!("echo said; {get}")])
+        .output()
+        .unwrap();
+    let span: HttpSpan = serde_json::from_slice(&traced.stdout).unwrap();
+    assert_eq!(span.path, "/8");
+    assert!(String::from_utf8_lossy(&traced.stderr).contains("said"));
 }

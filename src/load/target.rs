@@ -138,7 +138,7 @@ impl FromStr for Endpoint {
             )
         };
         if url.starts_with("https:") {
-            return Err(bad("wants TLS, which this load does not speak"));
+            return Err(bad("wants TLS, which is not spoken here"));
         }
         let rest = url
             .strip_prefix("http://")
@@ -150,7 +150,7 @@ impl FromStr for Endpoint {
             return Err(bad("holds a space or a control character"));
         }
         if authority.contains('@') {
-            return Err(bad("holds a user name, which this load does not send"));
+            return Err(bad("holds a user name, which is not sent"));
         }
         // What follows the last bracket: an IPv6 address has colons of its own.
         let after = authority

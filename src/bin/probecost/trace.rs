@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -34,7 +35,8 @@ pub struct TraceArgs {
     /// How long; without, until the command ends or an interrupt
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
-    /// Where the spans go; without, to standard output
+    /// Where the spans go; without, to standard output, and what the command prints to
+    /// standard error
     #[arg(long, value_name = "FILE", conflicts_with = "otlp")]
     out: Option<PathBuf>,
     /// Send the spans to this OpenTelemetry collector, by HTTP, e.g.
@@ -71,12 +73,18 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
             let mut command = Command::new(program);
             command.args(arguments);
             tracer.enlist(&mut command);
-            let spawned = command.spawn().map_err(|error| {
+            let failed = |error: std::io::Error| {
                 Obstacle::new(
                     format!("{program} cannot be started: {error}"),
                     "name a program as the shell would find it",
                 )
-            })?;
+            };
+            if args.out.is_none() && args.otlp.is_none() {
+                // Standard output is the spans'.
+                let output = std::io::stderr().as_fd().try_clone_to_owned();
+                command.stdout(Stdio::from(output.map_err(failed)?));
+            }
+            let spawned = command.spawn().map_err(failed)?;
             Some(Traced(spawned))
         }
         None => None,
@@ -145,7 +153,10 @@ impl Drop for Traced {
 fn export(args: &TraceArgs) -> Result<Export, Obstacle> {
     match (&args.otlp, &args.out) {
         (Some(url), _) => {
-            if !args.remote && !url.parse::<Endpoint>()?.is_local() {
+            let collector = url.parse::<Endpoint>().map_err(|obstacle| {
+                Obstacle::new(obstacle.why, "name one as http://127.0.0.1:4318/v1/traces")
+            })?;
+            if !args.remote && !collector.is_local() {
                 return Err(Obstacle::new(
                     format!("{url} is on another machine"),
                     "where spans may go there, say so: --remote",
