@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::event::epoll;
+use rustix::io::Errno;
 
 use super::LoadPlan;
 use super::connection::LoadConnection;
@@ -56,7 +57,7 @@ impl Running {
         let mut connections = Vec::with_capacity(plan.connections);
         for key in 0..plan.connections as u64 {
             let connected = plan.target.connect(plan.timeout);
-            let stream = connected.map_err(|error| unanswered(&plan, key, &error))?;
+            let stream = connected.map_err(|error| unconnected(&plan, key, &error))?;
             let mut connection = LoadConnection::new(plan.target.answers());
             connection
                 .adopt(stream, &epoll, key)
@@ -245,7 +246,12 @@ fn impossible(error: &std::io::Error) -> Obstacle {
     )
 }
 
-fn unanswered(plan: &LoadPlan, before: u64, error: &std::io::Error) -> Obstacle {
+fn unconnected(plan: &LoadPlan, before: u64, error: &std::io::Error) -> Obstacle {
+    // What this side lacks is no fault of the server's.
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL];
+    if Errno::from_io_error(error).is_some_and(|errno| lacks.contains(&errno)) {
+        return impossible(error);
+    }
     let target = &plan.target;
     let why = match before {
         0 => format!("nobody answers at {target}: {error}"),
@@ -302,6 +308,16 @@ mod tests {
             }
         });
         whole(plan(url.parse().unwrap(), Regime::Rate(100.0), 300))
+    }
+
+    #[test]
+    fn what_this_side_lacks_is_not_the_server_s_fault() {
+        let server = Server::start(Behaviour::default(), None).unwrap();
+        let plan = plan(server.target(), Regime::Rate(1.0), 1);
+        for (errno, command) in [(Errno::MFILE, "ulimit -n"), (Errno::CONNREFUSED, "ss ")] {
+            let obstacle = unconnected(&plan, 508, &errno.into());
+            assert!(obstacle.remedy.contains(command), "{obstacle}");
+        }
     }
 
     #[test]

@@ -125,8 +125,12 @@ fn accept(listener: &TcpListener, behaviour: Behaviour, stop: &Arc<AtomicBool>) 
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        // A connection that is gone again is its client's matter.
-        let Ok(stream) = stream else { continue };
+        // A connection that is gone again is its client's matter. Where descriptors lack, it
+        // stays in the queue, and accept fails at once.
+        let Ok(stream) = stream else {
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        };
         let serve = move || serve(stream, behaviour, begin);
         // Where there can be no more threads, the client sees its connection closed.
         let _ = std::thread::Builder::new()
