@@ -583,8 +583,10 @@ fn a_cgroup_is_a_scope() {
     let Some(group) = Group::make(&root, "test") else {
         return;
     };
+    // `..` is no level.
+    let name = group.0.file_name().unwrap();
     let options = Options {
-        scope: Scope::Cgroup(group.0.clone()),
+        scope: Scope::Cgroup(group.0.join("..").join(name)),
         ..Options::default()
     };
     let Some((mut agent, records)) = keeping(options) else {
@@ -662,7 +664,7 @@ fn a_list_of_cgroups_is_a_scope_and_programs_that_run_are_seen() {
 }
 
 #[test]
-fn an_empty_list_of_cgroups_is_refused() {
+fn what_is_no_cgroup_is_refused() {
     let _alone = alone();
     if start(Options::default()).is_none() {
         return;
@@ -674,6 +676,16 @@ fn an_empty_list_of_cgroups_is_refused() {
         panic!("it was taken");
     };
     assert!(error.why.contains("allows nothing"), "{error}");
+    let Ok(root) = host::cgroup2_mount() else {
+        return;
+    };
+    let Err(error) = Agent::start(Options {
+        scope: Scope::Cgroup(root.join("cgroup.procs")),
+        ..Options::default()
+    }) else {
+        panic!("a file was taken");
+    };
+    assert!(error.why.contains("is no cgroup"), "{error}");
 }
 
 /// The same where this process sees a part of the hierarchy as the whole, as in a

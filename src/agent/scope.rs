@@ -29,19 +29,20 @@ struct Cgroup {
 impl Cgroup {
     fn at(path: &Path) -> Result<Self, Obstacle> {
         let root = host::cgroup2_mount()?;
-        let below = path.strip_prefix(&root).map_err(|_| {
+        let unread =
+            |error| Obstacle::new(format!("{}: {error}", path.display()), "create it first");
+        // Its levels are counted: `..` and links are none.
+        let real = path.canonicalize().map_err(unread)?;
+        let metadata = real.metadata().map_err(unread)?;
+        let below = real.strip_prefix(&root).ok();
+        let below = below.filter(|_| metadata.is_dir()).ok_or_else(|| {
             Obstacle::new(
                 format!("{} is no cgroup", path.display()),
                 format!("name a directory below {}", root.display()),
             )
         })?;
-        let id = std::fs::metadata(path)
-            .map_err(|error| {
-                Obstacle::new(format!("{}: {error}", path.display()), "create it first")
-            })?
-            .ino();
         Ok(Self {
-            id,
+            id: metadata.ino(),
             depth: below.components().count() as u32,
         })
     }
