@@ -220,10 +220,11 @@ impl Pace {
         due
     }
 
-    /// Gives up calls that are overdue by more than `most`, and says by how long.
+    /// Gives up calls that are overdue by more than `most`, and says by how long. The next
+    /// one is then due at once.
     fn forgive(&mut self, now: Instant, most: Duration) -> Duration {
-        let made = Duration::from_secs_f64(self.given as f64 / self.per_second);
-        let behind = (now - self.begin).saturating_sub(made);
+        let next = Duration::from_secs_f64((self.given + 1) as f64 / self.per_second);
+        let behind = (now - self.begin).saturating_sub(next);
         if behind <= most {
             return Duration::ZERO;
         }
@@ -245,8 +246,21 @@ mod tests {
         assert_eq!(pace.due(at(10)), 10);
         assert_eq!(pace.due(at(15)), 5);
         // The machine stood still for a second.
-        assert_eq!(pace.forgive(at(1015), OVERDUE), Duration::from_secs(1));
-        assert_eq!(pace.due(at(1015)), 0);
+        assert_eq!(pace.forgive(at(1015), OVERDUE), Duration::from_millis(999));
+        assert_eq!(pace.due(at(1015)), 1);
         assert_eq!(pace.due(at(1020)), 5);
+    }
+
+    /// Even where two of them lie further apart than one may be overdue.
+    #[test]
+    fn slow_calls_come_at_their_rate() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin, 30.0);
+        let looks = (1..=1010).map(|ms| begin + Duration::from_millis(ms));
+        let calls = looks.map(|now| {
+            assert_eq!(pace.forgive(now, OVERDUE), Duration::ZERO);
+            pace.due(now)
+        });
+        assert_eq!(calls.sum::<u64>(), 30);
     }
 }
