@@ -1,5 +1,6 @@
 //! `probecost impact`, through its executable, with real agents.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -1003,6 +1004,26 @@ fn the_negative_control_says_what_came_of_it() {
     }
 }
 
+/// `merge` looks for the rows by these names.
+#[test]
+fn a_shard_names_its_rows_as_its_suite_does() {
+    let _alone = alone();
+    let url = "http://127.0.0.1:9/";
+    for measured in [
+        &["--", "true"][..],
+        &["--", "/no/such/program"],
+        &["--service", "/no/such/server --port 9", "--url", url],
+    ] {
+        let agents = ["--agent", "a=sleep 1000000", "--agent", "b=sleep 1000000"];
+        let arguments = [&["--shard", "2/2"], &agents[..], measured].concat();
+        let (output, impact) = impact(&arguments);
+        let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+        let name = |row: &ImpactRow| format!("{}/{}", row.program, row.arm);
+        let names: BTreeSet<String> = impact.rows.iter().map(name).collect();
+        assert_eq!(names, impact.shard.unwrap().portion.own, "{measured:?}");
+    }
+}
+
 #[test]
 fn what_was_not_measured_is_in_the_report_to_hand_on() {
     let (output, impact) = impact(&["--arms", "stats", "--", "/no/such/program"]);
@@ -1013,7 +1034,7 @@ fn what_was_not_measured_is_in_the_report_to_hand_on() {
         .push(ImpactRow::skipped("grep", "rules=inode", why));
     let text = markdown(&impact);
     for wanted in [
-        "## Workload: command under stats\n\nNot measured: /no/such/program",
+        "## Workload: program under stats\n\nNot measured: /no/such/program",
         "## Workload: grep under rules=inode\n\nSkipped: lsm/file_open",
     ] {
         assert!(text.contains(wanted), "{wanted}: {text}");

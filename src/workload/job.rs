@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::NamedTempFile;
 
-use super::program::find;
+use super::program::{file_name, find};
 use crate::host::Obstacle;
 
 /// A program that runs to its end, again and again.
@@ -282,10 +282,7 @@ impl OwnCommand {
 
 impl Job for OwnCommand {
     fn name(&self) -> &str {
-        Path::new(&self.words[0])
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("command")
+        file_name(&self.words[0])
     }
 
     fn prepare(&mut self) -> Result<Command, Obstacle> {

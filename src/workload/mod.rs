@@ -24,7 +24,7 @@ pub use full_read::FullRead;
 pub use getppid::Getppid;
 pub use job::{Awk, Build, Container, Grep, Job, OwnCommand};
 pub use open_close::OpenClose;
-pub use program::program_path;
+pub use program::{file_name, program_path};
 pub use service::{Asked, Service, as_user};
 pub use stat_walk::StatWalk;
 pub use udp_connect::UdpConnect;

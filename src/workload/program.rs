@@ -27,6 +27,12 @@ pub fn program_path(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// What a command is called: its file, without the directories.
+pub fn file_name(program: &str) -> &str {
+    let name = Path::new(program).file_name();
+    name.and_then(|name| name.to_str()).unwrap_or("command")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::User;
 
-use super::program::find;
+use super::program::{file_name, find};
 use crate::host::Obstacle;
 use crate::load::Endpoint;
 use crate::process::{Child, Ward, WardPlace, interrupted};
@@ -161,11 +161,8 @@ impl Service {
         }
         let mut command = Command::new(find(program, program)?);
         command.args(arguments);
-        let name = Path::new(program)
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        Self::start(&name, command, ward, cpus, Asked::Over(target))
+        let asked = Asked::Over(target);
+        Self::start(file_name(program), command, ward, cpus, asked)
     }
 
     fn start(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use probecost::arm::{self, Arm, Knob, Knobs, Leftovers, OwnMode, Spec};
-use probecost::experiment::impact::{RoundsPlan, arms_of, jobs, part, rows, running};
+use probecost::experiment::impact::{RoundsPlan, arms_of, has_lacking, jobs, part, rows, running};
 use probecost::gate::Gate;
 use probecost::host::{self, Host, Obstacle};
 use probecost::load::Endpoint;
@@ -146,11 +146,17 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let own = own_arms(args, &ward)?;
     all.extend(own.arms);
     all.extend(agents.into_iter().map(Box::new).map(Arm::Agent));
+    let names: Vec<String> = programs.iter().map(|p| p.name(&inputs)).collect();
     if let Some(shard) = args.shard {
-        let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
         let part = part(shard, &names, &all, &gate, &impact.provenance)?;
-        programs.retain(|program| !arms_of(Some(&part), program.name(), &all).is_empty());
+        programs.retain(|p| !arms_of(Some(&part), &p.name(&inputs), &all).is_empty());
         impact.shard = Some(part);
+    }
+    for name in &names {
+        let is_own = |(arm, _): &&(String, String)| has_lacking(impact.shard.as_ref(), name, arm);
+        let own = own.lacking.iter().filter(is_own);
+        let rows = own.map(|(arm, why)| ImpactRow::skipped(name, arm, why.clone()));
+        impact.rows.extend(rows);
     }
     let shares: u32 = programs.iter().map(|program| program.share()).sum();
     let share = args.minutes.map_or(SHARE, |all| all / shares);
@@ -165,9 +171,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
     let mut left = Leftovers::default();
     let mut written = Ok(());
     for program in programs {
-        let name = program.name();
-        bar.set_message(name.to_owned());
-        let arms = arms_of(impact.shard.as_ref(), name, &all);
+        let name = program.name(&inputs);
+        bar.set_message(name.clone());
+        let arms = arms_of(impact.shard.as_ref(), &name, &all);
         let progress = |done: f64| bar.set_position((1000.0 * done) as u64);
         let subject = match interrupted() {
             true => Err(interruption()),
@@ -199,13 +205,9 @@ pub fn run(args: &ImpactArgs) -> Result<Exit, Box<dyn Error>> {
             Err(obstacle) => {
                 let agents = arms.iter().filter(|arm| !matches!(arm, Arm::Off));
                 let missing =
-                    agents.map(|arm| ImpactRow::missing(name, arm.name(), obstacle.to_string()));
+                    agents.map(|arm| ImpactRow::missing(&name, arm.name(), obstacle.to_string()));
                 impact.rows.extend(missing);
             }
-        }
-        for (arm, why) in &own.lacking {
-            let row = ImpactRow::skipped(name, arm, why.clone());
-            impact.rows.push(row);
         }
         written = write(&args.out, &impact);
     }

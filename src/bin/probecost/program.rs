@@ -5,7 +5,7 @@ use probecost::arm;
 use probecost::host::{self, Obstacle};
 use probecost::load::Endpoint;
 use probecost::process::Ward;
-use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service};
+use probecost::workload::{Awk, Build, Container, Grep, Job, OwnCommand, Service, file_name};
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,19 +45,23 @@ pub struct Inputs<'a> {
 const CONTAINERS: usize = 10;
 
 impl Program {
-    /// Its name in rows.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-            Self::Build => "build",
-            Self::Container => "container",
-            Self::Grep => "grep",
-            Self::Awk => "awk",
-            Self::Command => "command",
-            Self::Service => "service",
-        }
+    /// Its name in rows; of a command of one's own that of its file.
+    pub fn name(self, inputs: &Inputs) -> String {
+        let words = match self {
+            Self::Nginx => return "nginx".into(),
+            Self::Redis => return "redis".into(),
+            Self::Postgres => return "postgres".into(),
+            Self::Build => return "build".into(),
+            Self::Container => return "container".into(),
+            Self::Grep => return "grep".into(),
+            Self::Awk => return "awk".into(),
+            Self::Command => inputs.command.to_vec(),
+            Self::Service => {
+                let command = inputs.service.map(|(command, _)| command);
+                arm::words(command.unwrap_or_default()).unwrap_or_default()
+            }
+        };
+        file_name(words.first().map_or("", String::as_str)).to_owned()
     }
 
     /// Its share of the time: a service has two regimes, and latencies vary more than

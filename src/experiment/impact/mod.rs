@@ -11,5 +11,5 @@ mod source;
 pub use jobs::{RoundsPlan, jobs};
 pub use judge::rows;
 pub use log::{ArmLog, Counted, ProgramBlock, ProgramMeasured};
-pub use part::{arms_of, part};
+pub use part::{arms_of, has_lacking, part};
 pub use running::running;
