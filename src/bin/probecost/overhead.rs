@@ -33,7 +33,7 @@ pub fn run(command: &OverheadCommand) -> Result<Exit, Box<dyn Error>> {
         return Err(nothing(args.filter.as_deref().unwrap_or_default()).into());
     };
     command.format.print(&measured, report::overhead::render);
-    Ok(Exit::of(measured.rows.iter().map(|row| row.verdict)))
+    Ok(overhead::exit(&measured.rows))
 }
 
 /// What to say where a filter leaves nothing to measure.

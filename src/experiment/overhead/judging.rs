@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::gate::{self, Gate, Limit};
 use crate::host::Obstacle;
 use crate::schema::overhead::{Controls, OverheadRow};
-use crate::schema::{Check, Outcome, OverheadArm};
+use crate::schema::{Check, Exit, Outcome, OverheadArm};
 use crate::stats::Interval;
 use crate::workload::{Calls, Name};
 
@@ -80,6 +80,16 @@ impl OverheadRow {
             }
         }
     }
+}
+
+/// What rows come to. `off` and `hook` have no budget: they pass nothing, unless nobody asked
+/// for an agent.
+pub fn exit(rows: &[OverheadRow]) -> Exit {
+    let is_bare = rows.iter().all(|row| row.arm == OverheadArm::Off);
+    let counts = |row: &&OverheadRow| {
+        is_bare || row.arm == OverheadArm::Event || row.verdict != Outcome::Pass
+    };
+    Exit::of(rows.iter().filter(counts).map(|row| row.verdict))
 }
 
 /// Why a budget is not kept.
@@ -244,6 +254,30 @@ mod tests {
         assert_eq!(row.verdict, Outcome::Broken);
         // But one whose interval reaches 1 may be free.
         assert_eq!(judged(0.995, 1.0, 0, ONLY_DROPS).verdict, Outcome::Pass);
+    }
+
+    #[test]
+    fn only_the_row_with_budgets_passes() {
+        use Outcome::{Broken, Fail, Inconclusive, Pass, Skipped};
+        for (verdicts, wanted) in [
+            (&[Pass, Pass, Pass][..], Exit::Passed),
+            (&[Pass, Pass, Fail], Exit::Failed),
+            (&[Pass, Inconclusive, Pass], Exit::Undecided),
+            (&[Broken, Pass, Pass], Exit::Broken),
+            // No agent could run, which is no pass; or none was asked for.
+            (&[Pass, Skipped, Skipped], Exit::Broken),
+            (&[Pass], Exit::Passed),
+            (&[Inconclusive], Exit::Undecided),
+        ] {
+            let arms = [OverheadArm::Off, OverheadArm::Hook, OverheadArm::Event];
+            let rows: Vec<OverheadRow> = std::iter::zip(arms, verdicts)
+                .map(|(arm, verdict)| OverheadRow {
+                    verdict: *verdict,
+                    ..OverheadRow::empty(Name::OpenClose, arm)
+                })
+                .collect();
+            assert_eq!(exit(&rows), wanted, "{verdicts:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use args::OverheadArgs;
-pub use judging::OverheadBudget;
+pub use judging::{OverheadBudget, exit};
 use process::WorkerProcesses;
 pub use process::run_task;
 pub use request::OverheadRequest;
