@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use probecost::arm::{Arm, CommandAgent, Spec};
 use probecost::experiment::impact::{ArmLog, ProgramBlock, ProgramMeasured, rows};
 use probecost::host::Obstacle;
@@ -721,7 +722,7 @@ fn switched_agent(directory: &Path, log: &Path) -> PathBuf {
 
 fn interrupt(child: &mut Child) -> Option<i32> {
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    kill(pid, Signal::SIGINT).unwrap();
     wait_until("it ends", || child.try_wait().unwrap().is_some());
     child.wait().unwrap().code()
 }
@@ -816,6 +817,39 @@ fn ctrl_c_ends_all_and_keeps_what_was_measured() {
     let impact = written(out.path());
     let note = impact.programs[0].note.as_ref().unwrap();
     assert!(note.contains("interrupted"), "{note}");
+}
+
+/// As `nohup` starts it.
+#[test]
+fn a_hang_up_that_is_ignored_ends_nothing() {
+    let _alone = alone();
+    let out = tempfile::tempdir().unwrap();
+    let log = out.path().join("log");
+    let file = switched_agent(out.path(), &log);
+    let file = file.to_str().unwrap();
+    let times_on = || {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        said.lines().filter(|line| *line == "on").count()
+    };
+    let arguments = ["--rounds", "1000", "--agent-file", file, "--", "true"];
+    let mut child = command(out.path(), &arguments);
+    child.stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: between fork and exec it only makes a system call.
+    let mut child = unsafe {
+        child.pre_exec(|| {
+            signal(Signal::SIGHUP, SigHandler::SigIgn)?;
+            Ok(())
+        })
+    }
+    .spawn()
+    .unwrap();
+    wait_until("the agent is on", || times_on() > 0);
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    kill(pid, Signal::SIGHUP).unwrap();
+    // One of them may have been under way.
+    let before = times_on();
+    wait_until("it goes on", || times_on() > before + 1);
+    interrupt(&mut child);
 }
 
 /// What was never measured is no pass: a run without an agent that is cut off, and the
