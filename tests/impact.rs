@@ -412,6 +412,30 @@ fn a_service_that_cannot_be_measured_says_why() {
     }
 }
 
+/// What servers run as may then not enter what we make, unless we let them.
+#[test]
+fn a_closed_umask_closes_nothing_to_servers() {
+    let _alone = alone();
+    if !can_run("nginx") || !can_run("pgbench") || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--rounds", "1", "--arms", "stats", "--program"];
+    let output = Command::new("sh")
+        .args(["-c", "umask 077; exec \"$@\"", "sh"])
+        .args([env!("CARGO_BIN_EXE_probecost"), "impact"])
+        .args(["--out", out.path().to_str().unwrap()])
+        .args([&arguments[..], &["nginx,postgres"]].concat())
+        .output()
+        .unwrap();
+    let impact = written(out.path());
+    for program in ["nginx", "postgres"] {
+        let mut arms = impact.arms.iter().filter(|arm| arm.program == program);
+        let said = (stderr(&output), &impact.rows);
+        assert!(arms.any(|arm| arm.blocks > 0), "{program}: {said:?}");
+    }
+}
+
 fn measured(wanted: &'static [ImpactMeasure], arms: [ArmLog; 2]) -> ProgramMeasured {
     ProgramMeasured {
         program: "made up".into(),

@@ -1,8 +1,8 @@
 //! The cgroup and the directory that hold all we start.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,7 +55,10 @@ impl Ward {
             .filter(|path| fs::create_dir(path).is_ok());
         let directory = std::env::temp_dir().join(&name);
         let ward = Self { directory, cgroup };
-        fs::create_dir_all(&ward.directory).map_err(|error| {
+        // Servers that run as other users pass through it, whatever the umask.
+        let open = || fs::set_permissions(&ward.directory, Permissions::from_mode(0o711));
+        let made = fs::create_dir(&ward.directory).and_then(|()| open());
+        made.map_err(|error| {
             Obstacle::new(
                 format!("{}: {error}", ward.directory.display()),
                 "set TMPDIR to a directory with room that can be written to",

@@ -1,12 +1,13 @@
 //! Services: real servers that we start on loopback, and what they are asked.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nix::unistd::User;
+use nix::unistd::{Group, User};
 
 use super::program::{file_name, find};
 use crate::host::Obstacle;
@@ -62,19 +63,22 @@ impl Service {
             .concat();
         let config = format!(
             "daemon off;\nworker_processes 1;\npid {path}/pid;\nerror_log {path}/error.log;\n\
-             {user}events {{ worker_connections 1024; }}\nhttp {{\n{temporary}  \
+             {}events {{ worker_connections 1024; }}\nhttp {{\n{temporary}  \
              access_log /dev/null;\n  keepalive_requests 1000000000;\n  \
              server {{ listen {address}; root {path}/pages; }}\n}}\n",
-            user = if nix::unistd::geteuid().is_root() {
-                "user nobody nogroup;\n"
-            } else {
-                ""
-            },
+            nginx_user(),
         );
         let make = || -> std::io::Result<()> {
-            fs::create_dir_all(directory.join("pages"))?;
-            fs::write(directory.join("pages/index.html"), vec![b'x'; PAGE])?;
-            fs::write(directory.join("nginx.conf"), config)
+            let pages = directory.join("pages");
+            let page = pages.join("index.html");
+            fs::create_dir_all(&pages)?;
+            fs::write(&page, vec![b'x'; PAGE])?;
+            fs::write(directory.join("nginx.conf"), config)?;
+            // Its worker reads them, whatever our umask.
+            for (path, mode) in [(&directory, 0o755), (&pages, 0o755), (&page, 0o644)] {
+                fs::set_permissions(path, Permissions::from_mode(mode))?;
+            }
+            Ok(())
         };
         make().map_err(super::no_fixture)?;
         let mut command = Command::new(nginx);
@@ -299,6 +303,17 @@ fn postgres_programs() -> Result<PathBuf, Obstacle> {
             Ok(initdb.parent().unwrap_or(Path::new("/")).to_owned())
         }
     }
+}
+
+/// The line of its configuration that says whom nginx's worker runs as: nobody, in the group
+/// that he has here. Where we are not root, or there is no nobody, that is nginx's affair.
+fn nginx_user() -> String {
+    let nobody = User::from_name("nobody").ok().flatten();
+    let nobody = nobody.filter(|_| nix::unistd::geteuid().is_root());
+    let group = nobody.and_then(|user| Group::from_gid(user.gid).ok().flatten());
+    group.map_or(String::new(), |group| {
+        format!("user nobody {};\n", group.name)
+    })
 }
 
 /// Whom PostgreSQL, which refuses to be root, runs as; none where we are not root either.
