@@ -271,23 +271,33 @@ fn traced_by(program: &[u32], tracers: &[u32]) -> bool {
 
 /// Whether the kernel sends what it audits to one of `daemons`, and has rules to audit by.
 fn audited_by(daemons: &[u32]) -> bool {
-    let is_daemon = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "auditd")
-    };
-    if !daemons.iter().any(is_daemon) {
+    // To ask takes a process, and on most machines nobody listens.
+    let sockets = fs::read_to_string("/proc/net/netlink").unwrap_or_default();
+    if daemons.is_empty() || !is_audit_heard(&sockets) {
         return false;
     }
     let says = |option| {
         let output = Command::new("auditctl").arg(option).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let enabled = says("-s").is_some_and(|status| {
-        status.lines().any(|line| line == "enabled 1")
-            && daemons
-                .iter()
-                .any(|pid| status.lines().any(|line| line == format!("pid {pid}")))
-    });
-    enabled && says("-l").is_some_and(|rules| rules.lines().any(|line| line.starts_with('-')))
+    says("-s").is_some_and(|status| audits_for(&status, daemons))
+        && says("-l").is_some_and(|rules| rules.lines().any(|line| line.starts_with('-')))
+}
+
+/// Whether a process has a socket of the kernel's audit (protocol 9), by `/proc/net/netlink`.
+fn is_audit_heard(sockets: &str) -> bool {
+    sockets.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        // 0 is the kernel itself.
+        fields.next() == Some("9") && fields.next() != Some("0")
+    })
+}
+
+/// Whether the kernel audits, its rules locked or not, for one of `daemons`, by `auditctl -s`.
+fn audits_for(status: &str, daemons: &[u32]) -> bool {
+    let pid = value(status, "pid ");
+    let mut daemons = daemons.iter().map(|pid| Some(u64::from(*pid)));
+    matches!(value(status, "enabled "), Some(1 | 2)) && daemons.any(|daemon| daemon == pid)
 }
 
 /// Whether one of these processes runs, or waits for a CPU or a disk.
@@ -305,4 +315,32 @@ pub(super) fn wants_to_run(pids: &[u32]) -> bool {
 /// Resident memory of these processes, in bytes.
 pub(super) fn resident(pids: &[u32]) -> u64 {
     pids.iter().filter_map(|pid| resident_memory(*pid)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_audits_for_any_daemon_that_it_names() {
+        for (status, is_ours) in [
+            ("enabled 1\nfailure 1\npid 7\nrate_limit 0\n", true),
+            ("enabled 2\nfailure 1\npid 8\n", true),
+            ("enabled 0\npid 7\n", false),
+            ("enabled 1\npid 77\n", false),
+            ("enabled 1\npid 0\n", false),
+            ("", false),
+        ] {
+            assert_eq!(audits_for(status, &[7, 8]), is_ours, "{status}");
+        }
+    }
+
+    #[test]
+    fn only_a_process_hears_audit() {
+        let kernel = "sk Eth Pid Groups\n00000000a1b2 9 0 00000000 0\n00000000c3d4 0 9 0 0\n";
+        assert!(!is_audit_heard(kernel));
+        assert!(is_audit_heard(&format!(
+            "{kernel}00000000e5f6 9 321 00000000 0\n"
+        )));
+    }
 }
