@@ -1,10 +1,13 @@
 //! The overhead instrument, through its executable.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use probecost::host::Right;
 use serde_json::Value;
 
@@ -289,6 +292,33 @@ fn a_kill_loses_no_finished_row_and_leaves_no_hook() {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A terminal sends it to all of them.
+#[test]
+fn ctrl_c_leaves_no_file_behind() {
+    let _alone = alone();
+    let [out, temporary] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let files = || std::fs::read_dir(temporary.path()).unwrap().count();
+    let child = Command::new(env!("CARGO_BIN_EXE_probecost"))
+        .args(["overhead", "--workload", "stat_walk", "--seconds", "60"])
+        .args(["--bare", "--out", out.path().to_str().unwrap()])
+        .env("TMPDIR", temporary.path())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let begin = std::time::Instant::now();
+    // Its own tree, and that of a process that measures.
+    while files() < 2 {
+        assert!(begin.elapsed().as_secs() < 120, "nothing is measured yet");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    killpg(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("interrupted"));
+    assert_eq!(files(), 0);
 }
 
 /// Each of these is one clear sentence and exit status 2, and nothing is measured.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::request::OverheadRequest;
 use crate::agent::Agent;
 use crate::experiment::{Failure, Plan, calibrate, compare, parts, proportionality, unhooked};
+use crate::process::interrupted;
 use crate::schema::overhead::{Controls, Pair, Proportionality, Unhooked};
 use crate::stats::median;
 use crate::workload::{Getppid, Name, Workload};
@@ -25,7 +26,8 @@ pub(super) fn measure(
     let mut failures = Vec::new();
     if let Some((_, workload)) = workloads.first_mut() {
         progress("twice the operations", 0.0);
-        let ratio = kept(proportionality(&mut **workload, length / 3), &mut failures);
+        let ratio = || proportionality(&mut **workload, length / 3);
+        let ratio = kept(ratio, &mut failures);
         controls.proportionality = ratio.map(|ratio| Proportionality {
             ratio,
             verdict: None,
@@ -35,10 +37,10 @@ pub(super) fn measure(
         return failures;
     };
     progress("calibration", 0.0);
-    let calibration = calibrate(agent.pid(), length, plan.seed);
+    let calibration = || calibrate(agent.pid(), length, plan.seed);
     controls.calibration = kept(calibration, &mut failures);
     progress("a call not hooked", 0.0);
-    let unhooked = other_call(agent, &plan);
+    let unhooked = || other_call(agent, &plan);
     controls.unhooked = kept(unhooked, &mut failures).flatten();
     if let Some((_, workload)) = workloads
         .iter_mut()
@@ -46,7 +48,7 @@ pub(super) fn measure(
         && agent.blind_to(true, false).is_none()
     {
         progress("parts of an event", 0.0);
-        let found = parts(&mut **workload, agent, length, plan.seed);
+        let found = || parts(&mut **workload, agent, length, plan.seed);
         controls.parts = kept(found, &mut failures);
     }
     failures
@@ -73,7 +75,10 @@ fn other_call(agent: &mut Agent, plan: &Plan) -> Result<Option<Unhooked>, Failur
     }))
 }
 
-/// What was measured; or nothing, and why beside the other failures.
-fn kept<T>(measured: Result<T, Failure>, failures: &mut Vec<Failure>) -> Option<T> {
-    measured.map_err(|failure| failures.push(failure)).ok()
+/// What is measured; or nothing, and why beside the other failures. Nothing is after Ctrl-C.
+fn kept<T>(measure: impl FnOnce() -> Result<T, Failure>, failures: &mut Vec<Failure>) -> Option<T> {
+    if interrupted() {
+        return None;
+    }
+    measure().map_err(|failure| failures.push(failure)).ok()
 }

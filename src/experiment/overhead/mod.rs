@@ -23,6 +23,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::agent::{self, Agent, Wakeup};
 use crate::file;
 use crate::host::{self, Obstacle, Right, Watch};
+use crate::process::{interrupted, interruption, watch_signals};
 use crate::schema::overhead::{
     AgentReport, Controls, FILE, OffAgainstOff, OverheadReport, OverheadRow, OverheadSettings,
     PairedComparison, SCHEMA, WorkloadPlace,
@@ -53,6 +54,7 @@ pub fn run(
     }
     // Before measuring, so that a typo costs nothing.
     file::make_directory(&arguments.out)?;
+    watch_signals().map_err(|error| Obstacle::new(error.to_string(), "start it again"))?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {msg} {elapsed}").expect("a valid template"),
     );
@@ -138,6 +140,10 @@ fn overhead(
             &budget,
             &mut told,
         );
+        // What a workload works on goes with it, and what was measured before is kept.
+        if interrupted() {
+            return Err(interruption());
+        }
         match one {
             Ok(one) => {
                 report.rows.extend(one.rows);
@@ -170,6 +176,9 @@ fn overhead(
         request,
         &mut progress,
     );
+    if interrupted() {
+        return Err(interruption());
+    }
     for failure in unmeasured {
         let why = format!("a control could not be measured: {failure}");
         judging::distrust_unproven(&mut report.rows, &why);
@@ -247,6 +256,9 @@ fn measure(
     let mut processes: Vec<Measured> = Vec::new();
     let begin = Instant::now();
     while processes.len() < fewest || begin.elapsed() < request.length {
+        if interrupted() {
+            return Err(interruption().into());
+        }
         assignment.plan.seed = request
             .assignment
             .plan

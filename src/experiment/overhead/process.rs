@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{self, Agent};
 use crate::experiment::{Assignment, Failure, Measured, die_with_parent, usage};
+use crate::process::watch_signals;
 use crate::schema::overhead::Footprint;
 
 /// What a process of the measurement does, in place of the whole.
@@ -23,6 +24,8 @@ enum Task {
 /// It cannot be done.
 pub fn run_task(task: &str) -> Result<(), Failure> {
     die_with_parent().map_err(harness)?;
+    // Ctrl-C reaches it as well: it ends its task, soon, and removes its files.
+    watch_signals().map_err(harness)?;
     match serde_json::from_str(task).map_err(harness)? {
         Task::Measure(assignment) => println!("{}", json(&assignment.measure()?)),
         Task::Footprint(options) => {
