@@ -975,8 +975,12 @@ fn a_measure_without_a_value_is_a_row() {
     // P50 is in no block of either: the load fell behind in all of them.
     for row in [row(ImpactMeasure::P50), row(ImpactMeasure::P95)] {
         assert_eq!(row.verdict, Outcome::Inconclusive);
-        assert!(row.reason.as_ref().unwrap().starts_with("0 of the"));
+        let reason = row.reason.as_ref().unwrap();
+        assert!(reason.starts_with("0 of the"), "{reason}");
+        assert!(reason.contains("no two blocks"), "{reason}");
     }
+    let reason = row(ImpactMeasure::CpuPoints).reason.as_ref().unwrap();
+    assert!(reason.contains("counted by cgroup"), "{reason}");
     // Blocks that were left out would be so again, however long it takes.
     measured.arms[0].misled = 3;
     let rows = rows_of(&measured);
@@ -1080,6 +1084,36 @@ fn a_shard_names_its_rows_as_its_suite_does() {
         let names: BTreeSet<String> = impact.rows.iter().map(name).collect();
         assert_eq!(names, impact.shard.unwrap().portion.own, "{measured:?}");
     }
+}
+
+/// More time would only give more of them.
+#[test]
+fn runs_that_all_fail_are_not_a_question_of_time() {
+    let log = |arm: &Arm, failed: &[(&'static str, u64)]| {
+        let mut log = ArmLog::new(arm);
+        log.blocks = vec![ProgramBlock {
+            values: [(ImpactMeasure::Seconds, 1.0)].into(),
+            failed: failed.iter().copied().collect(),
+            tries: 1,
+            ..ProgramBlock::default()
+        }];
+        log
+    };
+    let (off, with) = (log(&Arm::Off, &[]), log(&Arm::Stats, &[("failed", 1)]));
+    let rows = rows_of(&measured(&[ImpactMeasure::Seconds], [off, with]));
+    let reason = rows[0].reason.as_ref().unwrap();
+    assert!(reason.contains("a run failed; run it by hand"), "{reason}");
+}
+
+#[test]
+fn a_service_elsewhere_is_refused_with_what_can_be_done() {
+    let measured = ["--service", "sleep 1000", "--url", "http://192.0.2.1/"];
+    let arguments = [&["--agent", "a=sleep 1000"], &measured[..]].concat();
+    let (output, impact) = impact(&arguments);
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let reason = impact.rows[0].reason.as_ref().unwrap();
+    assert!(reason.contains("at 127.0.0.1"), "{reason}");
+    assert!(!reason.contains("--remote"), "{reason}");
 }
 
 #[test]

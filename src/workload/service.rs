@@ -156,7 +156,10 @@ impl Service {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Obstacle::new("no command", "write one behind --service"));
         };
-        let target = target.must_be_local()?;
+        let target = target.must_be_local().map_err(|elsewhere| Obstacle {
+            remedy: "have it listen at 127.0.0.1, and name that in --url".into(),
+            ..elsewhere
+        })?;
         if target.is_served() {
             return Err(Obstacle::new(
                 format!("somebody listens at {} already", target.address()),

@@ -350,7 +350,7 @@ impl Judged<'_> {
         })
     }
 
-    /// What it would take to have an interval.
+    /// What it would take to have an interval: more time, unless all that there was gave none.
     fn too_few(&self, row: &ImpactRow) -> String {
         let pairs = row.observations;
         let fewest = runs_for_median_interval(CONFIDENCE);
@@ -362,8 +362,18 @@ impl Judged<'_> {
                 self.fell_behind()
             );
         }
+        if pairs == 0 {
+            let why = match row.measure {
+                ImpactMeasure::Seconds => "in every pair a run failed; run it by hand and see",
+                ImpactMeasure::CpuPoints => {
+                    "CPU time is counted by cgroup, and there is none; run as root"
+                }
+                _ => "no two blocks beside each other have a value; see its notes and errors",
+            };
+            return format!("{have}: {why}");
+        }
         let minutes = self.measured.length.as_secs_f64() / 60.0 * fewest as f64;
-        let minutes = (10.0 * minutes / pairs.max(1) as f64).ceil() / 10.0;
+        let minutes = (10.0 * minutes / pairs as f64).ceil() / 10.0;
         format!("{have}: give it --minutes {minutes:.1}")
     }
 
