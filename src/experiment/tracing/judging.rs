@@ -524,7 +524,7 @@ mod tests {
             let row = rows.iter().find(|row| row.measure == name).unwrap();
             row.reason.as_str()
         };
-        assert_eq!(said("added_p50_ms"), "2.0 … 2.9 % of the 0.100 ms of `off`");
+        assert_eq!(said("added_p50_ms"), "2.1 … 2.8 % of the 0.100 ms of `off`");
         assert_eq!(said("added_p95_ms"), "0.0 … 0.0 % of the 0.100 ms of `off`");
     }
 
