@@ -267,6 +267,23 @@ fn an_interrupt_takes_back_no_verdict() {
     assert!(reason.contains("interrupted"), "{reason}");
 }
 
+#[test]
+fn a_hang_up_that_nohup_has_ignored_is_no_interrupt() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a", "kill -HUP $PPID");
+    }
+    let duet = place.command(&JSON);
+    let hung_up = |mut command: Command| {
+        let output = command.current_dir(place.path("")).output().unwrap();
+        output.status.code()
+    };
+    let mut held = Command::new("nohup");
+    held.arg(duet.get_program()).args(duet.get_args());
+    assert_eq!(hung_up(held), Some(0));
+    assert_ne!(hung_up(duet), Some(0));
+}
+
 /// A duet that gets a Ctrl-C as soon as the file `sign` is there.
 fn interrupted(mut duet: Command, sign: &Path) -> Ran {
     let mut child = duet
