@@ -1,6 +1,6 @@
 //! `compare refresh`: runs become a baseline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -104,6 +104,11 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
     };
     add(&mut baseline, session, &runs)?;
     let text = baseline.text().map_err(|e| Failure::at(&path, e))?;
+    // What nobody can read must not take the place of what everybody can.
+    Baseline::parse(text.as_bytes()).map_err(|cause| {
+        Failure::at(&path, format!("not written: {cause}"))
+            .remedy("cargo compare run --times 10 --out DIR -- cargo bench")
+    })?;
     file::replace(&path, text.as_bytes())?;
 
     let runs_in_all = baseline.runs();
@@ -235,15 +240,17 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
         old.median.extend(new.median);
         old.p10.extend(new.p10);
     }
-    for probe in &probes::ALL {
+    // Those that another version of this program took as well.
+    let mut names: BTreeSet<String> = baseline.probes.keys().cloned().collect();
+    names.extend(probes::ALL.iter().map(|probe| probe.name.to_owned()));
+    for name in names {
         let taken: Vec<Option<f64>> = runs
             .iter()
-            .map(|run| run.probe(probe.name).map(six_digits))
+            .map(|run| run.probe(&name).map(six_digits))
             .collect();
-        let known = baseline.probes.contains_key(probe.name);
-        if known || taken.iter().any(Option::is_some) {
+        if baseline.probes.contains_key(&name) || taken.iter().any(Option::is_some) {
             let gaps = || earlier.iter().map(|runs| vec![None; *runs]).collect();
-            let table = baseline.probes.entry(probe.name.to_owned());
+            let table = baseline.probes.entry(name);
             table.or_insert_with(gaps).push(taken);
         }
     }

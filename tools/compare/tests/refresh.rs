@@ -243,6 +243,46 @@ fn a_session_is_appended_with_its_gaps() {
         .breaks("none.json", "no baseline to append to");
 }
 
+/// Of another version of this program, which took other probes.
+#[test]
+fn a_session_is_appended_to_probes_that_are_not_known_here() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let text = fs::read_to_string(place.path("b.json")).unwrap();
+    let probes = json!({ "sieve": [vec![7.0; 10]] });
+    let with = format!("\"probes\": {probes},\n  \"benchmarks\"");
+    fs::write(
+        place.path("b.json"),
+        text.replacen("\"benchmarks\"", &with, 1),
+    )
+    .unwrap();
+    place.runs("more", 5, &suite());
+    let append = ["refresh", "--run", "more", "--out", "b.json", "--append"];
+    place.compare(&append).exits(0);
+    assert_eq!(
+        baseline(&place)["probes"]["sieve"][1],
+        json!(vec![Value::Null; 5])
+    );
+    place.check(&suite(), &[]).exits(0);
+}
+
+/// What could not be read again never takes the place of a baseline.
+#[test]
+fn what_would_be_no_baseline_leaves_the_old_one() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let before = baseline(&place);
+    place.runs("now", 5, &suite());
+    let mut record = record(&host());
+    record["probes"] = json!({"stat": {"before_ns": 1e16, "after_ns": 1e16}});
+    fs::write(place.path("now/2/host.json"), record.to_string()).unwrap();
+    let refresh = ["refresh", "--run", "now", "--out", "b.json"];
+    place
+        .compare(&refresh)
+        .breaks("b.json: not written", "probe `stat`: has the value 1e16");
+    assert_eq!(baseline(&place), before);
+}
+
 #[test]
 fn a_run_counts_once() {
     let place = Place::new();

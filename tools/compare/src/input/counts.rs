@@ -84,8 +84,8 @@ fn read_one(path: &Path) -> Vec<(String, Reading)> {
             let (_, unit) = METRICS.iter().find(|(name, _)| *name == metric)?;
             let row = format!("{name} [{}]", unit.name());
             let reading = match count.as_f64() {
-                Some(count) => Reading::Count(count, *unit),
-                None => Reading::Broken(format!("{}: {metric} is {count}", path.display())),
+                Some(count) if count >= 0.0 => Reading::Count(count, *unit),
+                _ => Reading::Broken(format!("{}: {metric} is {count}", path.display())),
             };
             Some((row, reading))
         })
@@ -177,6 +177,12 @@ mod tests {
                 Reading::Count(687.0, Unit::Instructions)
             )]
         );
+    }
+
+    #[test]
+    fn a_count_below_zero_is_broken() {
+        let below = rows(&SEVEN.replace("687", "-1"));
+        assert!(matches!(&below[0].1, Reading::Broken(why) if why.ends_with("Ir is -1")));
     }
 
     #[test]
