@@ -216,6 +216,12 @@ fn same_machine(old: &Baseline, host: Option<Host>, path: &Path) -> Result<Basel
 fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Failure> {
     let earlier: Vec<usize> = baseline.sessions.iter().map(|s| s.runs).collect();
     let measured = measured(runs)?;
+    if measured.is_empty() {
+        return Err(Failure::new(
+            "the runs hold no times and no counts; other figures are held to budgets alone",
+        )
+        .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
+    }
     if let Some(twin) = twin(baseline, &measured) {
         let date = twin.date;
         let failure = Failure::new(format!("the session of {date} has these very runs"));
@@ -287,8 +293,9 @@ fn measured(runs: &[Run]) -> Result<BTreeMap<String, BenchmarkRuns>, Failure> {
                     (Unit::Ns, six_digits(time.median), Some(p10))
                 }
                 Reading::Count(count, unit) => (*unit, *count, None),
-                Reading::Stale(_) => continue,
-                Reading::Broken(cause) => {
+                // Beside what `cargo bench` has just measured lies what it did not.
+                Reading::Stale(_) if run.record.is_none() => continue,
+                Reading::Stale(cause) | Reading::Broken(cause) => {
                     return Err(Failure::new(cause.clone()).remedy(format!(
                         "make this run again: rm -r {}",
                         run.place.display()

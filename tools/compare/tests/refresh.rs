@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Bench, Place, Ran, bench, host, record};
+use support::{Bench, Place, Ran, bench, figure, host, record};
 
 fn suite() -> Vec<Bench> {
     vec![
@@ -304,6 +304,32 @@ fn broken_runs_make_no_baseline() {
     let ran = place.compare(&["refresh", "--run", "old", "--out", "b.json"]);
     ran.breaks("old/2/one/new/sample.json", "rm -r");
     assert!(!place.path("b.json").exists());
+}
+
+#[test]
+fn runs_that_measured_nothing_make_no_baseline() {
+    let place = Place::new();
+    place.baseline(&suite());
+    let before = baseline(&place);
+    let mut later = record(&host());
+    later["started"] = json!("2999-01-01T00:00:00Z");
+    place.runs("stale", 5, &suite());
+    for k in 1..=5 {
+        let path = place.path(&format!("stale/{k}/host.json"));
+        fs::write(path, later.to_string()).unwrap();
+        let run = place.path(&format!("shares/{k}"));
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("host.json"), record(&host()).to_string()).unwrap();
+    }
+    place.figures("shares", &json!([figure("ring/lost", "percent", 0.0)]));
+    for (runs, said, remedy) in [
+        ("stale", "by an earlier one", "rm -r stale/1"),
+        ("shares", "no times and no counts", "cargo compare run"),
+    ] {
+        let refresh = ["refresh", "--run", runs, "--out", "b.json"];
+        place.compare(&refresh).breaks(said, remedy);
+        assert_eq!(baseline(&place), before);
+    }
 }
 
 #[test]
