@@ -1,6 +1,6 @@
 //! Files that are whole or not there.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -17,43 +17,52 @@ use crate::host::Obstacle;
 #[derive(Debug)]
 pub struct Pending {
     path: PathBuf,
-    file: Unnamed,
+    file: Unwritten,
 }
 
 #[derive(Debug)]
-enum Unnamed {
+enum Unwritten {
     /// Gone with the process, however that ends.
     Anonymous(File),
     /// Where the file system has no such files.
     Temporary(NamedTempFile),
+    /// A device or a pipe: it is written to, and stays what it is.
+    Device(File),
 }
 
 impl Pending {
-    /// A file that will stand at `path`; its directories are made.
+    /// A file that will stand at `path`, or where a link there leads; its directories are
+    /// made. What is there and no file, such as `/dev/null`, is written to as it is.
     ///
     /// # Errors
     /// The directory cannot be made, or no file in it, or `path` is a directory.
     pub fn open(path: &Path) -> Result<Self, Obstacle> {
+        let target = match path.is_symlink() {
+            true => path.canonicalize().unwrap_or(path.to_owned()),
+            false => path.to_owned(),
+        };
         let open = || {
-            if path.is_dir() {
-                return Err(ErrorKind::IsADirectory.into());
+            match fs::metadata(path) {
+                Ok(there) if there.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+                Ok(there) if !there.is_file() => {
+                    let device = OpenOptions::new().write(true).open(path)?;
+                    return Ok(Unwritten::Device(device));
+                }
+                _ => {}
             }
-            let directory = directory(path);
+            let directory = directory(&target);
             fs::create_dir_all(directory)?;
             let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
             // As any new file: readable to whom the umask lets.
             Ok(
                 match rustix::fs::open(directory, flags, Mode::from(0o666)) {
-                    Ok(file) => Unnamed::Anonymous(file.into()),
-                    Err(_) => Unnamed::Temporary(named(directory)?),
+                    Ok(file) => Unwritten::Anonymous(file.into()),
+                    Err(_) => Unwritten::Temporary(named(directory)?),
                 },
             )
         };
         let file = open().map_err(|error| unwritable(path, &error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        Ok(Self { path: target, file })
     }
 
     /// Puts `bytes` at the path in one step: whoever reads it, even after a crash or a full
@@ -65,12 +74,13 @@ impl Pending {
         let Self { path, file } = self;
         let write = || -> io::Result<()> {
             match file {
-                Unnamed::Anonymous(mut file) => {
+                Unwritten::Device(mut device) => return device.write_all(bytes),
+                Unwritten::Anonymous(mut file) => {
                     file.write_all(bytes)?;
                     file.sync_all()?;
                     give_name(&file, &path)?;
                 }
-                Unnamed::Temporary(mut file) => {
+                Unwritten::Temporary(mut file) => {
                     file.write_all(bytes)?;
                     file.as_file().sync_all()?;
                     file.persist(&path)?;
@@ -170,6 +180,30 @@ fn directory(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    use std::thread;
+
+    #[test]
+    fn a_pipe_is_written_to_and_a_link_leads_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        rustix::fs::mkfifoat(CWD, at("pipe"), Mode::from(0o600)).unwrap();
+        symlink("pipe", at("to_pipe")).unwrap();
+        for name in ["pipe", "to_pipe"] {
+            let pipe = at("pipe");
+            let reader = thread::spawn(move || fs::read(pipe));
+            replace(&at(name), name.as_bytes()).unwrap();
+            let there = fs::symlink_metadata(at("pipe")).unwrap();
+            assert!(there.file_type().is_fifo() && at("to_pipe").is_symlink());
+            assert_eq!(reader.join().unwrap().unwrap(), name.as_bytes());
+        }
+        fs::create_dir(at("sub")).unwrap();
+        fs::write(at("sub/file"), "one").unwrap();
+        symlink("sub/file", at("to_file")).unwrap();
+        replace(&at("to_file"), b"two").unwrap();
+        assert!(at("to_file").is_symlink());
+        assert_eq!(fs::read(at("sub/file")).unwrap(), b"two");
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_as_readable_as_any() {

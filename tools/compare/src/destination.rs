@@ -24,8 +24,9 @@ impl Destination {
     /// The file cannot be written.
     pub fn open(out: Option<&Path>) -> Result<Self, Failure> {
         Ok(match out {
-            Some(path) => Self::File(Pending::open(path)?),
-            None => Self::Terminal,
+            // Where that is a file (`>> log`), others write to it, too: it is not replaced.
+            Some(path) if path != Path::new("/dev/stdout") => Self::File(Pending::open(path)?),
+            _ => Self::Terminal,
         })
     }
 
@@ -50,5 +51,16 @@ impl Destination {
         let refused = env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || env::var_os("TERM").is_some_and(|v| v == "dumb");
         matches!(self, Self::Terminal) && io::stdout().is_terminal() && !refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_output_by_its_path_is_no_file_to_replace() {
+        let opened = Destination::open(Some(Path::new("/dev/stdout"))).unwrap();
+        assert!(matches!(opened, Destination::Terminal), "{opened:?}");
     }
 }
