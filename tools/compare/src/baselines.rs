@@ -63,16 +63,22 @@ pub fn nearest(host: &Host) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Where the gate.toml beside a baseline lies, or else that of this directory, whether it is
+/// there or not.
+pub fn gate_file(beside: Option<&Path>) -> PathBuf {
+    match beside {
+        Some(baseline) => baseline.with_file_name("gate.toml"),
+        None => Path::new(DIRECTORY).join("gate.toml"),
+    }
+}
+
 /// The gate.toml beside a baseline, or else that of this directory's; where there is none the
 /// shipped one, whose budgets are another project's and do not count.
 ///
 /// # Errors
 /// There is one, and it cannot be used.
 pub fn gate(beside: Option<&Path>) -> Result<Gate, Failure> {
-    let path = match beside {
-        Some(baseline) => baseline.with_file_name("gate.toml"),
-        None => Path::new(DIRECTORY).join("gate.toml"),
-    };
+    let path = gate_file(beside);
     match path.exists() {
         true => Gate::load(&path).map_err(Failure::new),
         false => Ok(Gate::shipped()),

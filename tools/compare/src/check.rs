@@ -118,12 +118,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     budgets.retain(|budget| {
         budget.verdict == Outcome::Skipped || portion.is_none_or(|p| p.has(&budget.id))
     });
-    if args.all_budgets {
+    // What this shard did not measure another one may have: `merge` insists.
+    if args.all_budgets && portion.is_none() {
         budget::insist(&mut budgets);
     }
     let part = portion.map(|portion| ShardPart {
         portion: portion.clone(),
-        plan: shard::plan_of_runs(&runs, args.policy, &gate),
+        plan: shard::plan_of_runs(&runs, args.policy, &gate, args.all_budgets),
         evidence,
     });
     if other_machine.is_none() {

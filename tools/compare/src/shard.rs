@@ -29,11 +29,19 @@ pub fn portion<'a>(
 }
 
 /// What all shards of runs against a baseline have in common.
-pub fn plan_of_runs(runs: &[Run], policy: GatePolicy, gate: &Gate) -> BTreeMap<String, String> {
+pub fn plan_of_runs(
+    runs: &[Run],
+    policy: GatePolicy,
+    gate: &Gate,
+    all_budgets: bool,
+) -> BTreeMap<String, String> {
     let record = runs.iter().find_map(|run| run.record.as_ref());
     let commit = record.and_then(|record| record.commit.clone());
     let mut plan = plan("check", policy, gate);
     plan.insert("commit".into(), commit.unwrap_or_else(|| "none".into()));
+    if all_budgets {
+        plan.insert(ALL_BUDGETS.into(), "asked for".into());
+    }
     plan
 }
 
@@ -52,3 +60,6 @@ pub fn plan(kind: &str, policy: GatePolicy, gate: &Gate) -> BTreeMap<String, Str
 
 /// The numbers of gate.toml, in a plan.
 pub const GATE: &str = "gate.toml";
+
+/// In a plan where budgets of which nothing was measured are broken.
+pub const ALL_BUDGETS: &str = "--all-budgets";

@@ -5,9 +5,9 @@ mod support;
 use std::fs;
 
 use probecost::gate::Gate;
-use probecost::schema::Shard;
+use probecost::schema::{Portion, Shard};
 use serde_json::{Value, json};
-use support::{Bench, DUET, Place, bench, executable, statuses};
+use support::{Bench, DUET, Place, Ran, bench, executable, statuses};
 
 /// Benchmarks of the fixtures; those of `w` are arms of one workload.
 const IDS: &str = "a b c d e f w/off w/hook w/event";
@@ -125,11 +125,38 @@ fn more_shards_than_benchmarks_are_refused() {
     }
 }
 
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("group/{n}")).collect()
+}
+
+/// Five runs of a part of a suite, in a directory named after its number.
+fn part(place: &Place, shard: Shard, ids: &[String], bench: impl Fn(&str) -> Bench) -> Portion {
+    let portion = shard.part(ids.iter().map(String::as_str), |id| id);
+    let name = shard.index().to_string();
+    let own: Vec<Bench> = portion.own.iter().map(|id| bench(id)).collect();
+    place.runs(&name, 5, &own);
+    for k in 1..=5 {
+        let path = place.path(&name).join(k.to_string()).join("host.json");
+        let mut record = support::record(&support::host());
+        record["portion"] = serde_json::to_value(&portion).unwrap();
+        fs::write(path, record.to_string()).unwrap();
+    }
+    portion
+}
+
+/// What `check` says of those, left in `shards`.
+fn check_part(place: &Place, shard: Shard, baseline: &str, more: &[&str]) -> Ran {
+    let name = shard.index().to_string();
+    let out = format!("shards/{name}.json");
+    let check = ["check", "--baseline", baseline, "--run", &name];
+    place.compare(&[&check[..], &["--format", "json", "--out", &out], more].concat())
+}
+
 /// Runs of a part hold that part of the baseline only, and are merged by their p-values.
 #[test]
 fn shards_of_runs_come_to_what_all_of_them_come_to() {
     let place = Place::new();
-    let ids: Vec<String> = (0..12).map(|n| format!("group/{n}")).collect();
+    let ids = names(12);
     let old: Vec<Bench> = ids.iter().map(|id| bench(id, 1000.0)).collect();
     let slower = |id: &str| if id == "group/7" { 1.3 } else { 1.0 };
     let now: Vec<Bench> = (ids.iter())
@@ -137,27 +164,14 @@ fn shards_of_runs_come_to_what_all_of_them_come_to() {
         .collect();
     place.baseline(&old);
     let whole = place.check(&now, &["--format", "json"]).exits(1).json();
-    fs::create_dir(place.path("shards")).unwrap();
     let first: Shard = "1/3".parse().unwrap();
     for shard in first.all() {
-        let name = shard.index().to_string();
-        let portion = shard.part(ids.iter().map(String::as_str), |id| id);
-        let own = |id: &&String| portion.own.contains(*id);
-        let part: Vec<Bench> = (ids.iter().filter(own))
-            .map(|id| bench(id, 1000.0).slower(slower(id)))
-            .collect();
-        place.runs(&name, 5, &part);
-        for k in 1..=5 {
-            let path = place.path(&name).join(k.to_string()).join("host.json");
-            let mut record = support::record(&support::host());
-            record["portion"] = serde_json::to_value(&portion).unwrap();
-            fs::write(path, record.to_string()).unwrap();
-        }
-        let out = format!("shards/{name}.json");
-        let check = ["check", "--baseline", "b.json", "--run", &name];
-        let ran = place.compare(&[&check[..], &["--format", "json", "--out", &out]].concat());
+        let portion = part(&place, shard, &ids, |id| {
+            bench(id, 1000.0).slower(slower(id))
+        });
+        let ran = check_part(&place, shard, "b.json", &[]);
         assert!(matches!(ran.exit, Some(0 | 1)), "{}", ran.err);
-        let rows = statuses(&document(&place, &out));
+        let rows = statuses(&document(&place, &format!("shards/{}.json", shard.index())));
         assert_eq!(
             rows.len(),
             portion.own.len(),
@@ -190,6 +204,52 @@ fn shards_of_runs_come_to_what_all_of_them_come_to() {
     fs::write(place.path("shards/1.json"), part.to_string()).unwrap();
     let row = place.compare(&merge).row(&mine[0]);
     assert_eq!(row["status"], "inconclusive", "{row}");
+}
+
+/// A shard cannot know what another one measures; `merge` does.
+#[test]
+fn all_budgets_are_those_of_all_shards() {
+    let place = Place::new();
+    let ids = names(4);
+    let suite: Vec<Bench> = ids.iter().map(|id| bench(id, 1000.0)).collect();
+    place.baseline(&suite);
+    let first: Shard = "1/2".parse().unwrap();
+    for (nobodys, exit) in [("", 0), ("\"encode/json\" = { at_most_ns = 250 }\n", 2)] {
+        let gate = format!("[budgets]\n\"group/0\" = {{ at_most_ns = 60_000 }}\n{nobodys}");
+        fs::write(place.path("gate.toml"), gate).unwrap();
+        for shard in first.all() {
+            part(&place, shard, &ids, |id| bench(id, 1000.0));
+            check_part(&place, shard, "b.json", &["--all-budgets"]).exits(0);
+        }
+        let text = place.compare(&["merge", "shards"]).exits(exit).out;
+        assert_eq!(text.contains("encode/json: no run"), exit == 2, "{text}");
+    }
+    check_part(&place, first, "b.json", &[]).exits(0);
+    place
+        .compare(&["merge", "shards"])
+        .breaks("shards/", "its --all-budgets is");
+}
+
+#[test]
+fn the_gate_is_the_one_beside_the_baseline() {
+    let place = Place::new();
+    let ids = names(4);
+    let suite: Vec<Bench> = ids.iter().map(|id| bench(id, 1000.0)).collect();
+    place.baseline(&suite);
+    fs::create_dir(place.path("sub")).unwrap();
+    fs::rename(place.path("b.json"), place.path("sub/b.json")).unwrap();
+    let gate = |text: &str| fs::write(place.path("sub/gate.toml"), text).unwrap();
+    gate("[policy.strict]\nchange_pct = 40.0\n");
+    let first: Shard = "1/2".parse().unwrap();
+    for shard in first.all() {
+        part(&place, shard, &ids, |id| bench(id, 1300.0));
+        check_part(&place, shard, "sub/b.json", &[]).exits(0);
+    }
+    place.compare(&["merge", "shards"]).exits(0);
+    gate("");
+    place
+        .compare(&["merge", "shards"])
+        .breaks("sub/gate.toml", "not that of the shards");
 }
 
 #[test]

@@ -41,8 +41,9 @@ pub struct MergeArgs {
 pub fn merge(args: &MergeArgs, output: Output) -> Result<Exit, Failure> {
     match read(&args.places)? {
         Documents::Verdicts(verdicts) => {
-            let gate = baselines::gate(None)?;
-            output.write(&verdict::merged(assemble(verdicts)?, &gate)?)
+            let shards = assemble(verdicts)?;
+            let gate = baselines::gate(verdict::baseline(&shards))?;
+            output.write(&verdict::merged(shards, &gate)?)
         }
         Documents::Impacts(impacts) => {
             let merged = impact::merged(assemble(impacts)?)?;

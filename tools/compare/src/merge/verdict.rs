@@ -1,6 +1,7 @@
 //! Shards of `check` and `duet` judged together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use probecost::gate::Gate;
 use probecost::host::provenance;
@@ -11,6 +12,7 @@ use probecost::schema::{
 
 use super::assemble::{Assembled, list};
 use super::document::Sharded;
+use crate::baselines;
 use crate::budget;
 use crate::decide::shared_shift;
 use crate::duet;
@@ -19,6 +21,12 @@ use crate::rows;
 use crate::shard;
 use crate::thresholds::Thresholds;
 use crate::verdict::{changes_pct, sort};
+
+/// The baseline that the shards were held to, where they are no rounds of head and base.
+pub fn baseline(assembled: &Assembled<Verdict>) -> Option<&Path> {
+    let verdict = &assembled.shards.first()?.document;
+    (verdict.duet.is_none()).then(|| Path::new(&verdict.baseline.file))
+}
 
 /// One verdict on all rows. Rows that were decided among their shard's are decided again
 /// among all, from the same figures and by the same rule.
@@ -30,11 +38,15 @@ pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Fai
     let first = first.ok_or_else(|| Failure::new("no shards"))?;
     let plan = &first.part.plan;
     if plan.get(shard::GATE) != Some(&gate.digest()) {
-        return Err(Failure::new("gate.toml here is not that of the shards")
+        let here = baselines::gate_file(baseline(&assembled));
+        return Err(Failure::at(&here, "not that of the shards")
             .remedy("merge in a work tree of the commit that they were judged in"));
     }
     let most = plan.get("rounds").and_then(|rounds| rounds.parse().ok());
     let mut verdict = frame(&assembled, first);
+    if plan.contains_key(shard::ALL_BUDGETS) {
+        budget::insist(&mut verdict.budgets);
+    }
     let reason = assembled.why_missing();
     let (mut done, mut runs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for mut shard in assembled.shards {
