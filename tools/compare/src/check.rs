@@ -73,9 +73,15 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
         Some(path) => path.clone(),
         None => {
             let host = host.as_ref().ok_or_else(input::unknown_host)?;
-            match &args.tag {
-                Some(tag) => baselines::of_release(host, tag)?,
-                None => baselines::nearest(host)?,
+            let own = baselines::own(host);
+            match (&args.tag, &args.against) {
+                (Some(tag), _) => baselines::of_release(host, tag)?,
+                // The work tree may have none of this class, or only others.
+                (None, Some(revision)) => match repository::file_at(&own, revision) {
+                    Ok(_) => own,
+                    Err(_) => baselines::nearest(host).unwrap_or(own),
+                },
+                (None, None) => baselines::nearest(host)?,
             }
         }
     };
@@ -203,8 +209,12 @@ fn load_baseline(
         return Ok((baseline, commit));
     };
     let (bytes, commit) = repository::file_at(path, revision)?;
-    let baseline = Baseline::parse(&bytes)
-        .map_err(|cause| Failure::new(format!("{revision}:{}: {cause}", path.display())))?;
+    let baseline = Baseline::parse(&bytes).map_err(|cause| {
+        Failure::new(format!("{revision}:{}: {cause}", path.display())).remedy(format!(
+            "--against another of git log --oneline -- {}, or leave it out",
+            path.display()
+        ))
+    })?;
     Ok((baseline, Some(commit)))
 }
 

@@ -385,26 +385,28 @@ fn counts_are_judged_exactly_and_on_any_machine() {
     );
 }
 
+/// Commits this file as it is now.
+fn commit(repository: &git2::Repository, file: &str) -> git2::Oid {
+    let mut index = repository.index().unwrap();
+    index.add_path(Path::new(file)).unwrap();
+    index.write().unwrap();
+    let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+    let who = git2::Signature::now("a", "a@example.org").unwrap();
+    let parent = repository.head().ok().and_then(|h| h.peel_to_commit().ok());
+    let parents: Vec<&git2::Commit> = parent.iter().collect();
+    repository
+        .commit(Some("HEAD"), &who, &who, "x", &tree, &parents)
+        .unwrap()
+}
+
 #[test]
 fn against_takes_the_baseline_of_a_commit() {
     let place = Place::new();
     place.baseline(&suite());
     let repository = git2::Repository::init(place.path("")).unwrap();
-    let commit = |message: &str| {
-        let mut index = repository.index().unwrap();
-        index.add_path(Path::new("b.json")).unwrap();
-        index.write().unwrap();
-        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
-        let who = git2::Signature::now("a", "a@example.org").unwrap();
-        let parent = repository.head().ok().and_then(|h| h.peel_to_commit().ok());
-        let parents: Vec<&git2::Commit> = parent.iter().collect();
-        repository
-            .commit(Some("HEAD"), &who, &who, message, &tree, &parents)
-            .unwrap()
-    };
-    let first = commit("fast");
+    let first = commit(&repository, "b.json");
     place.baseline(&with(4, bench("sort", 10_000.0)));
-    commit("slow");
+    commit(&repository, "b.json");
     let slow = with(4, bench("sort", 10_000.0));
     place.check(&slow, &[]).exits(0);
     let ran = place
@@ -427,6 +429,34 @@ fn against_takes_the_baseline_of_a_commit() {
         "HEAD",
     ];
     place.compare(&other).breaks("c.json", "has no file");
+}
+
+/// It is the commit that has to have one of this class, and not the work tree.
+#[test]
+fn against_finds_the_baseline_of_the_machine_at_the_commit() {
+    let place = Place::new();
+    place.runs("now", 5, &suite());
+    place.compare(&["refresh", "--run", "now"]).exits(0);
+    let own = "baselines/example-cpu-2c-6.12-kvm.json";
+    let text = fs::read_to_string(place.path(own)).unwrap();
+    let repository = git2::Repository::init(place.path("")).unwrap();
+    let first = commit(&repository, own);
+    fs::write(place.path(own), "{").unwrap();
+    commit(&repository, own);
+    fs::remove_file(place.path(own)).unwrap();
+    let check = |against| {
+        let check = ["check", "--run", "now", "--format", "json", "--against"];
+        place.compare(&[&check[..], &[against]].concat())
+    };
+    check("HEAD~1").exits(0);
+    check("nowhere").breaks("nowhere", "git log");
+    // Nor is it another class's that lies there.
+    let other = text.replace("6.12.1", "5.10.1");
+    fs::write(place.path("baselines/other.json"), other).unwrap();
+    let ran = check("HEAD~1").exits(0).json();
+    assert_eq!(ran["baseline"]["commit"], first.to_string());
+    assert_eq!(ran["baseline"]["file"], own);
+    check("HEAD").breaks(&format!("HEAD:{own}: not a baseline"), "--against another");
 }
 
 #[test]
