@@ -236,15 +236,10 @@ fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
             disturbed.join("; ")
         ));
     }
-    let judged = timed(rows).count();
-    if judged > 0 {
-        remarks.push(format!(
-            "{judged} times judged together: chance alone is allowed {} % of unchanged suites (Holm); \
-             cargo compare selftest measures how few it gets.",
-            100.0 * gate.times.family_error
-        ));
-    }
-    if judged > 0 && runs.len() < 3 {
+    let judged = judged_together(rows, gate);
+    let few = judged.is_some() && runs.len() < 3;
+    remarks.extend(judged);
+    if few {
         remarks.push(
             "Few runs see only large changes. For more: cargo compare run --times 5 --out DIR -- cargo bench, \
              and check with --run DIR."
@@ -252,4 +247,16 @@ fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
         );
     }
     remarks
+}
+
+/// How many times were judged together, and what chance is allowed among them.
+pub fn judged_together(rows: &[VerdictRow], gate: &Gate) -> Option<String> {
+    let judged = timed(rows).count();
+    (judged > 0).then(|| {
+        format!(
+            "{judged} times judged together: chance alone is allowed {} % of unchanged suites (Holm); \
+             cargo compare selftest measures how few it gets.",
+            100.0 * gate.times.family_error
+        )
+    })
 }

@@ -48,6 +48,11 @@ fn shards_of_a_duet_come_to_what_one_process_comes_to() {
     assert_eq!(statuses(&merged.json()), statuses(&whole));
     assert_eq!(merged.json()["merged"].as_array().unwrap().len(), 3);
     assert_eq!(merged.json()["summary"], whole["summary"]);
+    // How many were decided, and how, is said of all of them.
+    let notes = merged.json()["notes"].as_array().unwrap().clone();
+    let decided = |note: &&Value| note.as_str().unwrap().contains("were cleared by a screen");
+    let decided: Vec<&Value> = notes.iter().filter(decided).collect();
+    assert_eq!(decided, [&whole["notes"][0]]);
     for row in merged.json()["rows"].as_array().unwrap() {
         assert!(row["baseline_ns"].is_null() && row["current"].is_null());
     }
@@ -181,6 +186,11 @@ fn shards_of_runs_come_to_what_all_of_them_come_to() {
     let merge = ["merge", "shards", "--format", "json"];
     let merged = place.compare(&merge).exits(1);
     assert_eq!(statuses(&merged.json()), statuses(&whole));
+    let notes = merged.json()["notes"].to_string();
+    assert!(
+        notes.contains("\"12 times judged") && !notes.contains("\"4 times"),
+        "{notes}"
+    );
     let row = merged.row("group/7");
     assert_eq!(
         row["reason"],
@@ -204,6 +214,41 @@ fn shards_of_runs_come_to_what_all_of_them_come_to() {
     fs::write(place.path("shards/1.json"), part.to_string()).unwrap();
     let row = place.compare(&merge).row(&mine[0]);
     assert_eq!(row["status"], "inconclusive", "{row}");
+}
+
+/// Says of all runs in a directory what a probe took.
+fn probed(place: &Place, name: &str, ns: f64) {
+    for run in fs::read_dir(place.path(name)).unwrap() {
+        let path = run.unwrap().path().join("host.json");
+        let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        record["probes"] = json!({"open_close": {"before_ns": ns, "after_ns": ns}});
+        fs::write(path, record.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn what_some_shards_note_is_said_of_those() {
+    let place = Place::new();
+    let ids = names(4);
+    let suite: Vec<Bench> = ids.iter().map(|id| bench(id, 1000.0)).collect();
+    place.runs("old", 10, &suite);
+    probed(&place, "old", 900.0);
+    let refresh = ["refresh", "--run", "old", "--out", "b.json"];
+    place.compare(&refresh).exits(0);
+    for (shard, ns) in [("1/3", 900.0), ("2/3", 1044.0), ("3/3", 900.0)] {
+        let shard: Shard = shard.parse().unwrap();
+        part(&place, shard, &ids, |id| bench(id, 1000.0));
+        probed(&place, &shard.index().to_string(), ns);
+        check_part(&place, shard, "b.json", &[]).exits(0);
+    }
+    let merged = place.compare(&["merge", "shards"]).exits(0);
+    for note in [
+        "\nShard 2/3: The machine is not as it was: 1 of 1 frozen probes moved: open_close +16.0 %",
+        "\nShards 1/3, 3/3: 1 frozen probes hold",
+        "\nNot both sides say how",
+    ] {
+        assert!(merged.out.contains(note), "{note}: {}", merged.out);
+    }
 }
 
 /// A shard cannot know what another one measures; `merge` does.

@@ -47,7 +47,7 @@ use crate::thresholds::Thresholds;
 pub use args::DuetArgs;
 pub use build::Selection;
 pub use interrupt::Interrupt;
-pub(crate) use report::settled;
+pub(crate) use report::{decided, settled};
 pub use stand_in::stand_in;
 
 use build::BuildDir;

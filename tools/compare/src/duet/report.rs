@@ -46,6 +46,10 @@ pub fn verdict(found: &Found) -> Verdict {
         .chain(found.suite.gaps.iter().map(gap))
         .collect();
     sort(&mut rows);
+    let evidence: BTreeMap<String, RowEvidence> =
+        found.suite.runs.iter().filter_map(evidence).collect();
+    let mut notes = Vec::from_iter(decided(&rows, &evidence, &found.gate.duet));
+    notes.extend(found.notes.iter().cloned());
     let summary = Summary::of(&rows);
     let changes = changes_pct(&rows);
     let [base, head] = found.names;
@@ -64,7 +68,7 @@ pub fn verdict(found: &Found) -> Verdict {
         exit: Verdict::exit_of(&rows, &[], found.policy),
         summary,
         shift: shared_shift(&changes, threshold),
-        notes: notes(found),
+        notes,
         duet: Some(DuetSetup {
             base: base.asked.clone(),
             base_commit: base.commit.clone(),
@@ -80,7 +84,7 @@ pub fn verdict(found: &Found) -> Verdict {
         shard: (found.part.clone()).map(|(portion, plan)| ShardPart {
             portion,
             plan,
-            evidence: found.suite.runs.iter().filter_map(evidence).collect(),
+            evidence,
         }),
         merged: Vec::new(),
     }
@@ -260,38 +264,35 @@ fn gap(gap: &Gap) -> VerdictRow {
     VerdictRow::without_figures(&gap.id, Unit::Ns, gap.status, gap.reason.clone())
 }
 
-/// What a reader of the whole should know.
-fn notes(found: &Found) -> Vec<String> {
-    let mut notes = Vec::new();
-    let runs = &found.suite.runs;
-    if !runs.is_empty() {
-        notes.push(decided(runs, &found.gate.duet));
-    }
-    notes.extend(found.notes.iter().cloned());
-    notes
-}
-
-/// How many benchmarks were decided, and by which rounds.
-fn decided(runs: &[BenchmarkRun], numbers: &Duet) -> String {
-    let count = |of: fn(&End) -> bool| runs.iter().filter(|run| of(&run.end)).count();
-    let cleared = count(|end| matches!(end, End::Cleared));
-    let settled = count(|end| matches!(end, End::Settled(_)));
-    let short = count(|end| matches!(end, End::Short));
-    let others = [
+/// How many benchmarks were decided, and by which rounds: those with evidence by fresh ones.
+pub fn decided(
+    rows: &[VerdictRow],
+    evidence: &BTreeMap<String, RowEvidence>,
+    numbers: &Duet,
+) -> Option<String> {
+    let measured = rows.iter().filter(|row| row.paired.is_some());
+    let (fresh, others): (Vec<&VerdictRow>, Vec<&VerdictRow>) =
+        measured.partition(|row| evidence.contains_key(&row.id));
+    let count = |status: Status| others.iter().filter(|row| row.status == status).count();
+    let (cleared, short) = (count(Status::Unchanged), count(Status::Filtered));
+    let rest = [
         (short, "too short to judge"),
-        (runs.len() - cleared - settled - short, "not decided"),
+        (others.len() - cleared - short, "not decided"),
     ];
-    let others = others.into_iter().filter(|(count, _)| *count > 0);
-    let rest: String = others
+    let rest = rest.into_iter().filter(|(count, _)| *count > 0);
+    let rest: String = rest
         .map(|(count, why)| format!(", {count} {why}"))
         .collect();
-    format!(
-        "{cleared} of {} were cleared by a screen of up to {} rounds, {settled} judged on fresh ones \
-         alone{rest}; chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
-        runs.len(),
-        numbers.screen_rounds,
-        100.0 * numbers.family_error
-    )
+    let all = fresh.len() + others.len();
+    (all > 0).then(|| {
+        format!(
+            "{cleared} of {all} were cleared by a screen of up to {} rounds, {} judged on fresh ones \
+             alone{rest}; chance alone is allowed {} % of unchanged suites (Holm, every look counted).",
+            numbers.screen_rounds,
+            fresh.len(),
+            100.0 * numbers.family_error
+        )
+    })
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use std::path::Path;
 use probecost::gate::Gate;
 use probecost::host::provenance;
 use probecost::schema::{
-    BaselineUsed, BudgetRow, DuetSetup, Measure, MergedShard, Outcome, RowEvidence, Shift, Status,
-    Summary, TimedEvidence, Unit, Verdict, VerdictRow,
+    BaselineUsed, BudgetRow, DuetSetup, Measure, MergedShard, Outcome, RowEvidence, Shard, Shift,
+    Status, Summary, TimedEvidence, Unit, Verdict, VerdictRow,
 };
 
 use super::assemble::{Assembled, list};
 use super::document::Sharded;
 use crate::baselines;
 use crate::budget;
+use crate::check::judged_together;
 use crate::decide::shared_shift;
 use crate::duet;
 use crate::failure::Failure;
@@ -43,15 +44,17 @@ pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Fai
             .remedy("merge in a work tree of the commit that they were judged in"));
     }
     let most = plan.get("rounds").and_then(|rounds| rounds.parse().ok());
-    let mut verdict = frame(&assembled, first);
+    let mut verdict = frame(&assembled, first, gate);
     if plan.contains_key(shard::ALL_BUDGETS) {
         budget::insist(&mut verdict.budgets);
     }
     let reason = assembled.why_missing();
     let (mut done, mut runs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
-    for mut shard in assembled.shards {
+    let mut all_evidence = BTreeMap::new();
+    for shard in assembled.shards {
+        all_evidence.extend(shard.part.evidence);
         for row in shard.document.rows {
-            match shard.part.evidence.remove(&row.id) {
+            match all_evidence.get(&row.id).cloned() {
                 None => done.push(row),
                 Some(RowEvidence::Runs(evidence)) => runs.push((row, evidence)),
                 Some(RowEvidence::Rounds(evidence)) => rounds.push((row, evidence)),
@@ -77,11 +80,13 @@ pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Fai
     verdict.summary = Summary::of(&rows);
     verdict.shift = shift(&rows, &verdict, gate)?;
     verdict.rows = rows;
+    let judged = judged(&verdict, &all_evidence, gate);
+    verdict.notes.extend(judged);
     Ok(verdict)
 }
 
 /// What the shards say in common, yet without rows.
-fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>) -> Verdict {
+fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>, gate: &Gate) -> Verdict {
     let shards = || assembled.shards.iter().map(|shard| &shard.document);
     let one = &first.document;
     let class = |verdict: &Verdict| verdict.host.as_ref().map(|host| host.class());
@@ -112,7 +117,7 @@ fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>) -> Verdict {
         exit: one.exit,
         summary: Summary::default(),
         shift: None,
-        notes: notes(assembled, &one.notes),
+        notes: notes(assembled, gate),
         rows: Vec::new(),
         probes: Vec::new(),
         budgets: budgets(&assembled.shards),
@@ -127,11 +132,43 @@ fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>) -> Verdict {
     }
 }
 
-/// What all shards note, how many there are, and what the lost ones leave open.
-fn notes(assembled: &Assembled<Verdict>, of_first: &[String]) -> Vec<String> {
+/// How many rows were judged together, and what chance is allowed among them.
+fn judged(
+    verdict: &Verdict,
+    evidence: &BTreeMap<String, RowEvidence>,
+    gate: &Gate,
+) -> Option<String> {
+    match verdict.duet {
+        Some(_) => duet::decided(&verdict.rows, evidence, &gate.duet),
+        None => judged_together(&verdict.rows, gate),
+    }
+}
+
+/// What the shards note: once what all of them do, else behind those that do. How many rows
+/// one of them judged is left out: of all it is said anew.
+fn noted(shards: &[Sharded<Verdict>], gate: &Gate) -> Vec<String> {
+    let mut noted: Vec<(&String, Vec<Shard>)> = Vec::new();
+    for Sharded { part, document, .. } in shards {
+        let own = judged(document, &part.evidence, gate);
+        for note in (document.notes.iter()).filter(|note| own.as_ref() != Some(*note)) {
+            match noted.iter_mut().find(|(known, _)| *known == note) {
+                Some((_, by)) => by.push(part.portion.shard),
+                None => noted.push((note, vec![part.portion.shard])),
+            }
+        }
+    }
+    let said = noted.into_iter().map(|(note, by)| match by.len() {
+        all if all == shards.len() => note.clone(),
+        1 => format!("Shard {}: {note}", by[0]),
+        _ => format!("Shards {}: {note}", list(&by)),
+    });
+    said.collect()
+}
+
+/// What the shards note, how many there are, and what the lost ones leave open.
+fn notes(assembled: &Assembled<Verdict>, gate: &Gate) -> Vec<String> {
     let shards = &assembled.shards;
-    let common = |note: &&String| shards.iter().all(|s| s.document.notes.contains(note));
-    let mut notes: Vec<String> = of_first.iter().filter(common).cloned().collect();
+    let mut notes = noted(shards, gate);
     let mut classes: BTreeMap<String, usize> = BTreeMap::new();
     for host in shards.iter().filter_map(|s| s.document.host.as_ref()) {
         *classes.entry(host.class()).or_default() += 1;
