@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use probecost::schema::{Unit, Verdict};
+use probecost::schema::{Unit, Verdict, VerdictRow};
 use serde::Serialize;
 
 /// A value and, where it has an interval, its ends.
@@ -17,23 +17,45 @@ pub struct Metric {
 
 /// The current figures.
 pub fn metrics(verdict: &Verdict) -> BTreeMap<&str, BTreeMap<&'static str, Metric>> {
-    verdict
-        .rows
-        .iter()
-        .filter_map(|row| {
-            let value = row.current?;
-            // The interval is around the change; carried over to the value it has the baseline.
-            let end = |i: usize| Some((row.baseline? * (100.0 + row.ci_pct?[i])).round() / 100.0);
-            let measure = match row.unit {
-                Unit::Ns => "latency",
-                unit => unit.name(),
+    let rows = verdict.rows.iter();
+    rows.filter_map(|row| {
+        let measure = match row.unit {
+            Unit::Ns => "latency",
+            unit => unit.name(),
+        };
+        Some((row.id.as_str(), BTreeMap::from([(measure, metric(row)?)])))
+    })
+    .collect()
+}
+
+fn metric(row: &VerdictRow) -> Option<Metric> {
+    // The interval is around the change; carried over to the value it has the baseline.
+    let end = |i: usize| Some(row.baseline? * (1.0 + row.ci_pct?[i] / 100.0));
+    Some(Metric {
+        value: row.current?,
+        lower_value: end(0),
+        upper_value: end(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use probecost::schema::Status;
+
+    /// A ratio is near one, a count may be in thousandths.
+    #[test]
+    fn the_limits_of_a_small_value_are_around_it() {
+        for scale in [1e-3, 1.0, 1e6] {
+            let row = VerdictRow {
+                baseline: Some(1.16 * scale),
+                current: Some(1.1613 * scale),
+                ci_pct: Some([-0.2, 0.3]),
+                ..VerdictRow::without_figures("a", Unit::Ratio, Status::Unchanged, "")
             };
-            let metric = Metric {
-                value,
-                lower_value: end(0),
-                upper_value: end(1),
-            };
-            Some((row.id.as_str(), BTreeMap::from([(measure, metric)])))
-        })
-        .collect()
+            let metric = metric(&row).unwrap();
+            assert!(metric.lower_value < Some(metric.value), "{metric:?}");
+            assert!(metric.upper_value > Some(metric.value), "{metric:?}");
+        }
+    }
 }
