@@ -116,9 +116,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     };
     let JudgedRows { rows, evidence } = rows(&baseline, &runs, &rules)?;
     let known = baseline.benchmarks.keys();
-    let known: BTreeSet<&str> = (known.chain(portion.iter().flat_map(|p| &p.suite)))
+    let mut known: BTreeSet<&str> = (known.chain(portion.iter().flat_map(|p| &p.suite)))
         .map(String::as_str)
         .collect();
+    // What has no name to ask for is the first shard's, which finds the misspelt ones as well.
+    if portion.is_some_and(|portion| portion.shard.index() > 1) {
+        known.extend(gate.budgets.keys().map(String::as_str));
+    }
     let mut budgets = budget::judge(&gate.budgets, &known, &runs, args.only.as_ref())?;
     // What each shard measures, such as what lists no benchmarks, is the first one's.
     budgets.retain(|budget| {

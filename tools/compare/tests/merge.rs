@@ -7,7 +7,7 @@ use std::fs;
 use probecost::gate::Gate;
 use probecost::schema::{Portion, Shard};
 use serde_json::{Value, json};
-use support::{Bench, DUET, Place, Ran, bench, executable, statuses};
+use support::{Bench, DUET, Place, Ran, bench, executable, figure, statuses};
 
 /// Benchmarks of the fixtures; those of `w` are arms of one workload.
 const IDS: &str = "a b c d e f w/off w/hook w/event";
@@ -260,10 +260,17 @@ fn all_budgets_are_those_of_all_shards() {
     place.baseline(&suite);
     let first: Shard = "1/2".parse().unwrap();
     for (nobodys, exit) in [("", 0), ("\"encode/json\" = { at_most_ns = 250 }\n", 2)] {
-        let gate = format!("[budgets]\n\"group/0\" = {{ at_most_ns = 60_000 }}\n{nobodys}");
+        let gate = format!(
+            "[budgets]\n\"group/0\" = {{ at_most_ns = 60_000 }}\n\
+             \"group/lost\" = {{ at_most_pct = 1 }}\n{nobodys}"
+        );
         fs::write(place.path("gate.toml"), gate).unwrap();
         for shard in first.all() {
             part(&place, shard, &ids, |id| bench(id, 1000.0));
+            // A figure has no name to ask for, and is the first one's.
+            if shard == first {
+                place.figures("1", &json!([figure("group/lost", "percent", 0.0)]));
+            }
             check_part(&place, shard, "b.json", &["--all-budgets"]).exits(0);
         }
         let text = place.compare(&["merge", "shards"]).exits(exit).out;
