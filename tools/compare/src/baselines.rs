@@ -32,6 +32,8 @@ pub fn of_release(host: &Host, tag: &str) -> Result<PathBuf, Failure> {
 
 /// Whether a file here is one that is committed for others.
 pub fn is_committed(path: &Path) -> bool {
+    // Called from within, the path alone does not name it.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().and_then(Path::file_name);
     directory.is_some_and(|name| name == DIRECTORY)
 }

@@ -131,6 +131,25 @@ fn a_run_is_given_once() {
     }
 }
 
+/// Nothing of it is known to be of the same commit, machine or work tree.
+#[test]
+fn a_run_without_a_record_is_none_of_those_with_one() {
+    let place = place();
+    fs::rename(place.path("now/3"), place.path("now/3.partial")).unwrap();
+    fs::remove_file(place.path("now/3.partial/host.json")).unwrap();
+    let check = [
+        "check",
+        "--baseline",
+        "b.json",
+        "--run",
+        "now",
+        "now/3.partial",
+    ];
+    place
+        .compare(&check)
+        .breaks("now/3.partial", "where it comes from");
+}
+
 #[test]
 fn baselines_that_are_none() {
     let place = place();

@@ -376,6 +376,11 @@ fn a_dirty_tree_is_refused_unless_told() {
         .compare(&told)
         .breaks("baselines/x.json", "measure again");
     assert!(!place.path("baselines/x.json").exists());
+    fs::create_dir_all(place.path("baselines")).unwrap();
+    let mut within = place.command(&["refresh", "--out", "x.json", "--allow-dirty", "--run"]);
+    within.args((1..=5).map(|k| format!("../home{k}")));
+    within.current_dir(place.path("baselines"));
+    Ran::of(within).breaks("x.json", "measure again");
     fs::write(place.path("code.rs"), "1").unwrap();
     place.compare(&told).exits(0);
 }

@@ -27,8 +27,8 @@ pub use record::{LOG, numbered_in, read as read_record, write as write_record};
 /// All runs below the given places, in their order.
 ///
 /// # Errors
-/// A place that does not exist, cannot be read, or holds no benchmark, or a run that lies at two
-/// of them.
+/// A place that does not exist, cannot be read, or holds no benchmark, a run that lies at two of
+/// them, or one that does not say where it comes from among such as do.
 pub fn load_all(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
     let runs: Vec<Vec<Run>> = places
         .par_iter()
@@ -42,6 +42,13 @@ pub fn load_all(places: &[PathBuf]) -> Result<Vec<Run>, Failure> {
             return Err(Failure::at(&run.place, "given twice, and it is one run")
                 .remedy("--run with each run once"));
         }
+    }
+    // It would pass by what is asked of the others: one commit, one machine, a clean work tree.
+    if let Some(run) = runs.iter().find(|run| run.record.is_none())
+        && runs.iter().any(|run| run.record.is_some())
+    {
+        let why = "does not say where it comes from (no host.json), as the others do";
+        return Err(Failure::at(&run.place, why).remedy("--run with those that `run` made"));
     }
     Ok(runs)
 }
