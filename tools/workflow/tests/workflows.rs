@@ -402,6 +402,24 @@ fn the_report_keeps_every_week() {
     }
 }
 
+/// Its runner is an ordinary user with three rights, who has valgrind and perf and no server.
+#[test]
+fn the_report_asks_only_for_what_its_runner_can_measure() {
+    let can = ["overhead", "tracing-10000", "load", "soak", "storm", "report"];
+    let output = Command::new(root().join("tools/results"))
+        .arg("list")
+        .output()
+        .unwrap();
+    let list = String::from_utf8(output.stdout).unwrap();
+    let known: Vec<&str> = list.lines().map(str::trim).collect();
+    let all = scripts("report.yml", "report", "schedule", &[]);
+    let begin = "tools/results ";
+    let mut asked = all.iter().filter_map(|s| s.script.strip_prefix(begin));
+    for name in asked.next().unwrap().split_whitespace() {
+        assert!(known.contains(&name) && can.contains(&name), "{name}");
+    }
+}
+
 /// The suite of each week is a point of a course.
 #[test]
 fn the_weekly_suite_is_kept_as_a_course() {
