@@ -16,7 +16,7 @@ impl Bench {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tools")
             .join(tool);
-        for place in ["bin", "tools"] {
+        for place in ["bin", "tools", "tmp"] {
             fs::create_dir(bench.path(place)).unwrap();
         }
         fs::copy(script, bench.path("tools").join(tool)).unwrap();
@@ -32,21 +32,66 @@ impl Bench {
         self.0.path().join(name)
     }
 
-    fn run(&self, tool: &str, arguments: &[&str]) -> Output {
+    fn command(&self, tool: &str, arguments: &[&str]) -> Command {
         let path = format!(
             "{}:{}",
             self.path("bin").display(),
             std::env::var("PATH").unwrap()
         );
         let mut script = Command::new(self.path("tools").join(tool));
-        script.args(arguments).env("PATH", path).output().unwrap()
+        script.args(arguments).env("PATH", path);
+        script.env("TMPDIR", self.path("tmp"));
+        script
+    }
+
+    fn run(&self, tool: &str, arguments: &[&str]) -> Output {
+        self.command(tool, arguments).output().unwrap()
+    }
+}
+
+/// 1 would be taken for a budget that was exceeded.
+#[test]
+fn what_is_broken_is_no_verdict() {
+    for (tool, arguments, cargo) in [
+        ("knobs", &[][..], "exit 2"),
+        ("knobs", &[], "exit 101"),
+        ("repeat-null", &[], "exit 2"),
+        ("strict-run", &["--out", "/proc/none"], "exit 0"),
+    ] {
+        let bench = Bench::new(tool, &[("cargo", cargo)]);
+        let output = bench.run(tool, arguments);
+        assert_eq!(output.status.code(), Some(2), "{tool}: {output:?}");
+        let left = fs::read_dir(bench.path("tmp")).unwrap().count();
+        assert_eq!(left, 0, "{tool}");
     }
 }
 
 #[test]
-fn a_measurement_that_panicked_is_no_row_of_knobs() {
-    let bench = Bench::new("knobs", &[("cargo", "exit 101")]);
-    assert_ne!(bench.run("knobs", &[]).status.code(), Some(0));
+fn one_broken_row_keeps_no_page_from_being_written() {
+    let probecost =
+        "case $1 in host) echo class ;; *) echo page >target/report/report.html; exit 2 ;; esac";
+    let build = "mkdir -p target/release target/report; cp \"${0%/*}/probecost\" target/release";
+    let git = "[[ $1 != rev-parse ]] || echo 0123456";
+    let stand_ins = [("probecost", probecost), ("cargo", build), ("git", git)];
+    let bench = Bench::new("results", &stand_ins);
+    fs::create_dir_all(bench.path("docs/results/class")).unwrap();
+    fs::write(bench.path("docs/results/class/load.md"), "#\n\n``\n\nnew\n").unwrap();
+    for document in ["README.md", "PERFORMANCE.md"] {
+        let text = "<!-- results: load -->\nold\n<!-- end -->\n";
+        fs::write(bench.path(document), text).unwrap();
+    }
+    let output = bench.run("results", &["report"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("report: exit status 2"), "{said}");
+    let page = fs::read_to_string(bench.path("docs/report-example.html")).unwrap();
+    let readme = fs::read_to_string(bench.path("README.md")).unwrap();
+    let wanted = "<!-- results: load -->\nnew\n<!-- end -->\n";
+    assert_eq!((&*page, &*readme), ("page\n", wanted));
+}
+
+#[test]
+fn a_measurement_over_its_budget_is_a_row_of_knobs() {
     let over = "echo; echo ' workload  arm'; echo ' open_close event'; exit 1";
     let bench = Bench::new("knobs", &[("cargo", over)]);
     let output = bench.run("knobs", &[]);

@@ -405,7 +405,14 @@ fn the_report_keeps_every_week() {
 /// Its runner is an ordinary user with three rights, who has valgrind and perf and no server.
 #[test]
 fn the_report_asks_only_for_what_its_runner_can_measure() {
-    let can = ["overhead", "tracing-10000", "load", "soak", "storm", "report"];
+    let can = [
+        "overhead",
+        "tracing-10000",
+        "load",
+        "soak",
+        "storm",
+        "report",
+    ];
     let output = Command::new(root().join("tools/results"))
         .arg("list")
         .output()
