@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A copy of one script, beside commands that stand in for the real ones.
@@ -128,4 +130,75 @@ esac"#;
     }
     assert_ne!(bench.run("profile", &["open_close"]).status.code(), Some(0));
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+}
+
+#[test]
+fn a_kernel_that_no_list_names_is_said_before_anything_is_built() {
+    let stand_ins = [
+        ("qemu-system-x86_64", ""),
+        ("cpio", ""),
+        ("apt-cache", ""),
+        ("cargo", "exit 9"),
+    ];
+    let bench = Bench::new("kernels", &stand_ins);
+    let output = bench.run("kernels", &["6.99"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let named = said.starts_with("error: Debian's lists name no kernel 6.99");
+    assert_eq!((output.status.code(), named), (Some(2), true), "{said}");
+}
+
+/// Five emulators, with the target directory elsewhere.
+#[test]
+fn no_emulator_outlives_its_script() {
+    let cargo = r#"case $1 in
+build) mkdir -p "$CARGO_TARGET_DIR/debug"; cp /bin/true "$CARGO_TARGET_DIR/debug/probecost" ;;
+*) echo "Executable tests/some.rs (/bin/true)" ;;
+esac"#;
+    let stand_ins = [
+        (
+            "qemu-system-x86_64",
+            "echo $$ >>\"${0%/*}/pids\"; exec sleep 1000",
+        ),
+        ("apt-cache", "echo linux-image-6.1.0-1-cloud-amd64"),
+        ("cargo", cargo),
+        ("cpio", "cat >/dev/null"),
+        ("strip", "cp \"$3\" \"$2\""),
+        ("ldd", "echo \"some => ${0%/*}/some.so\""),
+        ("some.so", ""),
+        ("mkfs.erofs", ""),
+        ("mke2fs", ""),
+        ("dash", ""),
+        ("gawk", ""),
+        ("sqlite3", ""),
+    ];
+    let bench = Bench::new("kernels", &stand_ins);
+    fs::write(bench.path("tools/kernels.init"), "").unwrap();
+    fs::create_dir(bench.path("src")).unwrap();
+    let kept = bench.path("elsewhere/kernels");
+    fs::create_dir_all(kept.join("linux-image-6.1.0-1-cloud-amd64")).unwrap();
+    fs::create_dir_all(kept.join("busybox-static/bin")).unwrap();
+    fs::write(kept.join("busybox-static/bin/busybox"), "").unwrap();
+    let mut script = bench
+        .command("kernels", &["6.1"])
+        .env("CARGO_TARGET_DIR", bench.path("elsewhere"))
+        // It misses the kernel's modules, which nothing here loads.
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let pids = loop {
+        let pids = fs::read_to_string(bench.path("bin/pids")).unwrap_or_default();
+        if pids.lines().count() == 5 {
+            break pids;
+        }
+        assert!(script.try_wait().unwrap().is_none(), "it boots nothing");
+        assert!(begin.elapsed() < Duration::from_secs(60), "{pids}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    kill_process(Pid::from_child(&script), Signal::TERM).unwrap();
+    script.wait().unwrap();
+    for pid in pids.lines() {
+        assert!(!Path::new("/proc").join(pid).exists(), "{pid} runs on");
+    }
+    assert_eq!(fs::read_dir(bench.path("tmp")).unwrap().count(), 0);
 }
