@@ -25,7 +25,7 @@ mod kernel;
 mod machine_time;
 mod memlock;
 mod memory;
-mod mounts;
+pub(crate) mod mounts;
 mod obstacle;
 mod pid_namespace;
 mod provenance;

@@ -126,7 +126,7 @@ fn mount_point(mountinfo: &str, kind: &str) -> Option<PathBuf> {
 }
 
 /// A path of mountinfo, in which white space and backslashes are octal: `\040`.
-fn unescape(path: &str) -> PathBuf {
+pub(crate) fn unescape(path: &str) -> PathBuf {
     let mut rest = path.as_bytes();
     let mut bytes = Vec::with_capacity(rest.len());
     while let [first, tail @ ..] = rest {

@@ -9,6 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::host::Obstacle;
+use crate::host::mounts::unescape;
 
 /// Something mounted; it is unmounted when this is dropped.
 #[derive(Debug)]
@@ -125,8 +126,28 @@ pub(super) fn drop_caches() -> Result<(), Obstacle> {
 
 /// Mounts of this process below `root`.
 pub(super) fn mounted_below(root: &Path) -> io::Result<usize> {
-    let all = fs::read_to_string("/proc/self/mountinfo")?;
-    let root = root.to_string_lossy();
-    let points = all.lines().filter_map(|line| line.split(' ').nth(4));
-    Ok(points.filter(|point| point.starts_with(&*root)).count())
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(points_below(&mountinfo, root))
+}
+
+fn points_below(mountinfo: &str, root: &Path) -> usize {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        .filter(|point| unescape(point).starts_with(root))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_below_a_path_with_a_space_are_seen() {
+        let mountinfo = "1 0 8:1 / / rw - ext4 /dev/a rw\n\
+                         2 1 7:0 / /var/my\\040dir/pulled rw - erofs /dev/loop0 ro\n\
+                         3 1 7:1 / /var/my\\040directory rw - erofs /dev/loop1 ro\n";
+        for (root, below) in [("/var/my dir", 1), ("/var", 2), ("/var/my", 0), ("/", 3)] {
+            assert_eq!(points_below(mountinfo, Path::new(root)), below, "{root}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::host::mounts::unescape;
 use crate::host::{self, Obstacle};
 
 /// What our groups are called, before the id of the process that made them.
@@ -165,7 +166,7 @@ fn v1_mount(mountinfo: &str, controller: &str) -> Option<PathBuf> {
         let mut right = right.split(' ');
         let is_v1 = right.next() == Some("cgroup");
         let has = right.nth(1)?.split(',').any(|option| option == controller);
-        (is_v1 && has).then(|| left.split(' ').nth(4).map(PathBuf::from))?
+        (is_v1 && has).then(|| left.split(' ').nth(4).map(unescape))?
     })
 }
 
@@ -192,7 +193,12 @@ mod tests {
     fn the_first_hierarchy_is_found_by_its_controller() {
         let mounts = "30 24 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
                       31 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
-                      32 24 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+                      32 24 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                      33 24 0:29 / /sys/fs/my\\040groups rw - cgroup cgroup rw,freezer\n";
+        assert_eq!(
+            v1_mount(mounts, "freezer"),
+            Some("/sys/fs/my groups".into())
+        );
         let found = v1_mount(mounts, "memory");
         assert_eq!(found, Some("/sys/fs/cgroup/memory".into()));
         assert_eq!(v1_mount(mounts, "pids"), None);
