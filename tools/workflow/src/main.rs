@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
 use probecost::schema::Exit;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use workflow::file::Workflow;
 use workflow::run::{Ended, Place, run};
 use workflow::{flaws, plan};
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
                     event,
                     answers: inputs,
                     job,
+                    interrupted: signalled().map_err(|e| e.to_string())?,
                 };
                 run(&workflow, &place)
             })
@@ -83,6 +87,17 @@ fn main() -> ExitCode {
         Exit::Broken
     })
     .into()
+}
+
+/// Is set by Ctrl-C and by a polite kill; a second one ends the process.
+fn signalled() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // In this order: the first signal finds the flag unset, and sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
 fn check(files: &[PathBuf]) -> Result<Exit, String> {

@@ -115,6 +115,7 @@ end() {
     done
 }
 trap end EXIT
+trap 'exit 130' INT TERM HUP
 status=0
 export root tree temporary cargo rustup processes group
 sh -c 'echo $$ >"$group/cgroup.procs"
@@ -137,7 +138,9 @@ exec unshare --mount $processes --ipc --uts --cgroup --fork --kill-child sh -ec 
     cd "$root"
     pivot_root . .outside
     umount --lazy /.outside
-    exec env --chdir="$tree" "$@"
-'\'' sh "$@"' sh "$@" || status=$?
+    exec env --default-signal=INT,QUIT --chdir="$tree" "$@"
+'\'' sh "$@"' sh "$@" &
+# A trap waits for what runs in front, which would be the whole step.
+wait $! || status=$?
 exit "$status"
 "#;

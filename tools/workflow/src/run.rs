@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::file::{Job, Workflow};
@@ -13,6 +18,7 @@ use crate::root::Root;
 
 /// The status of a command that GitHub alone can answer.
 const NEEDS_GITHUB: i32 = 75;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How a step, a job, or a whole run went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +44,15 @@ pub struct Place {
     pub answers: Vec<(String, String)>,
     /// Only this job.
     pub job: Option<String>,
+    /// Set from outside to end the run.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// Runs a workflow, and says what it does.
 ///
 /// # Errors
-/// There is no clone, or the workflow says something that is not known.
+/// There is no clone, the workflow says something that is not known, or the run was
+/// interrupted.
 pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
     if !workflow.events().contains(&place.event.as_str()) {
         return Err(format!("{} does not start {}", place.event, workflow.name));
@@ -88,6 +97,7 @@ pub fn run(workflow: &Workflow, place: &Place) -> Result<Ended, String> {
                 Some(container) => Some(Root::of(container, &place.cache)?),
                 None => None,
             },
+            interrupted: &place.interrupted,
         };
         let ended = steps(job, &mut run, &machine).map_err(|why| format!("job {name}: {why}"))?;
         if ended != Ended::Well {
@@ -104,6 +114,7 @@ struct Machine<'a> {
     tree: &'a Path,
     scratch: &'a Path,
     root: Option<Root>,
+    interrupted: &'a AtomicBool,
 }
 
 fn steps(job: &Job, run: &mut Run, machine: &Machine) -> Result<Ended, String> {
@@ -261,7 +272,9 @@ impl Machine<'_> {
             .env("GITHUB_PATH", at("path"))
             .env("GITHUB_STEP_SUMMARY", at("summary"))
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        let status = command.status().map_err(|e| format!("{program}: {e}"))?;
+        let status = self
+            .ended(&mut command)
+            .map_err(|why| format!("{program}: {why}"))?;
         for file in ["env", "output", "path"] {
             if fs::metadata(at(file)).is_ok_and(|file| file.len() > 0) {
                 return Err(format!(
@@ -279,6 +292,23 @@ impl Machine<'_> {
             Some(NEEDS_GITHUB) => Ended::NeedsGithub,
             _ => Ended::Badly,
         })
+    }
+
+    /// Runs a command to its end, or to ours. In a group of its own: Ctrl-C reaches us alone,
+    /// and what we do about it all of the step.
+    fn ended(&self, command: &mut Command) -> Result<ExitStatus, String> {
+        let command = command.stdin(Stdio::null()).process_group(0);
+        let mut child = command.spawn().map_err(|e| e.to_string())?;
+        while !self.interrupted.load(Ordering::Relaxed) {
+            if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+                return Ok(status);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        // What has just ended by itself needs none.
+        let _ = kill_process_group(Pid::from_child(&child), Signal::TERM);
+        child.wait().map_err(|e| e.to_string())?;
+        Err("interrupted; start it again".to_owned())
     }
 }
 

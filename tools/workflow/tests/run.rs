@@ -1,10 +1,14 @@
 //! Running small workflows to their end.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use workflow::file::Workflow;
 use workflow::run::{Ended, Place, run};
@@ -40,6 +44,7 @@ fn place(repository: &Path, event: &str) -> Place {
         event: event.to_owned(),
         answers: Vec::new(),
         job: None,
+        interrupted: Arc::default(),
     }
 }
 
@@ -183,6 +188,55 @@ fn the_workflows_of_every_pull_request_run_to_their_end() {
     }
 }
 
+/// A step that does not end by itself, and says which process it is.
+const ENDLESS: &str = "      - run: echo $$ >mark; sleep 1000\n";
+
+/// Presses Ctrl-C amid [`ENDLESS`]. Gives its process, by its own count.
+fn interrupt(repository: &Path, workflow: &str) -> String {
+    let temporary = repository.join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    fs::write(repository.join("w.yml"), workflow).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_workflow"))
+        .args(["run", "w.yml", "--cache", "cache"])
+        .current_dir(repository)
+        .env("TMPDIR", &temporary)
+        .spawn()
+        .unwrap();
+    let mark = || {
+        let scratch = fs::read_dir(&temporary).unwrap().next()?.unwrap().path();
+        let mark = fs::read_to_string(scratch.join("one/mark")).ok()?;
+        mark.ends_with('\n').then(|| mark.trim().to_owned())
+    };
+    let begin = Instant::now();
+    let process = loop {
+        if let Some(process) = mark() {
+            break process;
+        }
+        assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(2));
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    process
+}
+
+#[test]
+fn ctrl_c_ends_the_step_and_leaves_no_clone() {
+    let repository = repository();
+    let process = interrupt(repository.path(), &format!("{HEAD}{ENDLESS}"));
+    assert!(!Path::new("/proc").join(process).exists());
+}
+
+/// The cgroups of roots.
+fn groups() -> BTreeSet<String> {
+    let hierarchy = probecost::host::cgroup2_mount().unwrap();
+    let entries = fs::read_dir(hierarchy).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("workflow-")).collect()
+}
+
 /// Why no root can be made here.
 fn no_root() -> Option<&'static str> {
     let ends_well = |words: &[&str]| {
@@ -239,6 +293,11 @@ fn a_job_with_a_container_runs_in_a_root_of_its_own() {
     let workflow = format!("{HEAD}{steps}").replace("    steps:\n", container);
     let workflow = Workflow::parse(&workflow).unwrap();
     assert_eq!(run(&workflow, &place), Ok(Ended::Well));
+    // And Ctrl-C leaves nothing of it.
+    let before = groups();
+    let endless = format!("{HEAD}{ENDLESS}").replace("    steps:\n", container);
+    interrupt(repository.path(), &endless);
+    assert_eq!(groups(), before);
 }
 
 #[test]
