@@ -137,13 +137,15 @@ fn bad_input_is_said_in_one_sentence() {
     if !may_mount(directory.path()) {
         return;
     }
-    let (output, _) = run(&mut probecost_of(
-        Path::new("/nowhere"),
-        8,
-        directory.path(),
-    ));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(error.contains("/nowhere is no directory"), "{error}");
-    assert_eq!(error.trim().lines().count(), 1, "{error}");
+    for (tree, more, words) in [
+        ("/nowhere", &[][..], "/nowhere is no directory"),
+        ("src", &["--sizes", "1"], "--sizes names something twice"),
+    ] {
+        let mut command = probecost_of(Path::new(tree), 8, directory.path());
+        let (output, _) = run(command.args(more));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(error.contains(words), "{error}");
+        assert_eq!(error.trim().lines().count(), 1, "{error}");
+    }
 }

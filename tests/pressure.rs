@@ -73,6 +73,19 @@ fn groups(owner: &str) -> usize {
 }
 
 #[test]
+fn a_policy_is_named_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut twice = probecost(directory.path());
+    let output = twice
+        .args(["--policy", "reclaim,reclaim"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("--policy names something twice"), "{error}");
+}
+
+#[test]
 fn the_monitor_reacts_and_everything_is_put_back() {
     let directory = tempfile::tempdir().unwrap();
     if obstacle(directory.path()).is_some() {

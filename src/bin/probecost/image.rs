@@ -11,6 +11,8 @@ use probecost::results::Results;
 use probecost::schema::{Exit, image::FILE};
 use probecost::stream::image::{self, ImageArgs};
 
+use crate::list::once;
+
 /// `probecost image`
 #[derive(Args)]
 pub struct ImageCommand {
@@ -30,6 +32,7 @@ pub struct ImageCommand {
 /// Nothing can be measured here.
 pub fn run(command: &ImageCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
+    once("--sizes", &command.args.sizes)?;
     let results = Results::create(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),

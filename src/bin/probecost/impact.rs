@@ -19,6 +19,7 @@ use probecost::schema::{Exit, FigureRow, Figures, Outcome, Shard};
 use probecost::stats::Interval;
 use probecost::{file, report};
 
+use crate::list::once;
 use crate::program::{Inputs, Program, Subject, cpus};
 
 /// `probecost impact`
@@ -243,18 +244,6 @@ fn programs(args: &ImpactArgs) -> Vec<Program> {
         (None, [_, ..], _) => vec![Program::Command],
         (None, [], []) => vec![Program::Build],
         (None, [], asked) => asked.to_vec(),
-    }
-}
-
-/// Fails where something is asked for twice: its rows would have one name.
-fn once<T: PartialEq>(option: &str, asked: &[T]) -> Result<(), Obstacle> {
-    let is_again = |n: usize| asked[..n].contains(&asked[n]);
-    match (0..asked.len()).any(is_again) {
-        false => Ok(()),
-        true => Err(Obstacle::new(
-            format!("{option} names something twice"),
-            "name each once",
-        )),
     }
 }
 

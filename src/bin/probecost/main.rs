@@ -5,6 +5,7 @@ mod coverage;
 mod host;
 mod image;
 mod impact;
+mod list;
 mod load;
 mod monitor;
 mod overhead;

@@ -11,6 +11,8 @@ use probecost::results::Results;
 use probecost::schema::{Exit, pressure::FILE};
 use probecost::stream::pressure::{self, LoadPart, MonitorPart, PressureArgs};
 
+use crate::list::once;
+
 /// `probecost pressure`
 #[derive(Args)]
 pub struct PressureCommand {
@@ -45,6 +47,7 @@ enum Part {
 /// Nothing can be measured here.
 pub fn run(command: &PressureCommand) -> Result<Exit, Box<dyn Error>> {
     let gate = Gate::here()?;
+    once("--policy", &command.args.policy)?;
     let results = Results::create(&command.out)?;
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("{bar:30} {elapsed}, {eta} left").expect("a valid template"),
