@@ -54,6 +54,10 @@ pub fn compare_programs(
     pairs: usize,
     mut progress: impl FnMut(&str),
 ) -> Result<SeccompReport, Obstacle> {
+    // Before minutes of testing, not after; and loaded once: what is asked at the end is what
+    // counting costs, not what starting to does.
+    let mut calls = CallCounter::start(bounds().processes)?;
+    calls.detach();
     let mut rows = Vec::new();
     for program in PROGRAMS {
         progress(program.name);
@@ -63,7 +67,10 @@ pub fn compare_programs(
         });
     }
     progress("what learning costs");
-    rows.extend(cost(limits, pairs)?);
+    let make = PROGRAMS.iter().find(|program| program.name == "make");
+    let make = make.filter(|program| program.missing().is_none());
+    let seconds = make.map(|make| pairs_of_runs(make, pairs, &mut calls));
+    rows.extend(cost(limits, seconds));
     Ok(report(rows))
 }
 
@@ -220,10 +227,30 @@ fn counted(name: &str, measure: &str, count: usize, most: f64) -> Finding {
     }
 }
 
-/// What counting its calls costs a build, in CPU time: pairs of runs, with and without,
-/// each pair in the other order.
-fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> {
-    let build = PROGRAMS.iter().find(|program| program.name == "make");
+/// The CPU time of a build: pairs of runs, without its calls being counted and with, each
+/// pair in the other order.
+fn pairs_of_runs(
+    build: &KnownProgram,
+    pairs: usize,
+    calls: &mut CallCounter,
+) -> Result<Vec<[f64; 2]>, Obstacle> {
+    let (directory, port) = place()?;
+    build.prepare(directory.path(), port)?;
+    let command = build.command(directory.path(), port);
+    let enclosure = Enclosure::new()?;
+    let pairs = (0..pairs).map(|pair| {
+        let counted_first = pair.is_multiple_of(2);
+        let mut seconds = [0.0; 2];
+        for counted in [!counted_first, counted_first] {
+            seconds[usize::from(counted)] = cpu_seconds(&enclosure, calls, &command, counted)?;
+        }
+        Ok(seconds)
+    });
+    pairs.collect()
+}
+
+/// What counting its calls costs a build; nobody knows where there is none.
+fn cost(limits: &SeccompLimits, seconds: Option<Result<Vec<[f64; 2]>, Obstacle>>) -> Vec<Finding> {
     let mut finding = Finding {
         name: "learning".into(),
         measure: "CPU of make".into(),
@@ -234,32 +261,19 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> 
         verdict: Outcome::Skipped,
         reason: String::new(),
     };
-    let Some(build) = build.filter(|program| program.missing().is_none()) else {
-        finding.reason = "make or cc is not installed".into();
-        return Ok(vec![finding]);
-    };
-    let (directory, port) = place()?;
-    build.prepare(directory.path(), port)?;
-    let command = build.command(directory.path(), port);
-    // Loaded once: what is asked is what counting costs, not what starting to does.
-    let mut calls = CallCounter::start(bounds().processes)?;
-    calls.detach();
-    let enclosure = Enclosure::new()?;
-    let seconds = (0..pairs).map(|pair| {
-        let mut seconds = [0.0; 2];
-        for counted in [pair % 2 != 0, pair % 2 == 0] {
-            seconds[usize::from(counted)] = cpu_seconds(&enclosure, &mut calls, &command, counted)?;
-        }
-        Ok(seconds)
-    });
-    let seconds: Vec<[f64; 2]> = match seconds.collect::<Result<_, Obstacle>>() {
-        Ok(seconds) => seconds,
-        Err(why) => {
+    let seconds = match seconds {
+        Some(Ok(seconds)) => seconds,
+        Some(Err(why)) => {
             finding.verdict = Outcome::Broken;
             finding.reason = why.to_string();
-            return Ok(vec![finding]);
+            return vec![finding];
+        }
+        None => {
+            finding.reason = "make or cc is not installed".into();
+            return vec![finding];
         }
     };
+    let pairs = seconds.len();
     let added = |[off, on]: &[f64; 2]| 100.0 * (on / off - 1.0);
     let ratios: Vec<f64> = seconds.iter().map(added).collect();
     let without: Vec<f64> = seconds.iter().map(|[off, _]| *off).collect();
@@ -279,7 +293,7 @@ fn cost(limits: &SeccompLimits, pairs: usize) -> Result<Vec<Finding>, Obstacle> 
         finding.verdict = Outcome::Broken;
         finding.reason = control.reason.clone();
     }
-    Ok(vec![finding, control])
+    vec![finding, control]
 }
 
 /// The runs without learning of two neighbouring pairs, one over the other in changing order:
@@ -392,5 +406,24 @@ mod tests {
         rows.push(passed);
         let exit = Exit::of(rows.iter().map(|row| row.verdict));
         assert_eq!(exit, Exit::Broken);
+    }
+
+    #[test]
+    fn what_learning_costs_is_a_row_whatever_came_of_it() {
+        let limits = SeccompLimits {
+            smaller_pct: 50.0,
+            cost_pct: 5.0,
+        };
+        let failed = Err(Obstacle::new("no room", "df -h /tmp"));
+        let one = Ok(vec![[1.0, 1.0]]);
+        for (seconds, verdict, words) in [
+            (Some(failed), Outcome::Broken, "no room"),
+            (None, Outcome::Skipped, "not installed"),
+            (Some(one), Outcome::Inconclusive, "1 pairs are too few"),
+        ] {
+            let row = cost(&limits, seconds).remove(0);
+            assert!(row.reason.contains(words), "{row:?}");
+            assert_eq!(row.verdict, verdict);
+        }
     }
 }

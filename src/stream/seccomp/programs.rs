@@ -126,19 +126,16 @@ impl KnownProgram {
         let done = Command::new("sh")
             .args(["-ec", &at(self.prepare, directory, port)])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        match done {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{status}")),
-            Err(error) => Err(error.to_string()),
-        }
-        .map_err(|why| {
-            Obstacle::new(
-                format!("{} cannot be prepared: {why}", self.name),
-                "see above",
-            )
-        })
+            .output();
+        let why = match done {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => format!("{}: {}", output.status, last_lines(&output.stderr)),
+            Err(error) => format!("sh: {error}"),
+        };
+        Err(Obstacle::new(
+            format!("{} cannot be prepared: {why}", self.name),
+            "mend that, and start again",
+        ))
     }
 
     /// The command.
@@ -150,6 +147,13 @@ impl KnownProgram {
     }
 }
 
+/// Two of them: after the cause many a program says what it therefore did.
+fn last_lines(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(2)..].join("; ")
+}
+
 fn at(script: &str, directory: &Path, port: u16) -> String {
     let this = std::env::current_exe().unwrap_or_default();
     // It finds what `missing` does.
@@ -158,4 +162,22 @@ fn at(script: &str, directory: &Path, port: u16) -> String {
         .replace("@DIR", &directory.to_string_lossy())
         .replace("@PORT", &port.to_string())
         .replace("@SELF", &this.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_prepared_says_why() {
+        let program = KnownProgram {
+            name: "some",
+            needs: &[],
+            prepare: "echo first >&2; echo no room >&2; echo >&2; echo giving up >&2; exit 3",
+            script: "",
+        };
+        let why = program.prepare(Path::new("/"), 1).unwrap_err().why;
+        let wanted = "some cannot be prepared: exit status: 3: no room; giving up";
+        assert_eq!(why, wanted);
+    }
 }
