@@ -202,3 +202,25 @@ esac"#;
     }
     assert_eq!(fs::read_dir(bench.path("tmp")).unwrap().count(), 0);
 }
+
+#[test]
+fn who_names_no_command_is_told_so() {
+    let is_root = rustix::process::geteuid().is_root();
+    // Nothing is mounted yet, and not every root may make namespaces.
+    let stand_ins = [("unshare", "exec \"${@:2}\"")];
+    let bench = Bench::new("unprivileged", &stand_ins);
+    for (arguments, words) in [
+        (&["--with", "bpf"][..], "usage, as root: "),
+        (
+            &["--with", "bpf", "nowhere"],
+            "error: nowhere: no such command",
+        ),
+        (&["nowhere"], "error: nowhere: no such command"),
+    ] {
+        let output = bench.run("unprivileged", arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let wanted = if is_root { words } else { "usage, as root: " };
+        let named = said.starts_with(wanted);
+        assert_eq!((output.status.code(), named), (Some(2), true), "{said}");
+    }
+}
