@@ -455,7 +455,8 @@ fn errors_are_judged_by_kind() {
     let log = |arm: &Arm, failed: &[(&'static str, u64)]| {
         let mut log = ArmLog::new(arm);
         log.blocks = (0..2)
-            .map(|_| ProgramBlock {
+            .map(|half| ProgramBlock {
+                half,
                 tries: 1000,
                 failed: failed.iter().copied().collect(),
                 ..ProgramBlock::default()
@@ -960,7 +961,8 @@ fn a_measure_without_a_value_is_a_row() {
     let log = |arm: &Arm, values: &[(ImpactMeasure, f64)]| {
         let mut log = ArmLog::new(arm);
         log.blocks = (0..2)
-            .map(|_| ProgramBlock {
+            .map(|half| ProgramBlock {
+                half,
                 values: values.iter().copied().collect(),
                 ..ProgramBlock::default()
             })
@@ -988,6 +990,27 @@ fn a_measure_without_a_value_is_a_row() {
     let reason = row.unwrap().reason.as_ref().unwrap();
     assert!(reason.contains("3 blocks are left out"), "{reason}");
     assert!(!reason.contains("--minutes"), "{reason}");
+}
+
+/// Where a block is left out, the one that ran beside it has no pair, and takes none from others.
+#[test]
+fn blocks_are_compared_with_those_beside_them() {
+    let log = |arm: &Arm, blocks: &[(usize, usize, f64)]| {
+        let mut log = ArmLog::new(arm);
+        let block = |&(round, half, ms): &(usize, usize, f64)| ProgramBlock {
+            round,
+            half,
+            values: [(ImpactMeasure::P50, ms)].into(),
+            ..ProgramBlock::default()
+        };
+        log.blocks = blocks.iter().map(block).collect();
+        log
+    };
+    let off = log(&Arm::Off, &[(0, 0, 1.0), (0, 1, 4.0), (1, 0, 9.0)]);
+    let with = log(&Arm::Stats, &[(0, 1, 5.0), (1, 1, 7.0)]);
+    let row = rows_of(&measured(&[], [off, with])).remove(0);
+    assert_eq!((row.off, row.with), (Some(4.0), Some(5.0)), "{row:?}");
+    assert_eq!(row.observations, 1);
 }
 
 fn rows_of(measured: &ProgramMeasured) -> Vec<ImpactRow> {

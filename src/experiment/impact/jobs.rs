@@ -70,7 +70,6 @@ pub fn jobs(
         &mut child,
         &mut Standing::new(&Arm::Off, ward),
         &mut ArmLog::new(&Arm::Off),
-        0,
     )?;
     if !block.failed.is_empty() {
         return Err(failing(runner.job.name(), &child));
@@ -131,16 +130,19 @@ impl Runner<'_> {
             if live.len() < 2 {
                 break;
             }
-            for place in mirrored(&mut rng, live.len()) {
-                let arm = live[place];
+            for (turn, place) in mirrored(&mut rng, live.len()).into_iter().enumerate() {
+                let (arm, half) = (live[place], turn / live.len());
                 if interrupted() || logs[arm].ended.is_some() {
                     continue;
                 }
                 self.left.must_be_gone()?;
                 // Where that fails, no arm is to blame.
                 let mut child = self.gated()?;
-                match self.run(&mut child, &mut standing[arm], &mut logs[arm], round) {
-                    Ok(block) => logs[arm].blocks.push(block),
+                match self.run(&mut child, &mut standing[arm], &mut logs[arm]) {
+                    Ok(mut block) => {
+                        (block.round, block.half) = (round, half);
+                        logs[arm].blocks.push(block);
+                    }
                     Err(_) if interrupted() => {}
                     Err(obstacle) if arm == 0 => return Err(obstacle),
                     Err(obstacle) => {
@@ -168,7 +170,6 @@ impl Runner<'_> {
         child: &mut Child,
         arm: &mut Standing,
         log: &mut ArmLog,
-        round: usize,
     ) -> Result<ProgramBlock, Obstacle> {
         let pids = [child.pid()];
         let (held, on_ms) = timed(|| arm.on(&pids));
@@ -191,7 +192,6 @@ impl Runner<'_> {
         let (after, switched) = (cpu(&held), switched.zip(switches()));
         held.alive()?;
         let mut block = ProgramBlock {
-            round,
             seconds,
             tries: 1,
             ..ProgramBlock::default()

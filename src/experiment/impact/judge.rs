@@ -82,12 +82,12 @@ impl Judged<'_> {
         format!("{blocks} blocks are left out, in which the load fell behind by itself")
     }
 
-    /// Blocks of `off` and of the arm beside each other: two pairs a round.
+    /// Blocks of `off` and of the arm beside each other: two pairs a round. One whose
+    /// neighbour was left out has no pair.
     fn pairs(&self) -> Vec<[&ProgramBlock; 2]> {
-        let rounds = self.arm.blocks.iter().map(|b| b.round).max();
-        (0..=rounds.unwrap_or(0))
-            .flat_map(|round| self.off.of_round(round).zip(self.arm.of_round(round)))
-            .map(|(off, with)| [off, with])
+        let blocks = self.arm.blocks.iter();
+        blocks
+            .filter_map(|with| Some([self.off.beside(with)?, with]))
             .collect()
     }
 

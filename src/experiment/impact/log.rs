@@ -74,6 +74,8 @@ pub struct ArmLog {
 pub struct ProgramBlock {
     /// The round in which it ran.
     pub round: usize,
+    /// Which half of it, 0 or 1: each arm comes once in either.
+    pub half: usize,
     /// What was measured.
     pub values: BTreeMap<ImpactMeasure, f64>,
     /// How long it took, in seconds.
@@ -250,9 +252,12 @@ impl ArmLog {
         }
     }
 
-    /// Those of its blocks of a round that were measured.
-    pub fn of_round(&self, round: usize) -> impl Iterator<Item = &ProgramBlock> {
-        self.blocks.iter().filter(move |block| block.round == round)
+    /// Its block beside one of another arm: in the same half of the same round.
+    pub fn beside(&self, other: &ProgramBlock) -> Option<&ProgramBlock> {
+        let place = |block: &ProgramBlock| (block.round, block.half);
+        self.blocks
+            .iter()
+            .find(|block| place(block) == place(other))
     }
 
     /// Whether it is an agent, which takes memory and CPU time.

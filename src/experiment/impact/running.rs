@@ -212,14 +212,18 @@ impl Stage<'_> {
             }
             let round = Instant::now();
             let length = Self::block_length(logs, plan.length, self.rate);
-            for place in mirrored(&mut self.rng, live.len()) {
-                let arm = live[place];
+            let order = mirrored(&mut self.rng, live.len());
+            for (turn, place) in order.into_iter().enumerate() {
+                let (arm, half) = (live[place], turn / live.len());
                 if interrupted() || logs[arm].ended.is_some() {
                     continue;
                 }
                 self.left.must_be_gone()?;
                 match self.switch(&mut standing[arm], &mut logs[arm], Some((load, length))) {
-                    Ok((span, block)) => load.measured(span, (arm, block)),
+                    Ok((span, mut block)) => {
+                        (block.round, block.half) = (self.round, half);
+                        load.measured(span, (arm, block));
+                    }
                     Err(_) if interrupted() => {}
                     Err(obstacle) if arm == 0 => return Err(obstacle),
                     Err(obstacle) => {
@@ -293,7 +297,6 @@ impl Stage<'_> {
         let switched = monitor.as_mut().and_then(Monitor::look);
         held.alive()?;
         let mut block = ProgramBlock {
-            round: self.round,
             seconds: (to - from).as_secs_f64(),
             ..ProgramBlock::default()
         };
