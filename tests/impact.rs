@@ -213,6 +213,9 @@ fn our_own_agent_is_an_arm_in_every_mode() {
         let figure = figures.iter().find(|figure| figure.id == id);
         assert_eq!(figure.map(|f| &*f.unit), Some(unit), "{id}: {figures:?}");
     }
+    // Two pairs say nothing of what is added.
+    let mut ids = figures.iter().map(|figure| &figure.id);
+    assert!(!ids.any(|id| id.ends_with("cpu_points")), "{figures:?}");
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
     for name in ["hook", "event", "elsewhere", "stalled"] {
         let arm = arm(&impact, name);

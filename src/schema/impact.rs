@@ -186,6 +186,18 @@ impl ImpactMeasure {
 }
 
 impl ImpactMeasure {
+    /// Whether its value with the agent says something only beside that without.
+    fn is_compared(self) -> bool {
+        match self {
+            Self::Seconds | Self::Throughput | Self::P50 | Self::P95 | Self::P99 | Self::Max => {
+                true
+            }
+            Self::CpuPoints | Self::Switches => true,
+            Self::AgentCpuPoints | Self::MemoryMb | Self::MapsMb => false,
+            Self::Errors | Self::CapturedPct | Self::Dropped => false,
+        }
+    }
+
     /// A ratio as what it costs, in percent: of a throughput what is lost, of anything else
     /// what is added.
     pub fn change_pct(self, ratio: Interval) -> Interval {
@@ -242,12 +254,12 @@ pub struct ImpactRow {
 }
 
 impl ImpactRow {
-    /// What is held against the limit, in its unit.
+    /// What is held against the limit, in its unit: none where that is a comparison which
+    /// has no interval.
     pub fn judged(&self) -> Option<Interval> {
         let change = self.ratio.map(|ratio| self.measure.change_pct(ratio));
-        change
-            .or(self.difference)
-            .or_else(|| self.with.map(Interval::exact))
+        let alone = self.with.filter(|_| !self.measure.is_compared());
+        change.or(self.difference).or(alone.map(Interval::exact))
     }
 
     /// The row of a program that was not measured under an arm.
@@ -275,6 +287,29 @@ impl ImpactRow {
         Self {
             verdict: Outcome::Skipped,
             ..Self::missing(program, arm, reason)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_compared_is_nothing_without_its_interval() {
+        for (measure, judged) in [
+            (ImpactMeasure::CpuPoints, None),
+            (ImpactMeasure::Seconds, None),
+            (ImpactMeasure::Errors, Some(Interval::exact(7.0))),
+            (ImpactMeasure::Dropped, Some(Interval::exact(7.0))),
+        ] {
+            let row = ImpactRow {
+                measure,
+                off: Some(5.0),
+                with: Some(7.0),
+                ..ImpactRow::missing("build", "event", String::new())
+            };
+            assert_eq!(row.judged(), judged, "{measure}");
         }
     }
 }
