@@ -515,6 +515,30 @@ fn a_null_agent_is_not_proven_and_passes_nothing() {
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
 }
 
+/// What a job leaves behind keeps a lock, by which the next run fails. None of the second
+/// agent's programs runs before the job does, which is then run once more beside its gate.
+#[test]
+fn what_a_job_leaves_running_is_gone_before_the_next_run() {
+    let _alone = alone();
+    let flock = "a=bpftrace -e 'tracepoint:syscalls:sys_enter_flock { @ = count(); }'";
+    for (program, agent) in [("sleep", "a=sleep 1000000"), ("bpftrace", flock)] {
+        if program == "bpftrace" && !can_run(program) {
+            continue;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let lock = directory.path().join("lock");
+        let script = format!(
+            "exec 9>{}; flock -n 9 || exit 1; sleep 1000000 &",
+            lock.display()
+        );
+        let (output, impact) = impact(&["--agent", agent, "--", "sh", "-c", &script]);
+        let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+        let errors = (impact.rows.iter()).find(|row| row.measure == ImpactMeasure::Errors);
+        let errors = errors.unwrap_or_else(|| panic!("{:?}", impact.rows));
+        assert_eq!((errors.off, errors.with), (Some(0.0), Some(0.0)), "{agent}");
+    }
+}
+
 #[test]
 fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
     let _alone = alone();

@@ -61,8 +61,12 @@ pub fn jobs(
 ) -> Result<ProgramMeasured, Obstacle> {
     left.must_be_gone()?;
     let mut logs: Vec<ArmLog> = arms.iter().map(ArmLog::new).collect();
-    let place = ward.place("program");
-    let mut runner = Runner { job, place, left };
+    let mut runner = Runner {
+        job,
+        place: ward.place("program"),
+        untimed: ward.place("program/untimed"),
+        left,
+    };
     let mut standing: Vec<Standing> = arms.iter().map(|arm| Standing::new(arm, ward)).collect();
     // Caches fill, and a job that cannot run says so before anything is measured.
     let mut child = runner.gated()?;
@@ -104,6 +108,8 @@ pub(super) fn end(standing: &mut [Standing], logs: &mut [ArmLog], left: &mut Lef
 struct Runner<'a> {
     job: &'a mut dyn Job,
     place: WardPlace,
+    /// Within that place, for runs while another waits at its gate.
+    untimed: WardPlace,
     left: &'a mut Leftovers,
 }
 
@@ -190,6 +196,8 @@ impl Runner<'_> {
         let status = child.wait(PATIENCE);
         let seconds = begin.elapsed().as_secs_f64();
         let (after, switched) = (cpu(&held), switched.zip(switches()));
+        // What it left would run beside whatever is measured next.
+        self.place.kill();
         held.alive()?;
         let mut block = ProgramBlock {
             seconds,
@@ -210,8 +218,6 @@ impl Runner<'_> {
         let (ended, off_ms) = timed(|| arm.off(held));
         log.turned_off(off_ms, ended?);
         if status.is_none() {
-            // What left its group would run beside whatever is measured next.
-            self.place.kill();
             return Err(match interrupted() {
                 true => interruption(),
                 false => Obstacle::new(
@@ -230,10 +236,11 @@ impl Runner<'_> {
     fn run_untimed(&mut self) {
         // Whether it succeeds shows in the run that is timed.
         if let Ok(command) = self.job.prepare()
-            && let Ok(mut child) = self.place.start(command, &[])
+            && let Ok(mut child) = self.untimed.start(command, &[])
         {
             child.wait(PATIENCE);
         }
+        self.untimed.kill();
         let _ = self.job.prepare();
     }
 
