@@ -947,6 +947,66 @@ fn ctrl_c_lets_an_agent_end_by_its_own_command() {
     assert!(said().ends_with("off\nstop\n"), "{}", said());
 }
 
+/// It fails between its `on` and its `off`: what it set up would stay for all that comes next.
+#[test]
+fn an_agent_that_fails_while_it_is_on_is_switched_off() {
+    let _alone = alone();
+    for (was, is, cause) in [
+        ("\"]\noff", "\", \"false\"]\noff", "cannot be told: false"),
+        (
+            "sleep 1000000",
+            "sh -c 'until test -s LOG; do sleep 0.1; done'",
+            "ended by itself",
+        ),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let log = out.path().join("log");
+        let file = switched_agent(out.path(), &log);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let is = is.replace("LOG", &log.display().to_string());
+        std::fs::write(&file, text.replace(was, &is)).unwrap();
+        let file = ["--agent-file", file.to_str().unwrap()];
+        let (output, impact) = impact(&[&file[..], &["--", "sleep", "1"]].concat());
+        let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+        let reason = arm(&impact, "kept").reason.clone().unwrap_or_default();
+        assert!(reason.contains(cause), "{reason}");
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(said, "on\noff\nstop\n", "{cause}");
+    }
+}
+
+#[test]
+fn commands_of_an_agent_run_where_it_does_and_know_the_program() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display();
+    let says = |word: &str| format!("sh -c 'echo {word} {{pid}} >> log'");
+    let text = format!(
+        "name = \"kept\"\ncommand = \"sleep 1000000\"\ndirectory = \"{path}\"\n\
+         [stop]\ncommand = \"{}\"\n[switch]\non = [\"{}\"]\noff = [\"{}\"]\n",
+        says("stop"),
+        says("on"),
+        says("off"),
+    );
+    let file = directory.path().join("kept.toml");
+    std::fs::write(&file, text).unwrap();
+    let job = format!("echo job $$ >> {path}/log");
+    let file = ["--agent-file", file.to_str().unwrap()];
+    let (output, _) = impact(&[&file[..], &["--", "sh", "-c", &job]].concat());
+    let said = std::fs::read_to_string(directory.path().join("log"));
+    let said = said.unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
+    let lines: Vec<_> = said.lines().collect();
+    let on = (0..lines.len()).filter(|&n| lines[n].starts_with("on "));
+    let on: Vec<usize> = on.collect();
+    for &n in &on {
+        let pid = &lines[n][3..];
+        let during = [format!("job {pid}"), format!("off {pid}")];
+        assert_eq!(lines[n + 1..n + 3], during, "{said}");
+    }
+    let last = lines[*on.last().unwrap()].replace("on", "stop");
+    assert_eq!(lines.last(), Some(&&*last), "{said}");
+}
+
 /// Measured or not: an agent that stays between blocks is ended as it wants to be.
 #[test]
 fn a_service_that_dies_lets_agents_end_by_their_own_command() {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::process::{ChildStdin, Command};
+use std::process::ChildStdin;
 use std::time::{Duration, Instant};
 
 use super::own::DETAIL;
@@ -26,9 +26,14 @@ const STEADY: Duration = Duration::from_secs(1);
 /// How long an agent may take to answer a signal, a line, or a command.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// An agent whose process runs. Dropped, it is killed with all that it started.
+/// An agent whose process runs. Dropped, it is switched off, ended by its own command, and
+/// killed with all that it started.
 pub struct CommandAgent {
     spec: Spec,
+    /// The processes of the program that it was last turned on for.
+    program: Vec<u32>,
+    /// Whether it began to be turned on, and is not off again.
+    is_on: bool,
     place: WardPlace,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -50,12 +55,7 @@ impl CommandAgent {
     /// it may want to know.
     pub fn start(spec: &Spec, place: WardPlace, program: &[u32]) -> Result<Self, Obstacle> {
         let baseline = Baseline::now();
-        let words = spec.filled(program);
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).envs(&spec.environment);
-        if let Some(directory) = &spec.directory {
-            command.current_dir(directory);
-        }
+        let command = spec.filled(&spec.command, program);
         let (child, stdin) = match spec.switch {
             Some(Switch::Lines { .. }) => {
                 let mut child = place.start_piped(command, &[])?;
@@ -66,6 +66,8 @@ impl CommandAgent {
         };
         let mut agent = Self {
             spec: spec.clone(),
+            program: program.to_vec(),
+            is_on: false,
             place,
             child,
             stdin,
@@ -138,8 +140,22 @@ impl CommandAgent {
         self.cpu_seconds().unwrap_or(0.0)
     }
 
-    /// Turns it on or off, where it has a switch; without one it is on as long as it runs.
-    pub fn switch(&mut self, on: bool) -> Result<(), Obstacle> {
+    /// Turns it on for a program of these processes, where it has a switch; without one it
+    /// is on as long as it runs.
+    pub fn on(&mut self, program: &[u32]) -> Result<(), Obstacle> {
+        self.program = program.to_vec();
+        self.is_on = true;
+        self.switch(true)
+    }
+
+    /// Turns it off, where it has a switch.
+    pub fn off(&mut self) -> Result<(), Obstacle> {
+        self.switch(false)?;
+        self.is_on = false;
+        Ok(())
+    }
+
+    fn switch(&mut self, on: bool) -> Result<(), Obstacle> {
         match self.spec.switch.clone() {
             None => Ok(()),
             Some(Switch::Lines { on: yes, off: no }) => {
@@ -175,8 +191,7 @@ impl CommandAgent {
 
     /// Runs one of its commands to its end, whoever presses Ctrl-C meanwhile.
     fn command(&self, words: &[String]) -> Result<(), Obstacle> {
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).envs(&self.spec.environment);
+        let command = self.spec.filled(words, &self.program);
         let mut child = self.place.start(command, &[])?;
         match child.wait_out(self.spec.patience) {
             Some(status) if status.success() => Ok(()),
@@ -297,13 +312,13 @@ impl CommandAgent {
         // What it attached since it was proven must go, too.
         let held = self.baseline.held(&self.pids());
         self.evidence = std::mem::take(&mut self.evidence).and(held);
-        let asked = match &self.spec.stop {
-            Some(words) => self.command(words),
+        // Asked once, and not again when this is dropped.
+        let asked = match self.spec.stop.take() {
+            Some(words) => self.command(&words).map(|()| {
+                self.child.wait_out(ANSWER);
+            }),
             None => Ok(()),
         };
-        if self.spec.stop.is_some() && asked.is_ok() {
-            self.child.wait_out(ANSWER);
-        }
         // One that reads lines ends where they do.
         self.stdin = None;
         let mut note = None;
@@ -337,6 +352,17 @@ impl CommandAgent {
 
 impl Drop for CommandAgent {
     fn drop(&mut self) {
+        // What it set up outlives its processes. That it fails is no news: something did before.
+        if self.is_on
+            && let Some(Switch::Commands { off, .. }) = &self.spec.switch
+        {
+            for words in off {
+                let _ = self.command(words);
+            }
+        }
+        if let Some(words) = &self.spec.stop {
+            let _ = self.command(words);
+        }
         // What left its group would run beside whatever is measured next.
         self.place.kill();
     }

@@ -89,8 +89,13 @@ fn parse(text: &str) -> Result<Spec, String> {
             .collect::<Result<_, _>>()
             .map_err(|e| e.to_string())?;
     }
-    spec.stop = file.stop.command.as_deref().map(words).transpose()?;
-    let all = |commands: &[String]| commands.iter().map(|c| words(c)).collect::<Result<_, _>>();
+    spec.stop = file.stop.command.as_deref().map(command).transpose()?;
+    let all = |commands: &[String]| {
+        commands
+            .iter()
+            .map(|c| command(c))
+            .collect::<Result<_, _>>()
+    };
     spec.switch = match file.switch {
         Some(table) if table.on.is_empty() || table.off.is_empty() => {
             return Err("switch.on and switch.off each need a command".into());
@@ -102,6 +107,15 @@ fn parse(text: &str) -> Result<Spec, String> {
         None => None,
     };
     Ok(spec)
+}
+
+/// The words of a command that stops or switches.
+fn command(text: &str) -> Result<Vec<String>, String> {
+    let words = words(text)?;
+    match words.is_empty() {
+        true => Err("stop.command, switch.on and switch.off take no empty command".into()),
+        false => Ok(words),
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +169,14 @@ mod tests {
             (
                 "name = 'a'\ncommand = 'b'\nswitch = { on = [], off = ['x'] }",
                 "each need a command",
+            ),
+            (
+                "name = 'a'\ncommand = 'b'\nswitch = { on = [''], off = ['x'] }",
+                "no empty command",
+            ),
+            (
+                "name = 'a'\ncommand = 'b'\nstop = { command = '' }",
+                "no empty command",
             ),
         ] {
             let error = parse(text).unwrap_err();

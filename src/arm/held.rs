@@ -46,7 +46,7 @@ impl Held {
                 }),
             Arm::Agent(spec) => {
                 let mut agent = CommandAgent::start(spec, spec.place(ward), program)?;
-                agent.switch(true)?;
+                agent.on(program)?;
                 Ok(Self::Agent(Box::new(agent)))
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -120,12 +121,18 @@ impl Spec {
         self.command.iter().any(|word| word.contains(PIDS))
     }
 
-    /// The command with the program's processes filled in.
-    pub fn filled(&self, pids: &[u32]) -> Vec<String> {
+    /// One of its commands, as and where it runs, with the program's processes filled in.
+    pub fn filled(&self, words: &[String], pids: &[u32]) -> Command {
         let list: Vec<_> = pids.iter().map(u32::to_string).collect();
         let list = list.join(",");
         let fill = |word: &String| word.replace(PIDS, &list);
-        self.command.iter().map(fill).collect()
+        let mut command = Command::new(fill(&words[0]));
+        command.args(words[1..].iter().map(fill));
+        command.envs(&self.environment);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
     }
 }
 
@@ -182,7 +189,8 @@ mod tests {
     fn processes_of_the_program_are_filled_in() {
         let spec = Spec::parse("s=strace -f -p {pid}").unwrap();
         assert!(spec.wants_pids());
-        assert_eq!(spec.filled(&[7, 8]), ["strace", "-f", "-p", "7,8"]);
+        let command = spec.filled(&spec.command, &[7, 8]);
+        assert!(command.get_args().eq(["-f", "-p", "7,8"]), "{command:?}");
         assert!(!Spec::parse("s=strace").unwrap().wants_pids());
     }
 

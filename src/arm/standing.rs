@@ -29,7 +29,7 @@ impl<'a> Standing<'a> {
     pub fn on(&mut self, program: &[u32]) -> Result<Held, Obstacle> {
         match self.kept.take() {
             Some(mut agent) => {
-                agent.switch(true)?;
+                agent.on(program)?;
                 Ok(Held::Agent(agent))
             }
             None => {
@@ -52,7 +52,7 @@ impl<'a> Standing<'a> {
     pub fn off(&mut self, held: Held) -> Result<Ended, Obstacle> {
         match held {
             Held::Agent(mut agent) if agent.has_switch() => {
-                agent.switch(false)?;
+                agent.off()?;
                 if agent.is_ours() {
                     agent.must_be_detached()?;
                 }
