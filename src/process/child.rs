@@ -17,17 +17,24 @@ pub struct Child {
     process: std::process::Child,
     handle: OwnedFd,
     ended: Option<ExitStatus>,
+    /// Whether a cgroup holds what it leaves behind.
+    has_cgroup: bool,
     /// What it printed, on both its streams.
     pub output: KeptOutput,
 }
 
 impl Child {
-    pub(super) fn new(process: std::process::Child, output: KeptOutput) -> std::io::Result<Self> {
+    pub(super) fn new(
+        process: std::process::Child,
+        output: KeptOutput,
+        has_cgroup: bool,
+    ) -> std::io::Result<Self> {
         let pid = rustix::process::Pid::from_child(&process);
         Ok(Self {
             handle: pidfd_open(pid, PidfdFlags::empty())?,
             process,
             ended: None,
+            has_cgroup,
             output,
         })
     }
@@ -48,9 +55,14 @@ impl Child {
             .map_or(Ok(()), |mut gate| gate.write_all(b"\n"))
     }
 
-    /// How it ended, if it has.
+    /// How it ended, if it has. What it left in its group ends with it, unless a cgroup
+    /// holds that.
     pub fn status(&mut self) -> Option<ExitStatus> {
-        if self.ended.is_none() {
+        if self.ended.is_none() && self.ends_within(Duration::ZERO) {
+            // Until it has been waited for, its number is nobody else's.
+            if !self.has_cgroup {
+                self.signal(Signal::SIGKILL);
+            }
             self.ended = self.process.try_wait().ok().flatten();
         }
         self.ended
@@ -75,18 +87,19 @@ impl Child {
             if over() {
                 return None;
             }
-            let slice = left.min(Duration::from_millis(200));
-            let timeout = Timespec {
-                tv_sec: slice.as_secs() as i64,
-                tv_nsec: slice.subsec_nanos().into(),
-            };
-            // An interrupted wait only means to look earlier.
-            let _ = poll(
-                &mut [PollFd::new(&self.handle, PollFlags::IN)],
-                Some(&timeout),
-            );
+            self.ends_within(left.min(Duration::from_millis(200)));
         }
         self.ended
+    }
+
+    fn ends_within(&self, longest: Duration) -> bool {
+        let timeout = Timespec {
+            tv_sec: longest.as_secs() as i64,
+            tv_nsec: longest.subsec_nanos().into(),
+        };
+        let mut ends = [PollFd::new(&self.handle, PollFlags::IN)];
+        // An interrupted wait only means to look earlier.
+        poll(&mut ends, Some(&timeout)).is_ok_and(|ended| ended > 0)
     }
 
     /// Sends its group a signal; one that is gone has nothing to say.

@@ -7,8 +7,12 @@ use std::process::{Child, Command, Stdio};
 use crate::host::Obstacle;
 
 /// It reads until nobody holds the other end, and then has the kernel kill all at once: one
-/// after the other, those that have children for ever would escape.
-const UNTIL_THE_END: &str = r#"read -r end; echo 1 >"$1/cgroup.kill""#;
+/// after the other, those that have children for ever would escape. Kernels before 5.14 cannot
+/// do that; there a few rounds have to do.
+const UNTIL_THE_END: &str = r#"
+read -r end
+echo 1 >"$1/cgroup.kill" || for round in 1 2 3 4 5; do kill -9 $(cat "$1/cgroup.procs"); done
+"#;
 
 /// Kills all that is in a cgroup when it is dropped, or when this process ends, however it
 /// ends.
@@ -40,5 +44,25 @@ impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory stands for the cgroup of a kernel that does not kill all at once.
+    #[test]
+    fn without_cgroup_kill_they_are_killed_one_after_the_other() {
+        let cgroup = tempfile::tempdir().unwrap();
+        std::fs::create_dir(cgroup.path().join("cgroup.kill")).unwrap();
+        let sleep = || Command::new("sleep").arg("30").spawn().unwrap();
+        let mut sleeps = [sleep(), sleep()];
+        let pids = sleeps.each_ref().map(|sleep| format!("{}\n", sleep.id()));
+        std::fs::write(cgroup.path().join("cgroup.procs"), pids.concat()).unwrap();
+        drop(Guard::of(cgroup.path()).unwrap());
+        for sleep in &mut sleeps {
+            assert!(!sleep.wait().unwrap().success());
+        }
     }
 }

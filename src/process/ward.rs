@@ -163,7 +163,8 @@ impl WardPlace {
         let process = command.spawn().map_err(failed)?;
         // The command holds the other end of the pipe.
         drop(command);
-        Child::new(process, KeptOutput::of(reader).map_err(failed)?).map_err(failed)
+        let output = KeptOutput::of(reader).map_err(failed)?;
+        Child::new(process, output, self.cgroup.is_some()).map_err(failed)
     }
 
     /// Has a command begin here, once it is spawned, and die with the thread that spawns it.
@@ -192,14 +193,7 @@ impl WardPlace {
 
     /// The processes that are here now.
     pub fn pids(&self) -> Vec<u32> {
-        let Some(cgroup) = &self.cgroup else {
-            return Vec::new();
-        };
-        fs::read_to_string(cgroup.join("cgroup.procs"))
-            .unwrap_or_default()
-            .lines()
-            .filter_map(|line| line.parse().ok())
-            .collect()
+        self.cgroup.as_deref().map(pids).unwrap_or_default()
     }
 
     /// The CPU time, in seconds, of all that ever ran here.
@@ -226,30 +220,66 @@ fn joinable(cgroup: &Path) -> std::io::Result<File> {
         .open(cgroup.join("cgroup.procs"))
 }
 
+/// The processes of a cgroup. One of a namespace outside has no number here.
+fn pids(cgroup: &Path) -> Vec<u32> {
+    fs::read_to_string(cgroup.join("cgroup.procs"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .filter(|&pid| pid != 0)
+        .collect()
+}
+
+/// The cgroups in this one.
+fn below(cgroup: &Path) -> Vec<PathBuf> {
+    fs::read_dir(cgroup)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
 /// Ends the cgroup: its processes, those below it, and itself.
 fn end(cgroup: &Path) {
     kill(cgroup);
-    let Ok(below) = fs::read_dir(cgroup) else {
-        return;
-    };
-    for entry in below.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            end(&entry.path());
-        }
+    for cgroup in below(cgroup) {
+        end(&cgroup);
     }
     let _ = fs::remove_dir(cgroup);
 }
 
 fn kill(cgroup: &Path) {
-    // Older kernels have no such file, and processes die by their groups.
-    let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+    match fs::write(cgroup.join("cgroup.kill"), "1") {
+        Ok(()) => until_empty(cgroup, || {}),
+        // Kernels before 5.14 have no such file.
+        Err(_) => until_empty(cgroup, || kill_each(cgroup)),
+    }
+}
+
+/// Waits until nobody is in a cgroup or below it, and does something again and again
+/// meanwhile.
+fn until_empty(cgroup: &Path, meanwhile: impl Fn()) {
     let begin = Instant::now();
     let populated = || {
         fs::read_to_string(cgroup.join("cgroup.events"))
             .is_ok_and(|events| events.contains("populated 1"))
     };
     while populated() && begin.elapsed() < PATIENCE {
+        meanwhile();
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills who is in a cgroup or below it, one after the other; one that is gone by then has
+/// nothing to say.
+fn kill_each(cgroup: &Path) {
+    for pid in pids(cgroup) {
+        let _ = nix::sys::signal::kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+    }
+    for cgroup in below(cgroup) {
+        kill_each(&cgroup);
     }
 }
 
@@ -305,6 +335,7 @@ fn birth(pid: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::ProcessEnd;
 
     #[test]
     fn only_wards_of_dead_processes_are_left() {
@@ -348,6 +379,46 @@ mod tests {
             assert!(state.is_empty() || state.contains(") Z "), "{state}");
         }
         drop(child);
+    }
+
+    #[test]
+    fn a_cgroup_is_emptied_one_after_the_other() {
+        let ward = Ward::new().unwrap();
+        let places = ["program", "program/below"].map(|name| ward.place(name));
+        let Some(cgroup) = places[0].cgroup() else {
+            println!("skipped: no cgroup can be made here");
+            return;
+        };
+        let started = places.each_ref().map(|place| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "setsid sleep 1000 & echo started; sleep 1000"]);
+            place.start(command, &[]).unwrap()
+        });
+        for child in &started {
+            while child.output.lines() == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert!(places.iter().all(|place| place.pids().len() >= 2));
+        until_empty(cgroup, || kill_each(cgroup));
+        assert!(places.iter().all(|place| place.pids().is_empty()));
+    }
+
+    #[test]
+    fn without_a_cgroup_a_leader_takes_its_group_along() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 1000 & echo $!"]);
+        let mut child = WardPlace { cgroup: None }.start(shell, &[]).unwrap();
+        let longest = Duration::from_secs(30);
+        assert!(child.wait(longest).unwrap().success());
+        // It held the other end of what is read here.
+        child.output.settle(longest);
+        let left = child.output.text().trim().parse().unwrap();
+        let is_gone = match ProcessEnd::of(left) {
+            Ok(end) => end.wait(Instant::now() + longest, &false.into()),
+            Err(_) => true,
+        };
+        assert!(is_gone);
     }
 
     #[test]
