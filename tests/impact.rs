@@ -7,12 +7,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use probecost::arm::{Arm, CommandAgent, Spec};
 use probecost::experiment::impact::{ArmLog, ProgramBlock, ProgramMeasured, rows};
-use probecost::host::Obstacle;
+use probecost::host::{Obstacle, cgroup2_mount};
 use probecost::process::Ward;
 use probecost::report::impact_markdown::markdown;
 use probecost::schema::impact::{ArmReport, Impact, ImpactMeasure, ImpactRow, Proof};
@@ -134,6 +134,63 @@ fn a_tracer_is_proven_by_whom_it_traces() {
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
     let arm = arm(&impact, "s");
     assert!(arm.proof == Proof::Ptrace && arm.proven, "{arm:?}");
+}
+
+/// Of a run in which no cgroup can be made, since none is mounted.
+fn without_cgroups(arguments: &[&str]) -> Impact {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = command(out.path(), &["--rounds", "1"]);
+    command.args(arguments);
+    let hide = || -> std::io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        while let Ok(place) = cgroup2_mount() {
+            umount2(&place, MntFlags::MNT_DETACH)?;
+        }
+        Ok(())
+    };
+    // SAFETY: system calls, and no lock but the allocator's, which the C library holds
+    // across a fork.
+    let output = unsafe { command.pre_exec(hide) }.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
+}
+
+#[test]
+fn without_a_cgroup_an_agent_is_its_family() {
+    let _alone = alone();
+    for (program, agent, proof) in [
+        ("strace", "a=strace -f -o /dev/null -p {pid}", Proof::Ptrace),
+        ("opensnoop", "a=sh -c 'opensnoop; :'", Proof::Bpf),
+    ] {
+        if can_run(program) && nix::unistd::geteuid().is_root() {
+            let impact = without_cgroups(&with_job(&["--agent", agent]));
+            let arm = arm(&impact, "a");
+            assert!(arm.proof == proof && arm.proven, "{program}: {arm:?}");
+        }
+    }
+}
+
+/// Nothing ends it there: under it there is no `off`.
+#[test]
+fn without_a_cgroup_one_that_left_its_group_is_left_behind() {
+    let _alone = alone();
+    if !can_run("opensnoop") || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid").display().to_string();
+    let stray = format!("a=sh -c 'setsid opensnoop & echo $! > {file}; exec sleep 1000000'");
+    let agents = ["--agent", &stray, "--agent", "b=sleep 1000000"];
+    let impact = without_cgroups(&with_job(&agents));
+    let pid = std::fs::read_to_string(file).unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid.trim().parse().unwrap());
+    // It may have ended by what it could not print.
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    let row = impact.rows.iter().find(|row| row.arm == "b").unwrap();
+    let reason = row.reason.clone().unwrap_or_default();
+    let cause = "the agent a left are still loaded";
+    assert!(reason.contains(cause), "{:?}", impact.rows);
 }
 
 /// What it traces never rests, nor does it.

@@ -114,7 +114,7 @@ impl CommandAgent {
         seen: &mut (Evidence, Instant),
     ) -> Result<bool, Obstacle> {
         let (begin, used) = (Instant::now(), self.cpu_used());
-        let before = self.baseline.evidence(&self.place, program);
+        let before = self.attached(program);
         if before != seen.0 {
             *seen = (before.clone(), begin);
         }
@@ -125,7 +125,7 @@ impl CommandAgent {
             self.alive()?;
             looks += 1;
             hungry += usize::from(before.is_empty() && wants_to_run(&self.pids()));
-            if before.is_empty() && !self.baseline.evidence(&self.place, program).is_empty() {
+            if before.is_empty() && !self.attached(program).is_empty() {
                 return Ok(false);
             }
         }
@@ -133,7 +133,7 @@ impl CommandAgent {
         let used = self.cpu_used() - used;
         let is_calm = used < CALM_SHARE * window.as_secs_f64() && 2 * hungry < looks;
         let is_steady = !before.is_empty() && seen.1.elapsed() >= STEADY;
-        Ok((is_calm || is_steady) && self.baseline.evidence(&self.place, program) == before)
+        Ok((is_calm || is_steady) && self.attached(program) == before)
     }
 
     fn cpu_used(&self) -> f64 {
@@ -209,7 +209,7 @@ impl CommandAgent {
 
     /// Looks again at what it has attached since it started.
     pub fn prove(&mut self, program: &[u32]) -> &Evidence {
-        self.evidence = self.baseline.evidence(&self.place, program);
+        self.evidence = self.attached(program);
         &self.evidence
     }
 
@@ -254,12 +254,12 @@ impl CommandAgent {
     }
 
     fn pids(&self) -> Vec<u32> {
-        let pids = self.place.pids();
-        if pids.is_empty() {
-            vec![self.child.pid()]
-        } else {
-            pids
-        }
+        self.place.pids_of(&self.child)
+    }
+
+    /// What it has attached by now.
+    fn attached(&self, program: &[u32]) -> Evidence {
+        self.baseline.evidence(&self.pids(), program)
     }
 
     /// Whether it can be off while it runs.

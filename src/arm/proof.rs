@@ -67,28 +67,39 @@ impl Baseline {
     }
 
     /// What was attached since, and nobody holds: that of the agent in `place`, when its
-    /// processes have ended.
+    /// processes have ended. Without a cgroup, one that left its group may still run: then
+    /// what somebody holds counts, too.
     pub(super) fn orphans(&self, place: &WardPlace) -> Evidence {
-        self.evidence(place, &[])
+        match place.cgroup() {
+            Some(_) => self.evidence(&place.pids(), &[]),
+            None => self.loaded(),
+        }
     }
 
-    /// What the agent in `place` has attached since: everything new but what a process
-    /// elsewhere holds.
-    pub fn evidence(&self, place: &WardPlace, program: &[u32]) -> Evidence {
+    /// What was attached since.
+    fn loaded(&self) -> Evidence {
         let now = Self::now();
-        let tracers = place.pids();
-        let mut evidence = Evidence {
+        Evidence {
             programs: now
                 .programs
                 .into_keys()
                 .filter(|id| !self.programs.contains_key(id))
                 .collect(),
             links: now.links.difference(&self.links).copied().collect(),
-            traces: traced_by(program, &tracers),
-            audits: audited_by(&tracers),
+            ..Evidence::default()
+        }
+    }
+
+    /// What the agent of these processes has attached since: everything new but what another
+    /// process holds.
+    pub fn evidence(&self, tracers: &[u32], program: &[u32]) -> Evidence {
+        let mut evidence = Evidence {
+            traces: traced_by(program, tracers),
+            audits: audited_by(tracers),
+            ..self.loaded()
         };
         if !(evidence.programs.is_empty() && evidence.links.is_empty()) {
-            let others = held_by_others(&tracers);
+            let others = held_by_others(tracers);
             evidence.programs.retain(|id| !others.programs.contains(id));
             evidence.links.retain(|id| !others.links.contains(id));
             // What a stranger unloaded while that was looked for is nobody's.

@@ -1,5 +1,6 @@
 //! One process that we started.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStdin, ExitStatus};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use procfs::process::all_processes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -42,6 +44,24 @@ impl Child {
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// It, its group, and what descends from them.
+    pub(super) fn family(&self) -> Vec<u32> {
+        let pid = self.pid() as i32;
+        let mut family = BTreeSet::from([pid]);
+        let all = all_processes().into_iter().flatten().flatten();
+        let all: Vec<_> = all.filter_map(|process| process.stat().ok()).collect();
+        let mut known = 0;
+        while known < family.len() {
+            known = family.len();
+            for one in &all {
+                if one.pgrp == pid || family.contains(&one.ppid) {
+                    family.insert(one.pid);
+                }
+            }
+        }
+        family.into_iter().map(|pid| pid as u32).collect()
     }
 
     /// Where it reads from, if that was piped; taken once.

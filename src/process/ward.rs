@@ -196,6 +196,16 @@ impl WardPlace {
         self.cgroup.as_deref().map(pids).unwrap_or_default()
     }
 
+    /// The processes of `child`, which was started here: all that are here, or, without a
+    /// cgroup, it, its group, and what descends from them.
+    pub fn pids_of(&self, child: &Child) -> Vec<u32> {
+        let pids = self.pids();
+        match pids.is_empty() {
+            true => child.family(),
+            false => pids,
+        }
+    }
+
     /// The CPU time, in seconds, of all that ever ran here.
     pub fn cpu_seconds(&self) -> Option<f64> {
         let stat = fs::read_to_string(self.cgroup.as_ref()?.join("cpu.stat")).ok()?;
@@ -402,6 +412,23 @@ mod tests {
         assert!(places.iter().all(|place| place.pids().len() >= 2));
         until_empty(cgroup, || kill_each(cgroup));
         assert!(places.iter().all(|place| place.pids().is_empty()));
+    }
+
+    #[test]
+    fn without_a_cgroup_a_family_is_known_by_group_and_descent() {
+        let place = WardPlace { cgroup: None };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 1000 & setsid sleep 1000 & echo $!; wait"]);
+        let child = place.start(shell, &[]).unwrap();
+        let begin = Instant::now();
+        while child.output.lines() == 0 && begin.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let family = place.pids_of(&child);
+        let stray: u32 = child.output.text().trim().parse().unwrap();
+        assert_eq!(family.len(), 3, "{family:?}");
+        assert!(family.contains(&stray) && family.contains(&child.pid()));
+        nix::sys::signal::kill(Pid::from_raw(stray as i32), Signal::SIGKILL).unwrap();
     }
 
     #[test]

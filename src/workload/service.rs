@@ -218,12 +218,7 @@ impl Service {
 
     /// Its processes.
     pub fn pids(&self) -> Vec<u32> {
-        let pids = self.place.pids();
-        if pids.is_empty() {
-            vec![self.child.pid()]
-        } else {
-            pids
-        }
+        self.place.pids_of(&self.child)
     }
 
     /// CPU time of all its processes so far, in seconds.
