@@ -29,6 +29,12 @@ pub trait Sink: Send + 'static {
 
     /// Called whenever the ring has been read empty.
     fn flush(&mut self) {}
+
+    /// Called whenever a look at the ring has found nothing.
+    fn idle(&mut self) {}
+
+    /// Called when the ring is read no more.
+    fn end(&mut self) {}
 }
 
 impl<F: FnMut(&[u8]) + Send + 'static> Sink for F {
@@ -202,6 +208,8 @@ fn read(mut ring: Ring, mut sink: impl Sink, shared: &Shared, wakeup: Wakeup, pa
         if records > 0 {
             sink.flush();
             shared.received.fetch_add(records, Ordering::AcqRel);
+        } else {
+            sink.idle();
         }
         if records == LONGEST_BATCH {
             continue;
@@ -212,6 +220,7 @@ fn read(mut ring: Ring, mut sink: impl Sink, shared: &Shared, wakeup: Wakeup, pa
             Wakeup::Default | Wakeup::Bytes(_) => {}
         }
     }
+    sink.end();
 }
 
 /// Waits for the kernel's wake-up, at most as long as a timed drain would: a

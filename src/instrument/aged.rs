@@ -68,4 +68,12 @@ impl<S: Sink> Sink for Aged<S> {
     fn flush(&mut self) {
         self.sink.flush();
     }
+
+    fn idle(&mut self) {
+        self.sink.idle();
+    }
+
+    fn end(&mut self) {
+        self.sink.end();
+    }
 }

@@ -1,7 +1,7 @@
 //! All connections.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,10 @@ use crate::schema::span::HttpSpan;
 
 /// How many connections are followed at once; beyond it, those quiet for longest go.
 const MOST: usize = 1 << 16;
+
+/// For how long nothing may come of a connection after a process closed a socket of it until
+/// it counts as over: the process, or another, may hold the socket by another descriptor.
+const SILENCE_NS: u64 = 1_000_000_000;
 
 /// What the pieces came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,11 +41,28 @@ pub struct Assembled {
 /// Makes spans of pieces. Runs as a [`Sink`] behind the ring.
 pub struct Assembler<F> {
     connections: HashMap<u64, Followed>,
-    counts: Arc<HttpCounts>,
+    /// When a connection with something under way was closed, and which, oldest first.
+    closed: VecDeque<(u64, u64)>,
     blind_until: BlindUntil,
     /// Pieces lost so far, as the last of them says that came.
     lost: u32,
+    told: Told<F>,
+}
+
+/// Where spans go, and how many went.
+struct Told<F> {
+    counts: Arc<HttpCounts>,
     give: F,
+}
+
+impl<F: FnMut(HttpSpan)> Told<F> {
+    fn tell(&mut self, span: HttpSpan) {
+        count(&self.counts.spans);
+        if !span.complete {
+            count(&self.counts.incomplete);
+        }
+        (self.give)(span);
+    }
 }
 
 /// The moment, in nanoseconds of the monotonic clock, before which something may have gone
@@ -70,6 +91,25 @@ struct Followed {
     foreign: Option<Foreign>,
     /// Who last read from it, and who last wrote to it; 0: nobody yet.
     pids: [u32; 2],
+    /// Who did either.
+    last_pid: u32,
+    /// When one of them closed it, where nothing has come of it since.
+    closed_ns: Option<u64>,
+}
+
+impl Followed {
+    /// Tells what is under way as it stands; one of the pieces lost since may have been its own.
+    fn finish(mut self, socket: u64, lost: u32, give: &mut impl FnMut(HttpSpan)) {
+        let place = Place {
+            pid: self.last_pid,
+            connection: socket,
+        };
+        if self.closed_ns.is_some() && self.lost == lost {
+            self.connection.close(place, give);
+        } else {
+            self.connection.give_up(place, give);
+        }
+    }
 }
 
 /// The counts, for those who look while it runs.
@@ -106,20 +146,23 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
     pub fn new(give: F) -> Self {
         Self {
             connections: HashMap::new(),
-            counts: Arc::default(),
+            closed: VecDeque::new(),
             blind_until: BlindUntil::default(),
             lost: 0,
-            give,
+            told: Told {
+                counts: Arc::default(),
+                give,
+            },
         }
     }
 
     /// What it has come to so far.
     pub fn counts(&self) -> Assembled {
-        self.counts.read()
+        self.told.counts.read()
     }
 
     pub(super) fn shared_counts(&self) -> Arc<HttpCounts> {
-        Arc::clone(&self.counts)
+        Arc::clone(&self.told.counts)
     }
 
     pub(super) fn blind_until(&self) -> BlindUntil {
@@ -128,31 +171,26 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
 
     /// Takes one piece.
     pub fn piece(&mut self, piece: &Piece) {
+        self.finish_closed(piece.time_ns);
         let place = Place {
             pid: piece.pid,
             connection: piece.socket,
         };
         let Self {
             connections,
-            counts,
             blind_until,
             lost,
-            give,
+            told,
+            ..
         } = self;
         // Records of other CPUs may have read the count in another order than they came.
         if piece.lost.wrapping_sub(*lost).cast_signed() > 0 {
             *lost = piece.lost;
         }
-        let mut give = |span: HttpSpan| {
-            count(&counts.spans);
-            if !span.complete {
-                count(&counts.incomplete);
-            }
-            give(span);
-        };
         if let Some(followed) = connections.get_mut(&piece.socket)
             && (followed.lost != *lost || blind_until.lies_between(followed.last_ns, piece.time_ns))
         {
+            let mut give = |span| told.tell(span);
             followed.connection.give_up(place, &mut give);
             followed.connection = Connection::new();
             followed.lost = *lost;
@@ -162,20 +200,13 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             PieceKind::Out => Way::Out,
             PieceKind::Ended => {
                 if let Some(followed) = connections.get_mut(&piece.socket) {
+                    followed.closed_ns = None;
+                    let mut give = |span| told.tell(span);
                     followed.connection.end(Way::In, place, &mut give);
                 }
                 return;
             }
-            PieceKind::Closed => {
-                // Another's copy of it may be closed while it goes on: of a server that forks,
-                // the parent's.
-                if let Entry::Occupied(followed) = connections.entry(piece.socket)
-                    && followed.get().pids.contains(&piece.pid)
-                {
-                    followed.remove().connection.close(place, &mut give);
-                }
-                return;
-            }
+            PieceKind::Closed => return self.close(piece.socket, piece),
         };
         if connections.len() >= MOST && !connections.contains_key(&piece.socket) {
             forget_the_quiet(connections);
@@ -186,25 +217,74 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             lost: *lost,
             foreign: None,
             pids: [0; 2],
+            last_pid: piece.pid,
+            closed_ns: None,
         });
         followed.last_ns = piece.time_ns;
         followed.pids[way as usize] = piece.pid;
+        followed.last_pid = piece.pid;
+        followed.closed_ns = None;
         let bytes = Bytes {
             time_ns: piece.time_ns,
             seen: piece.bytes,
             length: piece.length,
         };
+        let mut give = |span| told.tell(span);
         let Some(foreign) = followed.connection.read(way, bytes, place, &mut give) else {
             return;
         };
         // Once, however often it is begun anew.
         if followed.foreign.replace(foreign) != Some(foreign) {
             count(match foreign {
-                Foreign::Tls => &counts.tls,
-                Foreign::Http2 => &counts.http2,
-                Foreign::Other => &counts.other,
+                Foreign::Tls => &told.counts.tls,
+                Foreign::Http2 => &told.counts.http2,
+                Foreign::Other => &told.counts.other,
             });
         }
+    }
+
+    /// The process of the piece has closed a socket. Others may hold it, and so may it: of a
+    /// server that forks, the parent closes its copy while the child goes on, and who reads
+    /// from one descriptor may write to its duplicate.
+    fn close(&mut self, socket: u64, piece: &Piece) {
+        let Entry::Occupied(mut entry) = self.connections.entry(socket) else {
+            return;
+        };
+        let followed = entry.get_mut();
+        if !followed.pids.contains(&piece.pid) {
+            return;
+        }
+        if followed.connection.is_idle() {
+            entry.remove();
+        } else {
+            followed.closed_ns = Some(piece.time_ns);
+            self.closed.push_back((piece.time_ns, socket));
+        }
+    }
+
+    /// Finishes connections of which nothing has come since they were closed.
+    fn finish_closed(&mut self, now_ns: u64) {
+        while let Some(&(closed_ns, socket)) = self.closed.front()
+            && closed_ns.saturating_add(SILENCE_NS) <= now_ns
+        {
+            self.closed.pop_front();
+            if let Entry::Occupied(entry) = self.connections.entry(socket)
+                && entry.get().closed_ns == Some(closed_ns)
+            {
+                let told = &mut self.told;
+                let followed = entry.remove();
+                followed.finish(socket, self.lost, &mut |span| told.tell(span));
+            }
+        }
+    }
+
+    /// Takes no more: tells everything that is under way as it stands.
+    pub fn finish(&mut self) {
+        let told = &mut self.told;
+        for (socket, followed) in self.connections.drain() {
+            followed.finish(socket, self.lost, &mut |span| told.tell(span));
+        }
+        self.closed.clear();
     }
 }
 
@@ -223,8 +303,18 @@ impl<F: FnMut(HttpSpan) + Send + 'static> Sink for Assembler<F> {
     fn take(&mut self, record: &[u8]) {
         match Piece::decode(record) {
             Some(piece) => self.piece(&piece),
-            None => count(&self.counts.unreadable),
+            None => count(&self.told.counts.unreadable),
         }
+    }
+
+    fn idle(&mut self) {
+        if !self.closed.is_empty() {
+            self.finish_closed(now_ns(ClockId::Monotonic));
+        }
+    }
+
+    fn end(&mut self) {
+        self.finish();
     }
 }
 
@@ -303,6 +393,7 @@ mod tests {
                 bytes,
             });
         }
+        assembler.finish();
         let counts = assembler.counts();
         drop(assembler);
         (Rc::try_unwrap(spans).unwrap().into_inner(), counts)
@@ -638,9 +729,59 @@ mod tests {
                     bytes,
                 });
             }
+            assembler.finish();
             drop(assembler);
             assert_eq!(taken, complete, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn a_duplicate_that_is_closed_ends_nothing() {
+        let closed = (PieceKind::Closed, Vec::new());
+        let (spans, counts) = spans(&[
+            (PieceKind::In, GET.to_vec()),
+            closed.clone(),
+            (PieceKind::Out, HELLO.to_vec()),
+            closed,
+        ]);
+        assert_eq!((spans[0].status, spans[0].complete), (Some(200), true));
+        assert_eq!(counts.spans, 1);
+    }
+
+    /// Not at its close, and not only at the end of all.
+    #[test]
+    fn a_connection_that_was_closed_and_stays_silent_is_over() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut assembler = Assembler::new(move |span: HttpSpan| tell.send(span).unwrap());
+        for (time_ns, socket, kind, bytes, over) in [
+            (1, 7, PieceKind::In, GET, 0),
+            (2, 7, PieceKind::Closed, b"", 0),
+            (SILENCE_NS, 8, PieceKind::In, GET, 0),
+            (SILENCE_NS + 2, 8, PieceKind::Out, b"HTTP", 1),
+        ] {
+            assembler.piece(&Piece {
+                time_ns,
+                socket,
+                pid: 1,
+                lost: 0,
+                kind,
+                length: bytes.len() as u64,
+                bytes,
+            });
+            assert_eq!(told.try_iter().count(), over, "at {time_ns}");
+        }
+        // Long ago, by the clock.
+        assembler.piece(&Piece {
+            time_ns: SILENCE_NS + 3,
+            socket: 8,
+            pid: 1,
+            lost: 0,
+            kind: PieceKind::Closed,
+            length: 0,
+            bytes: b"",
+        });
+        assembler.idle();
+        assert_eq!(told.try_iter().count(), 1);
     }
 
     #[test]

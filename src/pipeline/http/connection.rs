@@ -138,6 +138,15 @@ impl Connection {
         Some(Foreign::Other)
     }
 
+    /// Whether nothing of it is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Unknown { held, .. } => held.is_empty(),
+            Self::Http(exchange) => exchange.is_idle(),
+            Self::Astray { .. } | Self::Foreign => true,
+        }
+    }
+
     /// One way ends.
     pub(super) fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
         if let Self::Http(exchange) = self {
@@ -214,6 +223,11 @@ impl Exchange {
             (Side::Server, Way::In) | (Side::Client, Way::Out) => Carries::Requests,
             (Side::Server, Way::Out) | (Side::Client, Way::In) => Carries::Responses,
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        let messages = [&self.requests, &self.responses];
+        self.open.is_empty() && messages.iter().all(|m| m.under_way().is_none())
     }
 
     /// Whether the stream turned out not to be HTTP.

@@ -174,6 +174,16 @@ impl Messages {
         }
     }
 
+    /// The bytes so far of a message that is being read.
+    pub(super) fn under_way(&self) -> Option<u64> {
+        match &self.state {
+            ReadState::Head(held) if held.is_empty() => None,
+            ReadState::Head(held) => Some(held.len() as u64),
+            ReadState::Body(_) => Some(self.bytes),
+            ReadState::Foreign => None,
+        }
+    }
+
     /// Nothing that follows is a message (an upgrade, a tunnel).
     pub(super) fn turn_foreign(&mut self) {
         self.state = ReadState::Foreign;
