@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct HttpSpan {
     /// Whether the process served the request or made it.
     pub side: Side,
-    /// The method.
+    /// The method; empty where a response came before the request's first line was whole.
     pub method: String,
-    /// The target, as the request line has it.
+    /// The target, as the request line has it; empty where the method is.
     pub path: String,
     /// The status; none where no response was seen.
     pub status: Option<u16>,
@@ -26,7 +26,7 @@ pub struct HttpSpan {
     pub pid: u32,
     /// The socket's inode: the same for all requests of one connection.
     pub connection: u64,
-    /// Whether the response was seen to its end.
+    /// Whether the request's first line was seen, and the response to its end.
     pub complete: bool,
 }
 

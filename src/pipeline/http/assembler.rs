@@ -735,6 +735,46 @@ mod tests {
         }
     }
 
+    /// 408 to a head that does not come, 431 to one that is too long, 413 to a body.
+    #[test]
+    fn a_request_may_be_answered_before_it_is_whole() {
+        const REFUSED: &[u8] = b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
+        const BEGUN: &[u8] = b"POST /1 HTTP/1.1\r\nContent-Length: 99\r\n\r\nhello";
+        for (asked, method, path, complete) in [
+            (&GET[..2], "", "", false),
+            (&GET[..20], "GET", "/1", true),
+            (BEGUN, "POST", "/1", true),
+        ] {
+            let (spans, counts) = spans(&[
+                (PieceKind::In, GET.to_vec()),
+                (PieceKind::Out, HELLO.to_vec()),
+                (PieceKind::In, asked.to_vec()),
+                (PieceKind::Out, REFUSED.to_vec()),
+                (PieceKind::Closed, Vec::new()),
+            ]);
+            let [_, span] = &spans[..] else {
+                panic!("{spans:?}");
+            };
+            assert_eq!(
+                (span.method.as_str(), span.path.as_str(), span.status),
+                (method, path, Some(400))
+            );
+            assert_eq!(span.request_bytes, asked.len() as u64);
+            assert_eq!(span.complete, complete);
+            assert_eq!(counts.other, 0);
+        }
+        // The rest of the body belongs to no request that follows.
+        let rest = [vec![b'x'; 94], GET.to_vec()].concat();
+        let (spans, _) = spans(&[
+            (PieceKind::In, BEGUN.to_vec()),
+            (PieceKind::Out, REFUSED.to_vec()),
+            (PieceKind::In, rest),
+            (PieceKind::Out, HELLO.to_vec()),
+        ]);
+        let told: Vec<_> = spans.iter().map(|s| (s.status, s.request_bytes)).collect();
+        assert_eq!(told, [(Some(400), 45), (Some(200), GET.len() as u64)]);
+    }
+
     #[test]
     fn a_duplicate_that_is_closed_ends_nothing() {
         let closed = (PieceKind::Closed, Vec::new());

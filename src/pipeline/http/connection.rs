@@ -49,13 +49,19 @@ pub(super) enum Way {
 /// Requests and responses.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    side: Side,
     requests: Messages,
     responses: Messages,
-    /// Not answered yet, oldest first; the last may still be read.
-    open: VecDeque<Open>,
+    asked: Asked,
     /// The status of the response that is being read.
     status: Option<u16>,
+}
+
+/// What was asked.
+#[derive(Debug)]
+struct Asked {
+    side: Side,
+    /// Not answered yet, oldest first; the last may still be read.
+    open: VecDeque<Open>,
 }
 
 #[derive(Debug)]
@@ -64,6 +70,14 @@ struct Open {
     last_ns: u64,
     method: String,
     path: String,
+    bytes: u64,
+}
+
+/// A response, or what there is of it.
+#[derive(Debug)]
+struct Answer {
+    status: Option<u16>,
+    end_ns: u64,
     bytes: u64,
 }
 
@@ -210,16 +224,18 @@ fn side(way: Way, bytes: &[u8]) -> Option<Result<Side, Foreign>> {
 impl Exchange {
     fn new(side: Side) -> Self {
         Self {
-            side,
             requests: Messages::new(Carries::Requests),
             responses: Messages::new(Carries::Responses),
-            open: VecDeque::new(),
+            asked: Asked {
+                side,
+                open: VecDeque::new(),
+            },
             status: None,
         }
     }
 
     fn carries(&self, way: Way) -> Carries {
-        match (self.side, way) {
+        match (self.asked.side, way) {
             (Side::Server, Way::In) | (Side::Client, Way::Out) => Carries::Requests,
             (Side::Server, Way::Out) | (Side::Client, Way::In) => Carries::Responses,
         }
@@ -227,7 +243,7 @@ impl Exchange {
 
     fn is_idle(&self) -> bool {
         let messages = [&self.requests, &self.responses];
-        self.open.is_empty() && messages.iter().all(|m| m.under_way().is_none())
+        self.asked.open.is_empty() && messages.iter().all(|m| m.under_way().is_none())
     }
 
     /// Whether the stream turned out not to be HTTP.
@@ -245,7 +261,7 @@ impl Exchange {
     }
 
     fn read_requests(&mut self, bytes: Bytes) -> bool {
-        let open = &mut self.open;
+        let open = &mut self.asked.open;
         let mut foreign = false;
         self.requests.read(
             bytes,
@@ -283,33 +299,32 @@ impl Exchange {
         give: &mut impl FnMut(HttpSpan),
     ) -> bool {
         let Self {
-            side,
+            requests,
             responses,
-            open,
+            asked,
             status,
-            ..
         } = self;
-        let open = std::cell::RefCell::new(open);
+        let so_far = requests.under_way();
+        let asked = std::cell::RefCell::new(asked);
         let mut foreign = false;
         let mut tunnel = false;
         let head_only = |status| {
-            let open = open.borrow();
-            open.front()
-                .is_some_and(|open| open.method == "HEAD" || begins_tunnel(&open.method, status))
+            let asked = asked.borrow();
+            let next = asked.open.front();
+            next.is_some_and(|open| open.method == "HEAD" || begins_tunnel(&open.method, status))
         };
         responses.read(bytes, head_only, |event| match event {
             StreamEvent::Begin(_) => {}
             StreamEvent::Head(Head::Response(code)) => *status = Some(code),
             StreamEvent::End { time_ns, bytes } => {
-                let status = status.take();
+                let answer = Answer {
+                    status: status.take(),
+                    end_ns: time_ns,
+                    bytes,
+                };
                 // An interim response leaves its request open.
-                if matches!(status, Some(100 | 102..=199)) {
-                    return;
-                }
-                if let Some(request) = open.borrow_mut().pop_front() {
-                    let connects = status.is_some_and(|s| begins_tunnel(&request.method, s));
-                    tunnel |= connects || status == Some(101);
-                    give(span(*side, request, status, time_ns, bytes, place, true));
+                if !matches!(answer.status, Some(100 | 102..=199)) {
+                    tunnel |= asked.borrow_mut().answer(answer, so_far, place, give);
                 }
             }
             StreamEvent::Head(Head::Request { .. }) | StreamEvent::Foreign => foreign = true,
@@ -327,45 +342,70 @@ impl Exchange {
             return;
         }
         let Self {
-            side,
+            requests,
             responses,
-            open,
+            asked,
             status,
-            ..
         } = self;
+        let so_far = requests.under_way();
         responses.finish(|event| {
-            if let (StreamEvent::End { time_ns, bytes }, Some(request)) = (event, open.pop_front())
-            {
-                give(span(
-                    *side,
-                    request,
-                    status.take(),
-                    time_ns,
+            if let StreamEvent::End { time_ns, bytes } = event {
+                let answer = Answer {
+                    status: status.take(),
+                    end_ns: time_ns,
                     bytes,
-                    place,
-                    true,
-                ));
+                };
+                asked.answer(answer, so_far, place, give);
             }
         });
     }
 
     /// Tells of what was asked and has no whole answer.
     fn abandon(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
-        let mut status = self.status.take();
-        for request in self.open.drain(..) {
+        let so_far = self.requests.under_way();
+        while let Some(request) = self.asked.next(so_far) {
             if !request.method.is_empty() {
-                let last = request.last_ns;
-                give(span(
-                    self.side,
-                    request,
-                    status.take(),
-                    last,
-                    0,
-                    place,
-                    false,
-                ));
+                let answer = Answer {
+                    status: self.status.take(),
+                    end_ns: request.last_ns,
+                    bytes: 0,
+                };
+                give(span(self.asked.side, request, answer, place, false));
             }
         }
+    }
+}
+
+impl Asked {
+    /// Gives what this answers. Whether what follows is no HTTP any more.
+    fn answer(
+        &mut self,
+        answer: Answer,
+        so_far: Option<u64>,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
+        let Some(request) = self.next(so_far) else {
+            return false;
+        };
+        let opens = answer
+            .status
+            .is_some_and(|status| status == 101 || begins_tunnel(&request.method, status));
+        // Answered before it said what it wants (408).
+        let complete = !request.method.is_empty();
+        give(span(self.side, request, answer, place, complete));
+        opens
+    }
+
+    /// The request whose turn it is; `so_far` are the bytes of one that is still being read.
+    fn next(&mut self, so_far: Option<u64>) -> Option<Open> {
+        let mut request = self.open.pop_front()?;
+        if let Some(bytes) = so_far
+            && self.open.is_empty()
+        {
+            request.bytes = bytes;
+        }
+        Some(request)
     }
 }
 
@@ -375,24 +415,16 @@ fn begins_tunnel(method: &str, status: u16) -> bool {
     method == "CONNECT" && (200..300).contains(&status)
 }
 
-fn span(
-    side: Side,
-    request: Open,
-    status: Option<u16>,
-    end_ns: u64,
-    response_bytes: u64,
-    place: Place,
-    complete: bool,
-) -> HttpSpan {
+fn span(side: Side, request: Open, answer: Answer, place: Place, complete: bool) -> HttpSpan {
     HttpSpan {
         side,
         method: request.method,
         path: request.path,
-        status,
+        status: answer.status,
         start_ns: request.start_ns,
-        duration_ns: end_ns.saturating_sub(request.start_ns),
+        duration_ns: answer.end_ns.saturating_sub(request.start_ns),
         request_bytes: request.bytes,
-        response_bytes,
+        response_bytes: answer.bytes,
         pid: place.pid,
         connection: place.connection,
         complete,

@@ -29,7 +29,7 @@ pub(super) enum Carries {
 pub(super) enum StreamEvent {
     /// The first byte of a message, at this time.
     Begin(u64),
-    /// Its head is whole.
+    /// What its head begins with; of a request perhaps again when the head is whole.
     Head(Head),
     /// Its last byte, at this time; its length.
     End { time_ns: u64, bytes: u64 },
@@ -151,10 +151,14 @@ impl Messages {
                             }
                         }
                         // The rest of the head went unseen.
-                        Parsed::Part if bytes.seen.len() as u64 != bytes.length => {
+                        Parsed::Part(_) if bytes.seen.len() as u64 != bytes.length => {
                             return self.give_up(&mut tell);
                         }
-                        Parsed::Part => {
+                        Parsed::Part(head) => {
+                            // It may be answered before it is whole.
+                            if let Some(head) = head {
+                                tell(StreamEvent::Head(head));
+                            }
                             if before == 0 {
                                 held.extend_from_slice(bytes.seen);
                             }
@@ -210,7 +214,8 @@ enum Parsed {
         head: Head,
         body: Body,
     },
-    Part,
+    /// Its first line, where that is there.
+    Part(Option<Head>),
     Foreign,
 }
 
@@ -219,21 +224,24 @@ fn parse(carries: Carries, bytes: &[u8]) -> Parsed {
     match carries {
         Carries::Requests => {
             let mut request = Request::new(&mut headers);
-            match request.parse(bytes) {
-                Ok(Status::Complete(length)) => Parsed::Whole {
+            let parsed = request.parse(bytes);
+            let line = request.method.zip(request.path);
+            let head = line.map(|(method, path)| Head::Request {
+                method: method.to_owned(),
+                path: path.to_owned(),
+            });
+            match (parsed, head) {
+                (Ok(Status::Complete(length)), Some(head)) => Parsed::Whole {
                     length,
-                    head: Head::Request {
-                        method: request.method.unwrap_or_default().to_owned(),
-                        path: request.path.unwrap_or_default().to_owned(),
-                    },
+                    head,
                     body: match framing(request.headers) {
                         Some(Framing::Missing) => Body::Counted(0),
                         Some(Framing::Is(body)) => body,
                         None => return Parsed::Foreign,
                     },
                 },
-                Ok(Status::Partial) => Parsed::Part,
-                Err(_) => Parsed::Foreign,
+                (Ok(Status::Partial), head) => Parsed::Part(head),
+                _ => Parsed::Foreign,
             }
         }
         Carries::Responses => {
@@ -253,7 +261,7 @@ fn parse(carries: Carries, bytes: &[u8]) -> Parsed {
                         },
                     }
                 }
-                Ok(Status::Partial) => Parsed::Part,
+                Ok(Status::Partial) => Parsed::Part(None),
                 Err(_) => Parsed::Foreign,
             }
         }
