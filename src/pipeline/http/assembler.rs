@@ -202,7 +202,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
                 if let Some(followed) = connections.get_mut(&piece.socket) {
                     followed.closed_ns = None;
                     let mut give = |span| told.tell(span);
-                    followed.connection.end(Way::In, place, &mut give);
+                    followed.connection.end(place, &mut give);
                 }
                 return;
             }
@@ -328,6 +328,8 @@ mod tests {
 
     const GET: &[u8] = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
     const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    const UNTIL_THE_END: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nhello";
 
     /// What a server saw of a connection: everything that HTTP/1.1 does to a tracer.
     fn conversation() -> Vec<(PieceKind, Vec<u8>)> {
@@ -680,9 +682,27 @@ mod tests {
         assert_eq!(counts.other, 0);
     }
 
+    /// What lasts until the connection ends, a server ends by its close; to a client the end
+    /// comes, unless it goes before.
+    #[test]
+    fn a_client_that_hangs_up_has_no_whole_answer() {
+        let (asked, answered) = (PieceKind::Out, PieceKind::In);
+        let closed = (PieceKind::Closed, b"".to_vec());
+        let ended = (PieceKind::Ended, b"".to_vec());
+        for (asked, answered, end, complete) in [
+            (asked, answered, vec![closed.clone()], false),
+            (asked, answered, vec![ended, closed.clone()], true),
+            (answered, asked, vec![closed], true),
+        ] {
+            let begin = [(asked, GET.to_vec()), (answered, UNTIL_THE_END.to_vec())];
+            let (spans, _) = spans(&[&begin[..], &end[..]].concat());
+            assert_eq!((spans[0].status, spans[0].complete), (Some(200), complete));
+            assert_eq!(spans.len(), 1);
+        }
+    }
+
     #[test]
     fn only_who_reads_or_writes_ends_a_connection() {
-        const UNTIL_THE_END: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nhello";
         let (parent, child) = (1, 2);
         let closed = |pid| (pid, PieceKind::Closed, &b""[..]);
         // The parent of a server that forks closes its copy while the child answers, and the

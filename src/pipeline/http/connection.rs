@@ -161,18 +161,18 @@ impl Connection {
         }
     }
 
-    /// One way ends.
-    pub(super) fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
+    /// The other end sends no more.
+    pub(super) fn end(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
         if let Self::Http(exchange) = self {
-            exchange.end(way, place, give);
+            exchange.end(Side::Client, place, give);
         }
     }
 
-    /// Both ways end: what was asked and not answered is told, too.
+    /// This end is closed: what a server answers ends with it, while a client may not have
+    /// read to the end. What was asked and not answered is told, too.
     pub(super) fn close(&mut self, place: Place, give: &mut impl FnMut(HttpSpan)) {
         if let Self::Http(exchange) = self {
-            exchange.end(Way::In, place, give);
-            exchange.end(Way::Out, place, give);
+            exchange.end(Side::Server, place, give);
             exchange.abandon(place, give);
         }
     }
@@ -337,8 +337,9 @@ impl Exchange {
         foreign && !tunnel
     }
 
-    fn end(&mut self, way: Way, place: Place, give: &mut impl FnMut(HttpSpan)) {
-        if self.carries(way) == Carries::Requests {
+    /// Responses end, where this is that side.
+    fn end(&mut self, side: Side, place: Place, give: &mut impl FnMut(HttpSpan)) {
+        if self.asked.side != side {
             return;
         }
         let Self {
