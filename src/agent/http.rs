@@ -271,6 +271,11 @@ impl HttpHook {
             .fold(Traffic::default(), |sum, &cpu| sum + cpu))
     }
 
+    /// Processes that were to be watched and for which the kernel's table had no room.
+    pub fn unwatched(&self) -> Result<u64, Obstacle> {
+        Ok(self.family.relatives()?.unwatched)
+    }
+
     /// Waits until every piece submitted so far has reached the sink.
     ///
     /// # Errors

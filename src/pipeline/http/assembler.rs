@@ -34,6 +34,8 @@ pub struct Assembled {
     pub http2: u64,
     /// Connections that spoke neither, nor HTTP/1, or could not be followed.
     pub other: u64,
+    /// Connections that were let go amid a request, since there were too many at once.
+    pub let_go: u64,
     /// Records that were none.
     pub unreadable: u64,
 }
@@ -120,6 +122,7 @@ pub(super) struct HttpCounts {
     tls: AtomicU64,
     http2: AtomicU64,
     other: AtomicU64,
+    let_go: AtomicU64,
     unreadable: AtomicU64,
 }
 
@@ -132,6 +135,7 @@ impl HttpCounts {
             tls: of(&self.tls),
             http2: of(&self.http2),
             other: of(&self.other),
+            let_go: of(&self.let_go),
             unreadable: of(&self.unreadable),
         }
     }
@@ -209,7 +213,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
             PieceKind::Closed => return self.close(piece.socket, piece),
         };
         if connections.len() >= MOST && !connections.contains_key(&piece.socket) {
-            forget_the_quiet(connections);
+            let_go_of_the_quiet(connections, *lost, told);
         }
         let followed = connections.entry(piece.socket).or_insert_with(|| Followed {
             connection: Connection::new(),
@@ -288,15 +292,24 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
     }
 }
 
-/// Forgets the half of the connections that have been quiet for longest.
-fn forget_the_quiet(connections: &mut HashMap<u64, Followed>) {
+/// Lets the half of the connections go that have been quiet for longest.
+fn let_go_of_the_quiet(
+    connections: &mut HashMap<u64, Followed>,
+    lost: u32,
+    told: &mut Told<impl FnMut(HttpSpan)>,
+) {
     let mut times: Vec<u64> = connections
         .values()
         .map(|followed| followed.last_ns)
         .collect();
     let half = times.len() / 2;
     let (_, &mut median, _) = times.select_nth_unstable(half);
-    connections.retain(|_, followed| followed.last_ns > median);
+    for (socket, followed) in connections.extract_if(|_, f| f.last_ns <= median) {
+        if !followed.connection.is_idle() {
+            count(&told.counts.let_go);
+        }
+        followed.finish(socket, lost, &mut |span| told.tell(span));
+    }
 }
 
 impl<F: FnMut(HttpSpan) + Send + 'static> Sink for Assembler<F> {
@@ -643,6 +656,40 @@ mod tests {
             drop(assembler);
             assert_eq!(taken, told, "{pieces:?}");
         }
+    }
+
+    /// Those that wait for a request begin anew with it, and nothing is lost.
+    #[test]
+    fn connections_that_are_let_go_amid_a_request_are_told() {
+        let mut taken = Vec::new();
+        let mut assembler = Assembler::new(|span: HttpSpan| taken.push(span));
+        for (time, socket) in (0..).zip(0..=MOST as u64) {
+            let kinds = match socket % 2 {
+                0 => &[(PieceKind::In, GET), (PieceKind::Out, HELLO)][..],
+                _ => &[(PieceKind::In, GET)],
+            };
+            for &(kind, bytes) in kinds {
+                assembler.piece(&Piece {
+                    time_ns: time,
+                    socket,
+                    pid: 1,
+                    lost: 0,
+                    kind,
+                    length: bytes.len() as u64,
+                    bytes,
+                });
+            }
+        }
+        let counts = assembler.counts();
+        drop(assembler);
+        let told = taken.iter().filter(|span| !span.complete);
+        let told: Vec<_> = told.map(|span| (span.connection, span.pid)).collect();
+        assert_eq!(counts.let_go, MOST as u64 / 4);
+        assert_eq!(told.len() as u64, counts.let_go);
+        assert!(
+            told.iter()
+                .all(|&(socket, pid)| socket < MOST as u64 / 2 + 1 && pid == 1)
+        );
     }
 
     /// As where answers leave by io_uring.

@@ -35,6 +35,8 @@ pub struct Tracer {
 pub struct TracerCounts {
     /// In the kernel: pieces of streams, and those lost.
     pub traffic: Traffic,
+    /// Processes that the kernel's table had no room for.
+    pub unwatched: u64,
     /// What came of them.
     pub assembled: Assembled,
 }
@@ -55,6 +57,14 @@ impl TracerCounts {
             (
                 self.traffic.unread,
                 "calls of splice, recvmmsg or sendmmsg are not followed",
+            ),
+            (
+                self.unwatched,
+                "processes were not watched: there were too many at once",
+            ),
+            (
+                self.assembled.let_go,
+                "connections were let go amid a request: there were too many at once",
             ),
             (self.assembled.tls, "connections are encrypted (TLS)"),
             (self.assembled.http2, "connections speak HTTP/2"),
@@ -144,6 +154,7 @@ impl Tracer {
     pub fn counts(&self) -> Result<TracerCounts, Obstacle> {
         Ok(TracerCounts {
             traffic: self.hook.traffic()?,
+            unwatched: self.hook.unwatched()?,
             assembled: self.counts.read(),
         })
     }
