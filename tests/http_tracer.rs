@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -308,6 +308,68 @@ fn nobody_else_is_seen() {
     ask(&address, &[1, 2, 3], 1);
     assert_eq!(tracer.drain().unwrap(), TracerCounts::default());
     assert!(spans.lock().unwrap().is_empty());
+}
+
+/// A process that has sent a request which nobody answers, and then does something else.
+fn ask_and(then: &str, tracer: &Tracer) -> Child {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /1 HTTP/1.1\\r\\n\\r\\n' >&3; {then}"
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]);
+    tracer.enlist(&mut command);
+    let child = command.spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.read_exact(&mut [0; 19]).unwrap();
+    child
+}
+
+fn has_no_answer(spans: &Spans) {
+    let spans = spans.lock().unwrap();
+    let told: Vec<_> = spans
+        .iter()
+        .map(|span| (span.path.as_str(), span.status, span.complete))
+        .collect();
+    assert_eq!(told, [("/1", None, false)]);
+}
+
+#[test]
+fn a_process_that_is_killed_amid_a_request_leaves_its_span() {
+    let Some((tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let mut child = ask_and("kill -KILL $$", &tracer);
+    child.wait().unwrap();
+    wait_for(&spans, Side::Client, 1);
+    has_no_answer(&spans);
+}
+
+#[test]
+fn at_its_end_a_tracer_tells_what_is_under_way() {
+    let Some((tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let mut child = ask_and("exec sleep 100", &tracer);
+    // Its write has returned when it runs another program.
+    let name = format!("/proc/{}/comm", child.id());
+    let start = Instant::now();
+    while std::fs::read_to_string(&name).unwrap() != "sleep\n" {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "it does not sleep"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+    let counts = tracer.finish().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        (counts.assembled.spans, counts.assembled.incomplete),
+        (1, 1)
+    );
+    has_no_answer(&spans);
 }
 
 /// Its thread does not stay behind, with what it was to give spans to.

@@ -42,6 +42,8 @@ pub enum PieceKind {
     Ended,
     /// A process closed it.
     Closed,
+    /// A process ended, and with it what it had of every socket.
+    Exited,
 }
 
 /// Bytes of one stream that one call moved.
@@ -49,7 +51,8 @@ pub enum PieceKind {
 pub struct Piece<'a> {
     /// When the call returned, in nanoseconds of the monotonic clock.
     pub time_ns: u64,
-    /// The socket: its inode, so that processes that share it share its stream.
+    /// The socket: its inode, so that processes that share it share its stream; 0 where it is
+    /// none in particular.
     pub socket: u64,
     /// The process.
     pub pid: u32,
@@ -91,6 +94,7 @@ impl<'a> Piece<'a> {
                 1 => PieceKind::Out,
                 2 => PieceKind::Ended,
                 3 => PieceKind::Closed,
+                4 => PieceKind::Exited,
                 _ => return None,
             },
             length: head.length.into(),

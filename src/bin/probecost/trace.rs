@@ -103,10 +103,8 @@ pub fn run(args: &TraceArgs) -> Result<Exit, Box<dyn Error>> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    tracer.detach();
-    let counts = tracer.drain()?;
+    let counts = tracer.finish()?;
     drop(child);
-    drop(tracer);
     let exported = export.finish();
     eprint!("{}", summary(&counts));
     let lost = exported.queue_full + exported.unwritable;

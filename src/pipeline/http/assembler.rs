@@ -211,6 +211,14 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
                 return;
             }
             PieceKind::Closed => return self.close(piece.socket, piece),
+            PieceKind::Exited => {
+                let all = connections.iter();
+                let its = all.filter(|(_, followed)| followed.pids.contains(&piece.pid));
+                let sockets: Vec<u64> = its.map(|(&socket, _)| socket).collect();
+                return sockets
+                    .into_iter()
+                    .for_each(|socket| self.close(socket, piece));
+            }
         };
         if connections.len() >= MOST && !connections.contains_key(&piece.socket) {
             let_go_of_the_quiet(connections, *lost, told);
@@ -247,7 +255,7 @@ impl<F: FnMut(HttpSpan)> Assembler<F> {
         }
     }
 
-    /// The process of the piece has closed a socket. Others may hold it, and so may it: of a
+    /// The process of the piece has let go of a socket. Others may hold it, and so may it: of a
     /// server that forks, the parent closes its copy while the child goes on, and who reads
     /// from one descriptor may write to its duplicate.
     fn close(&mut self, socket: u64, piece: &Piece) {
@@ -745,6 +753,65 @@ mod tests {
             let (spans, _) = spans(&[&begin[..], &end[..]].concat());
             assert_eq!((spans[0].status, spans[0].complete), (Some(200), complete));
             assert_eq!(spans.len(), 1);
+        }
+    }
+
+    /// It makes no call to close its sockets, which may all the same be another's.
+    #[test]
+    fn a_process_that_ends_closes_its_sockets() {
+        let (server, child) = (1, 2);
+        let read = |pid, socket| (pid, socket, PieceKind::In, GET);
+        let wrote = |pid, socket, bytes| (pid, socket, PieceKind::Out, bytes);
+        let exited = |pid| (pid, 0, PieceKind::Exited, &b""[..]);
+        for (pieces, told) in [
+            (
+                [
+                    read(server, 7),
+                    read(server, 8),
+                    exited(child),
+                    exited(server),
+                ],
+                &[(7, false), (8, false)][..],
+            ),
+            (
+                [
+                    read(server, 7),
+                    wrote(server, 7, UNTIL_THE_END),
+                    read(child, 8),
+                    exited(server),
+                ],
+                &[(7, true)],
+            ),
+            (
+                [
+                    read(server, 7),
+                    exited(server),
+                    wrote(child, 7, HELLO),
+                    exited(child),
+                ],
+                &[(7, true)],
+            ),
+        ] {
+            let mut taken = Vec::new();
+            let mut assembler = Assembler::new(|span: HttpSpan| {
+                taken.push((span.connection, span.complete));
+            });
+            for (time_ns, (pid, socket, kind, bytes)) in (0..).zip(pieces) {
+                assembler.piece(&Piece {
+                    time_ns,
+                    socket,
+                    pid,
+                    lost: 0,
+                    kind,
+                    length: bytes.len() as u64,
+                    bytes,
+                });
+            }
+            // Long after, and before the end of all.
+            assembler.finish_closed(u64::MAX);
+            drop(assembler);
+            taken.sort_unstable();
+            assert_eq!(taken, told, "{pieces:?}");
         }
     }
 

@@ -11,7 +11,8 @@ use crate::agent::http::{HttpHook, Traffic};
 use crate::host::Obstacle;
 use crate::schema::span::HttpSpan;
 
-/// Watches processes' HTTP and gives spans. Gone when dropped.
+/// Watches processes' HTTP and gives spans. Gone when dropped; what is under
+/// way is told then.
 ///
 /// ```no_run
 /// use probecost::agent::Options;
@@ -21,7 +22,7 @@ use crate::schema::span::HttpSpan;
 /// tracer.attach()?;
 /// tracer.watch(1234)?;
 /// // … requests …
-/// println!("{:?}", tracer.drain()?);
+/// println!("{:?}", tracer.finish()?);
 /// # Ok::<(), probecost::host::Obstacle>(())
 /// ```
 pub struct Tracer {
@@ -166,6 +167,21 @@ impl Tracer {
     pub fn drain(&self) -> Result<TracerCounts, Obstacle> {
         self.hook.drain()?;
         self.counts()
+    }
+
+    /// Sees no more, and tells what is under way as it stands. The counts at the end.
+    ///
+    /// # Errors
+    /// The consumer stalls, or the maps cannot be read.
+    pub fn finish(mut self) -> Result<TracerCounts, Obstacle> {
+        self.detach();
+        let counts = self.drain()?;
+        // The consumer's last deed.
+        drop(self.hook);
+        Ok(TracerCounts {
+            assembled: self.counts.read(),
+            ..counts
+        })
     }
 
     /// The CPU time that the consumer thread has used.
