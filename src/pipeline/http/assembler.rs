@@ -737,6 +737,51 @@ mod tests {
         assert_eq!(counts.other, 0);
     }
 
+    /// As where one thread of a client writes and another reads: the hook at the end of a write
+    /// may run when the answer has been read.
+    #[test]
+    fn an_answer_that_comes_before_its_request_is_that_of_no_other() {
+        const GET_2: &[u8] = b"GET /2 HTTP/1.1\r\n\r\n";
+        const MISSING: &[u8] = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
+        let asked = |bytes: &[u8]| (PieceKind::Out, bytes.to_vec());
+        let answered = |bytes: &[u8]| (PieceKind::In, bytes.to_vec());
+        let both: [(&str, Option<u16>); 2] = [("/1", Some(200)), ("/2", Some(404))];
+        for (pieces, told) in [
+            // The first of all, and a later one.
+            (
+                [answered(HELLO), asked(GET), asked(GET_2), answered(MISSING)],
+                &both[..],
+            ),
+            (
+                [asked(GET), answered(HELLO), answered(MISSING), asked(GET_2)],
+                &both,
+            ),
+            // One whose request nobody saw, since it was made before.
+            (
+                [answered(MISSING), asked(GET), answered(HELLO), asked(b"")],
+                &both[..1],
+            ),
+            // Two at once say nothing of what came before.
+            (
+                [
+                    answered(MISSING),
+                    asked(&[GET, GET_2].concat()),
+                    answered(HELLO),
+                    answered(MISSING),
+                ],
+                &both,
+            ),
+        ] {
+            let (spans, counts) = spans(&pieces);
+            let got: Vec<_> = spans.iter().map(|s| (s.path.as_str(), s.status)).collect();
+            assert_eq!(got, told);
+            assert!(spans.iter().all(|span| span.complete));
+            assert_eq!(counts.other, 0);
+        }
+        let (spans, counts) = spans(&vec![answered(HELLO); 5_000]);
+        assert_eq!((spans.len(), counts.other), (0, 1));
+    }
+
     /// What lasts until the connection ends, a server ends by its close; to a client the end
     /// comes, unless it goes before.
     #[test]

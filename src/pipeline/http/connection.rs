@@ -62,6 +62,12 @@ struct Asked {
     side: Side,
     /// Not answered yet, oldest first; the last may still be read.
     open: VecDeque<Open>,
+    /// Answers that came while nothing was open: where one thread of a client writes and
+    /// another reads, an answer may be there before the write is seen to return.
+    early: VecDeque<Answer>,
+    /// Whether such an answer must be that of the next request. Not where the first that was
+    /// seen of the connection was an answer: it may be that of a request before.
+    settled: bool,
 }
 
 #[derive(Debug)]
@@ -128,7 +134,7 @@ impl Connection {
                         seen: &first,
                         length: first.len() as u64 + unseen,
                     };
-                    *self = Self::Http(Box::new(Exchange::new(side)));
+                    *self = Self::Http(Box::new(Exchange::new(side, way)));
                 }
                 None if unseen == 0 => return None,
                 verdict => {
@@ -221,23 +227,26 @@ fn side(way: Way, bytes: &[u8]) -> Option<Result<Side, Foreign>> {
     }
 }
 
+fn carries(side: Side, way: Way) -> Carries {
+    match (side, way) {
+        (Side::Server, Way::In) | (Side::Client, Way::Out) => Carries::Requests,
+        (Side::Server, Way::Out) | (Side::Client, Way::In) => Carries::Responses,
+    }
+}
+
 impl Exchange {
-    fn new(side: Side) -> Self {
+    /// Begun by something that went this way.
+    fn new(side: Side, way: Way) -> Self {
         Self {
             requests: Messages::new(Carries::Requests),
             responses: Messages::new(Carries::Responses),
             asked: Asked {
                 side,
                 open: VecDeque::new(),
+                early: VecDeque::new(),
+                settled: carries(side, way) == Carries::Requests,
             },
             status: None,
-        }
-    }
-
-    fn carries(&self, way: Way) -> Carries {
-        match (self.asked.side, way) {
-            (Side::Server, Way::In) | (Side::Client, Way::Out) => Carries::Requests,
-            (Side::Server, Way::Out) | (Side::Client, Way::In) => Carries::Responses,
         }
     }
 
@@ -254,13 +263,18 @@ impl Exchange {
         place: Place,
         give: &mut impl FnMut(HttpSpan),
     ) -> bool {
-        match self.carries(way) {
-            Carries::Requests => self.read_requests(bytes),
+        match carries(self.asked.side, way) {
+            Carries::Requests => self.read_requests(bytes, place, give),
             Carries::Responses => self.read_responses(bytes, place, give),
         }
     }
 
-    fn read_requests(&mut self, bytes: Bytes) -> bool {
+    fn read_requests(
+        &mut self,
+        bytes: Bytes,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
         let open = &mut self.asked.open;
         let mut foreign = false;
         self.requests.read(
@@ -289,7 +303,11 @@ impl Exchange {
                 StreamEvent::Head(Head::Response(_)) | StreamEvent::Foreign => foreign = true,
             },
         );
-        foreign
+        let tunnel = self.asked.catch_up(self.requests.under_way(), place, give);
+        if tunnel {
+            self.open_tunnel();
+        }
+        foreign && !tunnel
     }
 
     fn read_responses(
@@ -329,12 +347,18 @@ impl Exchange {
             }
             StreamEvent::Head(Head::Request { .. }) | StreamEvent::Foreign => foreign = true,
         });
+        // Requests go unseen.
+        foreign |= self.asked.early.len() > MOST_OPEN;
         if tunnel {
-            self.requests.turn_foreign();
-            self.responses.turn_foreign();
+            self.open_tunnel();
         }
         // What came through a tunnel with the answer that opened it is none of ours.
         foreign && !tunnel
+    }
+
+    fn open_tunnel(&mut self) {
+        self.requests.turn_foreign();
+        self.responses.turn_foreign();
     }
 
     /// Responses end, where this is that side.
@@ -378,7 +402,7 @@ impl Exchange {
 }
 
 impl Asked {
-    /// Gives what this answers. Whether what follows is no HTTP any more.
+    /// Takes an answer. Whether what follows is no HTTP any more.
     fn answer(
         &mut self,
         answer: Answer,
@@ -387,8 +411,50 @@ impl Asked {
         give: &mut impl FnMut(HttpSpan),
     ) -> bool {
         let Some(request) = self.next(so_far) else {
+            if self.side == Side::Client {
+                self.early.push_back(answer);
+            }
             return false;
         };
+        // What came before was another's.
+        self.early.clear();
+        self.settled = true;
+        self.give(request, answer, place, give)
+    }
+
+    /// Lets requests have the answers that came before them. Whether what follows is no HTTP
+    /// any more.
+    fn catch_up(
+        &mut self,
+        so_far: Option<u64>,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
+        if self.early.is_empty() {
+            return false;
+        }
+        // Who asks again, and not at once, has the answer to what was asked before.
+        let second = self.open.get(1);
+        self.settled |= second.is_some_and(|second| self.open[0].start_ns < second.start_ns);
+        let mut tunnel = false;
+        while self.settled
+            && !self.open.is_empty()
+            && let Some(answer) = self.early.pop_front()
+            && let Some(request) = self.next(so_far)
+        {
+            tunnel |= self.give(request, answer, place, give);
+        }
+        tunnel
+    }
+
+    /// Gives the span of an answered request. Whether what follows is no HTTP any more.
+    fn give(
+        &self,
+        request: Open,
+        answer: Answer,
+        place: Place,
+        give: &mut impl FnMut(HttpSpan),
+    ) -> bool {
         let opens = answer
             .status
             .is_some_and(|status| status == 101 || begins_tunnel(&request.method, status));
