@@ -3,16 +3,19 @@
 #![cfg(feature = "agent")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use probecost::agent::Options;
+use probecost::host::cgroup2_mount;
 use probecost::pipeline::http::{Tracer, TracerCounts};
 use probecost::schema::span::{HttpSpan, Side};
+use rustix::pipe::{SpliceFlags, splice};
 
 type Spans = Arc<Mutex<Vec<HttpSpan>>>;
 
@@ -188,6 +191,7 @@ fn once_each(ids: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
 fn nothing_lost(counts: &TracerCounts) {
     assert_eq!(counts.traffic.failed, 0, "{counts:?}");
     assert_eq!(counts.traffic.seen, counts.traffic.submitted, "{counts:?}");
+    assert_eq!(counts.traffic.unreadable, 0, "{counts:?}");
 }
 
 #[test]
@@ -310,15 +314,151 @@ fn nobody_else_is_seen() {
     assert!(spans.lock().unwrap().is_empty());
 }
 
-/// A process that has sent a request which nobody answers, and then does something else.
-fn ask_and(then: &str, tracer: &Tracer) -> Child {
+/// They are copied to where many are looked at, and no further.
+#[test]
+fn a_vector_is_seen_to_its_64th_buffer_or_16_kib() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.watch(std::process::id()).unwrap();
+    thread::spawn(|| serve(listener));
+    let (mut stream, mut reader) = connect(&address);
+    let requests = [2, 4, 8].map(|id| format!("GET /{id} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let requests = requests.concat();
+    let buffers: Vec<_> = requests.as_bytes().chunks(2).map(IoSlice::new).collect();
+    assert!((17..=64).contains(&buffers.len()));
+    assert_eq!(stream.write_vectored(&buffers).unwrap(), requests.len());
+    (0..3).for_each(|_| receive(&mut reader));
+    for side in [Side::Client, Side::Server] {
+        wait_for(&spans, side, 3);
+        assert_eq!(seen(&spans.lock().unwrap(), side), once_each([2, 4, 8]));
+    }
+    let before = tracer.drain().unwrap().traffic.seen;
+    let (mut one, _other) = UnixStream::pair().unwrap();
+    let buffers = [IoSlice::new(&[0; 2000]); 40];
+    assert_eq!(one.write_vectored(&buffers).unwrap(), 80_000);
+    // Nine, and one of what is beyond.
+    assert_eq!(tracer.drain().unwrap().traffic.seen - before, 10);
+}
+
+/// Gives bodies back without having looked at them.
+fn echo(listener: &TcpListener) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let (out, into) = std::io::pipe().unwrap();
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).unwrap_or(0) == 0 {
+                return;
+            }
+            head.extend(byte);
+        }
+        let none = SpliceFlags::empty();
+        assert_eq!(splice(&stream, None, &into, None, 7, none).unwrap(), 7);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n";
+        stream.write_all(head).unwrap();
+        assert_eq!(splice(&out, None, &stream, None, 7, none).unwrap(), 7);
+    }
+}
+
+#[test]
+fn bodies_that_are_spliced_are_counted() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.watch(std::process::id()).unwrap();
+    thread::spawn(move || echo(&listener));
+    // Those that have a body.
+    let ids = [5, 10, 15, 20];
+    ask(&address, &ids, 1);
+    wait_for(&spans, Side::Server, ids.len());
+    let counts = tracer.drain().unwrap();
+    nothing_lost(&counts);
+    assert_eq!(counts.traffic.unread, 0);
+    let spans = spans.lock().unwrap();
+    assert_eq!(seen(&spans, Side::Server), once_each(ids));
+}
+
+/// A response that lasts until the server hangs up, read by another call than most.
+#[test]
+fn a_client_that_reads_into_a_vector_sees_the_end() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tracer.watch(std::process::id()).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 19]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").unwrap();
+    });
+    let (mut stream, _) = connect(&address);
+    stream.write_all(b"GET /1 HTTP/1.1\r\n\r\n").unwrap();
+    let mut buffer = [0; 100];
+    while stream
+        .read_vectored(&mut [IoSliceMut::new(&mut buffer)])
+        .unwrap()
+        > 0
+    {}
+    server.join().unwrap();
+    wait_for(&spans, Side::Client, 1);
+    assert_eq!(seen(&spans.lock().unwrap(), Side::Client), once_each([1]));
+}
+
+/// It is one of the processes that it watches; what it sends on is not to be seen again.
+#[test]
+fn of_its_own_cgroup_a_tracer_sees_all_but_itself() {
+    let Some((mut tracer, spans, _turn)) = tracer() else {
+        return;
+    };
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let (Ok(root), Some(own)) = (cgroup2_mount(), own) else {
+        eprintln!("skipped: no cgroup v2");
+        return;
+    };
+    tracer.watch_cgroup(&root.join(own)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Numbers that nobody else in it asks for.
+    let (by_itself, by_another) = (4802, 4804);
+    let then = format!("head -c {} <&3 >/dev/null", answer(by_another).len());
+    let mut another = get_and(&listener, by_another, &then);
+    thread::spawn(|| serve(listener));
+    ask(&address, &[by_itself], 1);
+    assert!(another.status().unwrap().success());
+    tracer.finish().unwrap();
+    let spans = spans.lock().unwrap();
+    let its = [by_itself, by_another].map(|id| format!("/{id}"));
+    let of_both: Vec<_> = spans
+        .iter()
+        .filter(|span| its.contains(&span.path))
+        .map(|span| (span.side, &span.path))
+        .collect();
+    assert_eq!(of_both, [(Side::Client, &its[1])]);
+}
+
+/// A process that sends a request, and then does something else.
+fn get_and(listener: &TcpListener, id: usize, then: &str) -> Command {
     let port = listener.local_addr().unwrap().port();
     let script = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /1 HTTP/1.1\\r\\n\\r\\n' >&3; {then}"
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /{id} HTTP/1.1\\r\\n\\r\\n' >&3; {then}"
     );
     let mut command = Command::new("bash");
     command.args(["-c", &script]);
+    command
+}
+
+/// One that has sent a request which nobody answers.
+fn unanswered(tracer: &Tracer, then: &str) -> Child {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = get_and(&listener, 1, then);
     tracer.enlist(&mut command);
     let child = command.spawn().unwrap();
     let (mut stream, _) = listener.accept().unwrap();
@@ -340,7 +480,7 @@ fn a_process_that_is_killed_amid_a_request_leaves_its_span() {
     let Some((tracer, spans, _turn)) = tracer() else {
         return;
     };
-    let mut child = ask_and("kill -KILL $$", &tracer);
+    let mut child = unanswered(&tracer, "kill -KILL $$");
     child.wait().unwrap();
     wait_for(&spans, Side::Client, 1);
     has_no_answer(&spans);
@@ -351,7 +491,7 @@ fn at_its_end_a_tracer_tells_what_is_under_way() {
     let Some((tracer, spans, _turn)) = tracer() else {
         return;
     };
-    let mut child = ask_and("exec sleep 100", &tracer);
+    let mut child = unanswered(&tracer, "exec sleep 100");
     // Its write has returned when it runs another program.
     let name = format!("/proc/{}/comm", child.id());
     let start = Instant::now();
@@ -603,16 +743,14 @@ fn the_command_writes_a_line_for_each_request() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("spans");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let get = get_and(&listener, 8, "head -c 46 <&3 >/dev/null");
     thread::spawn(|| serve(listener));
-    let get = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET /8 HTTP/1.1\\r\\n\\r\\n' >&3; head -c 46 <&3 >/dev/null",
-        address.port()
-    );
     let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
         .args(["trace", "--out"])
         .arg(&file)
-        .args(["--", "bash", "-c", &get])
+        .arg("--")
+        .arg(get.get_program())
+        .args(get.get_args())
         .output()
         .unwrap();
     assert!(traced.status.success(), "{traced:?}");

@@ -103,14 +103,39 @@ impl Family {
     /// programs must be attached when it is spawned.
     pub(crate) fn enlist(&self, command: &mut Command) {
         let token = self.token;
-        // SAFETY: one system call that takes no pointer and cannot fail; it
-        // allocates nothing and takes no lock.
+        // SAFETY: it allocates nothing and takes no lock.
         unsafe {
             command.pre_exec(move || {
-                libc::syscall(libc::SYS_getppid, token);
+                ask_to_be_watched(token);
                 Ok(())
             });
         }
+    }
+
+    /// The number of this process in the kernel's first namespace, which `getpid` does not
+    /// give everywhere: it asks to be watched and looks under which number it is, before that
+    /// comes to anything. Whatever hears it must be attached.
+    ///
+    /// # Errors
+    /// The kernel's table has no room, or this process is watched already.
+    pub(crate) fn own_number(&mut self) -> Result<u32, Obstacle> {
+        let before = self.relatives()?;
+        let known: Vec<u32> = self.processes.keys().filter_map(Result::ok).collect();
+        ask_to_be_watched(self.token);
+        let own = self
+            .processes
+            .keys()
+            .filter_map(Result::ok)
+            .find(|pid| !known.contains(pid));
+        let own = own.ok_or_else(|| {
+            Obstacle::new(
+                "the kernel does not say by which number it knows this process",
+                "watch either a cgroup or this process, by a tracer each",
+            )
+        })?;
+        self.processes.remove(&own).map_err(map_failed)?;
+        self.relatives.set(0, before, 0).map_err(map_failed)?;
+        Ok(own)
     }
 
     /// Watches a process that runs, named as the kernel's first namespace does, and
@@ -168,6 +193,13 @@ impl Family {
             stopping: stopping.into(),
         };
         self.orders.set(0, orders, 0).map_err(map_failed)
+    }
+}
+
+fn ask_to_be_watched(token: u64) {
+    // SAFETY: one system call that takes no pointer and cannot fail.
+    unsafe {
+        libc::syscall(libc::SYS_getppid, token);
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::consumer::{Consumer, PATIENCE, Sink};
-use super::family::Family;
+use super::family::{self, Family};
 use super::ladder::{self, Link, Rung};
 use super::maps::map_failed;
 use super::object;
@@ -23,6 +23,9 @@ use super::settings::Options;
 use crate::host::{self, Obstacle};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("bpf/http.bpf.o");
+
+/// The tracepoint at which a process exits.
+const EXIT: &str = "sched_process_exit";
 
 /// More processes than a tracer ever stops.
 const NO_LIMIT: u64 = u64::MAX;
@@ -109,7 +112,7 @@ impl<'a> Piece<'a> {
 struct HttpScope {
     cgroup: u64,
     cgroup_level: u32,
-    excluded_tid: u32,
+    excluded: u32,
     wakeup_bytes: u32,
     capture: u32,
 }
@@ -128,7 +131,7 @@ pub struct Traffic {
     pub unreadable: u64,
     /// Calls of io_uring, which moves bytes without a call for each.
     pub uring: u64,
-    /// Calls that are not followed: `splice`, `recvmmsg`, `sendmmsg`.
+    /// Calls that are not followed: `recvmmsg`, `sendmmsg`.
     pub unread: u64,
 }
 
@@ -179,7 +182,7 @@ impl HttpHook {
         let ring = Ring::new(object::take_map(&mut ebpf, "RING")?).map_err(map_failed)?;
         let consumer = Consumer::spawn(ring, options, sink)?;
         let settings = HttpScope {
-            excluded_tid: consumer.tid(),
+            excluded: consumer.tid(),
             wakeup_bytes: options.wakeup.bytes(),
             capture: CAPTURE,
             ..HttpScope::default()
@@ -189,6 +192,7 @@ impl HttpHook {
             .and_then(|program| ladder::load_one(program, Rung::TpBtfSysEnter, btf));
         entry.map_err(does_not_hold)?;
         load_exit(&mut ebpf, btf).map_err(does_not_hold)?;
+        family::load_raw(&mut ebpf, "exited", EXIT).map_err(does_not_hold)?;
         Family::load(&mut ebpf).map_err(does_not_hold)?;
         let mut hook = Self {
             family,
@@ -215,12 +219,18 @@ impl HttpHook {
         children(pid).try_for_each(|child| self.watch(child))
     }
 
-    /// Watches the processes of this cgroup (v2) and those below it, and no others.
+    /// Watches the processes of this cgroup (v2) and those below it, and no others; not this
+    /// process, which may send elsewhere what it has seen.
     ///
     /// # Errors
     /// It is no cgroup.
     pub fn watch_cgroup(&mut self, path: &Path) -> Result<(), Obstacle> {
         (self.settings.cgroup, self.settings.cgroup_level) = Hierarchy::explore()?.place(path)?;
+        let _listening = match self.is_attached() {
+            true => None,
+            false => Some(self.hook("http_enter")?),
+        };
+        self.settings.excluded = self.family.own_number()?;
         self.write()
     }
 
@@ -246,15 +256,22 @@ impl HttpHook {
     /// The kernel attaches no program.
     pub fn attach(&mut self) -> Result<(), Obstacle> {
         if self.links.is_empty() {
-            let mut links = Family::attach(&mut self.ebpf).map_err(does_not_hold)?;
+            // Before what forgets a process when it exits.
+            let exit = family::attach_raw(&mut self.ebpf, "exited", EXIT);
+            let mut links = vec![exit.map_err(does_not_hold)?];
+            links.extend(Family::attach(&mut self.ebpf).map_err(does_not_hold)?);
             for name in ["http_exit", "http_enter"] {
-                let link = ladder::program(&mut self.ebpf, name)
-                    .and_then(|program| ladder::attach_one(program, Rung::TpBtfSysEnter));
-                links.push(link.map_err(does_not_hold)?);
+                links.push(self.hook(name)?);
             }
             self.links = links;
         }
         Ok(())
+    }
+
+    fn hook(&mut self, name: &str) -> Result<Link, Obstacle> {
+        ladder::program(&mut self.ebpf, name)
+            .and_then(|program| ladder::attach_one(program, Rung::TpBtfSysEnter))
+            .map_err(does_not_hold)
     }
 
     /// Takes every hook away. Who is watched stays.

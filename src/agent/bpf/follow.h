@@ -123,21 +123,27 @@ int born(u64 *ctx)
 	return 0;
 }
 
+/* Whether no other thread of its process is left when this one exits. */
+INLINE int is_last(const struct task_struct *task)
+{
+	struct signal_struct *threads = 0;
+	int left = 0;
+	bpf_probe_read_kernel(&threads, sizeof(threads), &task->signal);
+	bpf_probe_read_kernel(&left, sizeof(left), &threads->live.counter);
+	return !left;
+}
+
 SEC("raw_tp/sched_process_exit")
 int gone(u64 *ctx)
 {
-	struct task_struct *task = (struct task_struct *)ctx[0];
 	u32 process = this_process();
 	struct family *all = family();
 	u32 *state = watched(process);
 	if (!state || !all)
 		return 0;
 	int counted = *state != NAMED;
-	struct signal_struct *threads = 0;
-	int left = 0;
-	bpf_probe_read_kernel(&threads, sizeof(threads), &task->signal);
-	bpf_probe_read_kernel(&left, sizeof(left), &threads->live.counter);
-	if (!left && !bpf_map_delete_elem(&PROCESSES, &process) && counted)
+	if (is_last((struct task_struct *)ctx[0]) &&
+	    !bpf_map_delete_elem(&PROCESSES, &process) && counted)
 		__sync_fetch_and_add(&all->alive, -1);
 	return 0;
 }

@@ -52,10 +52,11 @@ struct inode___mode {
 INLINE int ours(const struct scope *in, s64 nr)
 {
 	u64 ids = bpf_get_current_pid_tgid();
-	if (in->excluded_tid == (u32)ids)
-		return 0;
 	if (in->cgroup)
-		return bpf_get_current_ancestor_cgroup_id(in->cgroup_level) == in->cgroup;
+		return in->excluded != ids >> 32 &&
+		       bpf_get_current_ancestor_cgroup_id(in->cgroup_level) == in->cgroup;
+	if (in->excluded == (u32)ids)
+		return 0;
 	u32 *state = watched(ids >> 32);
 	return state && begun(state, nr);
 }
@@ -99,6 +100,7 @@ struct piece {
 	const char *from; /* 0 where they are nowhere to be read; they count all the same */
 	u32 length;
 	u32 kind;
+	u64 seen; /* bytes of the call that are in records so far */
 };
 
 INLINE void describe(struct head *head, const struct piece *piece)
@@ -169,37 +171,44 @@ __attribute__((noinline)) int emit(struct scope *in, struct traffic *count,
 	return 0;
 }
 
-enum { MOST_PIECES = 16, MOST_PARTS = 16 };
+enum { MOST_PIECES = 64, MOST_PARTS = 16 };
 
-/* A piece by parts of what a record holds; what is beyond `capture`, unseen. */
+/* A piece by parts of what a record holds; what of the call is beyond `capture`, unseen. */
 __attribute__((noinline)) int emit_parts(struct scope *in, struct traffic *count,
 					 struct piece *piece)
 {
 	if (!in || !count || !piece)
 		return 0;
-	u32 left = piece->length, seen = 0;
-	for (u32 i = 0; i < MOST_PARTS && left > LARGE && seen < in->capture; i++) {
+	if (!piece->from)
+		return emit(in, count, piece);
+	u32 left = piece->length;
+	for (u32 i = 0; i < MOST_PARTS && left > LARGE && piece->seen < in->capture; i++) {
 		piece->length = LARGE;
 		emit(in, count, piece);
 		piece->from += LARGE;
-		seen += LARGE;
+		piece->seen += LARGE;
 		left -= LARGE;
 	}
 	piece->length = left;
-	if (seen >= in->capture)
+	if (piece->seen >= in->capture)
 		piece->from = 0;
+	else
+		piece->seen += left;
 	emit(in, count, piece);
 	return 0;
 }
 
-/* The pieces of a call that reads or writes several at once. */
-INLINE void emit_vector(struct scope *in, struct traffic *count, struct piece *piece,
-			const struct iovec *vector, u64 many)
+/* The pieces of a call that reads or writes several at once, which the caller's `vector`
+ * lists; what is beyond the first of them, or `capture`, unseen. */
+__attribute__((noinline)) int emit_vector(struct scope *in, struct traffic *count,
+					  struct piece *piece, u64 vector, u64 many)
 {
+	if (!in || !count || !piece)
+		return 0;
 	u32 left = piece->length;
-	for (u32 i = 0; i < MOST_PIECES && i < many && left; i++) {
+	for (u32 i = 0; i < MOST_PIECES && i < many && left && piece->seen < in->capture; i++) {
 		struct iovec part = {0};
-		if (bpf_probe_read_user(&part, sizeof(part), vector + i))
+		if (bpf_probe_read_user(&part, sizeof(part), (const struct iovec *)vector + i))
 			break;
 		u32 length = part.length < left ? part.length : left;
 		piece->from = part.base;
@@ -212,6 +221,7 @@ INLINE void emit_vector(struct scope *in, struct traffic *count, struct piece *p
 	piece->length = left;
 	if (left)
 		emit(in, count, piece);
+	return 0;
 }
 
 INLINE enum place place_of(s64 nr)
@@ -229,6 +239,7 @@ INLINE enum place place_of(s64 nr)
 	case NR_sendmsg:
 		return MESSAGE;
 	case NR_sendfile:
+	case NR_splice:
 		return OUT_OF_SIGHT;
 	}
 	return NOWHERE;
@@ -269,24 +280,33 @@ int http_exit(struct sys_exit *ctx)
 	struct traffic *count = traffic();
 	if (!in || !count || !ours(in, nr) || peeks(nr, regs))
 		return 0;
-	u64 socket = socket_of(regs->di);
-	if (!socket)
+	struct piece piece = {.length = ctx->result, .kind = kind_of(nr)};
+	/* The bytes, or the list of where they lie, and how many of either were asked for. */
+	u64 from = regs->si, many = regs->dx;
+	if (nr == NR_splice) { /* one end is a pipe */
+		piece.socket = socket_of(regs->dx);
+		piece.kind = piece.socket ? OUT : IN;
+		many = regs->r8;
+	}
+	if (!piece.socket)
+		piece.socket = socket_of(regs->di);
+	if (!piece.socket)
 		return 0;
-	struct piece piece = {.socket = socket, .length = ctx->result, .kind = kind_of(nr)};
+	if (place == MESSAGE) {
+		struct message message = {0};
+		bpf_probe_read_user(&message, sizeof(message), (const void *)from);
+		from = (u64)message.pieces;
+		many = message.count;
+	}
 	if (!piece.length) {
-		/* Unless nothing was asked for. */
-		if (piece.kind == OUT || place != BUFFER || !regs->dx)
+		if (piece.kind == OUT || !many)
 			return 0;
 		piece.kind = ENDED;
 		emit(in, count, &piece);
-	} else if (place == VECTOR) {
-		emit_vector(in, count, &piece, (const struct iovec *)regs->si, regs->dx);
-	} else if (place == MESSAGE) {
-		struct message message = {0};
-		bpf_probe_read_user(&message, sizeof(message), (const void *)regs->si);
-		emit_vector(in, count, &piece, message.pieces, message.count);
+	} else if (place == VECTOR || place == MESSAGE) {
+		emit_vector(in, count, &piece, from, many);
 	} else {
-		piece.from = place == BUFFER ? (const char *)regs->si : 0;
+		piece.from = place == BUFFER ? (const char *)from : 0;
 		emit_parts(in, count, &piece);
 	}
 	return 0;
@@ -311,7 +331,6 @@ int http_enter(struct sys_enter *ctx)
 	case NR_execve:
 	case NR_execveat:
 	case NR_io_uring_enter:
-	case NR_splice:
 	case NR_recvmmsg:
 	case NR_sendmmsg:
 		break;
@@ -331,6 +350,19 @@ int http_enter(struct sys_enter *ctx)
 	} else if (nr != NR_execve && nr != NR_execveat) {
 		__sync_fetch_and_add(&count->unread, 1);
 	}
+	return 0;
+}
+
+/* What a process has not closed when it ends is closed without a call. */
+SEC("raw_tp/sched_process_exit")
+int exited(u64 *ctx)
+{
+	struct scope *in = scope();
+	struct traffic *count = traffic();
+	if (!in || !count || !is_last((struct task_struct *)ctx[0]) || !ours(in, 0))
+		return 0;
+	struct piece piece = {.kind = EXITED};
+	emit(in, count, &piece);
 	return 0;
 }
 

@@ -8,12 +8,13 @@ enum kind {
 	OUT = 1,
 	ENDED = 2,  /* the other end sends no more */
 	CLOSED = 3, /* by this process; others may hold the socket, too */
+	EXITED = 4, /* this process, and with it whatever it had */
 };
 
 /* src/agent/http.rs reads this layout. */
 struct head {
 	u64 time;   /* ns, CLOCK_MONOTONIC */
-	u64 socket; /* its inode */
+	u64 socket; /* its inode; 0 of EXITED */
 	u32 pid;
 	u32 lost;     /* records for which the ring had no room so far, on all CPUs */
 	u32 length;   /* bytes that went through */
@@ -26,7 +27,7 @@ struct head {
 struct scope {
 	u64 cgroup; /* 0: the watched processes */
 	u32 cgroup_level;
-	u32 excluded_tid;
+	u32 excluded; /* the consumer's thread; where a cgroup is watched, its process */
 	u32 wakeup_bytes; /* as in agent.h */
 	u32 capture;      /* bytes of a call that are looked at; in whole parts */
 };
@@ -38,7 +39,7 @@ struct traffic {
 	u64 failed;     /* the ring was full */
 	u64 unreadable; /* submitted without their bytes, which were not in memory */
 	u64 uring;      /* calls that move bytes out of our sight */
-	u64 unread;     /* calls that we do not follow: splice, recvmmsg, sendmmsg */
+	u64 unread;     /* calls that we do not follow: recvmmsg, sendmmsg */
 };
 
 struct {

@@ -3,7 +3,7 @@
 //!
 //! HTTP/1.0 and 1.1 in clear text. What it cannot read, it counts: TLS, HTTP/2, and
 //! streams that are no HTTP at all ([`Assembled`]); bytes that move without a call
-//! that is followed (io_uring, `splice`) the kernel half counts
+//! that is followed (io_uring, `recvmmsg`) the kernel half counts
 //! ([`Traffic`](crate::agent::http::Traffic)).
 
 mod assembler;

@@ -57,7 +57,7 @@ impl TracerCounts {
             ),
             (
                 self.traffic.unread,
-                "calls of splice, recvmmsg or sendmmsg are not followed",
+                "calls of recvmmsg or sendmmsg are not followed",
             ),
             (
                 self.unwatched,
@@ -111,7 +111,7 @@ impl Tracer {
         self.hook.watch(pid)
     }
 
-    /// Watches the processes of a cgroup (v2), and no others.
+    /// Watches the processes of a cgroup (v2), and no others; never this one.
     ///
     /// # Errors
     /// It is no cgroup.
