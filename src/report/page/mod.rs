@@ -22,7 +22,9 @@ use crate::schema::page::{Page, PageRow, Stream};
 use crate::stats::Interval;
 
 /// What each stream asks, by the name of its file.
-const QUESTIONS: [(&str, &str); 14] = [
+const QUESTIONS: [(&str, &str); 15] = [
+    // First: any stream may have a newer result than it shows.
+    (read::UNREAD, "What could not be read?"),
     (
         "overhead",
         "What do the calls of a program cost under our agent?",

@@ -19,6 +19,8 @@ use crate::stats::Interval;
 
 /// No result is larger.
 const LARGEST: u64 = 64 << 20;
+/// The stream of what could not be read.
+pub(super) const UNREAD: &str = "unread";
 
 /// What was found in some directories.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +64,21 @@ pub struct Sheet {
 }
 
 impl Sheet {
+    /// What could not be read, as a stream of its own: it may be the newest of any other.
+    fn of_unread(directories: &[PathBuf], rows: Vec<Row>) -> Self {
+        Self {
+            stream: UNREAD.to_owned(),
+            file: listed(directories),
+            date: String::new(),
+            commit: None,
+            machine: None,
+            class: None,
+            experiment: Experiment::default(),
+            rows,
+            document: Value::Null,
+        }
+    }
+
     pub(super) fn row(&self, name: &str, measure: &str) -> Option<&Row> {
         let mut rows = self.rows.iter();
         rows.find(|row| row.name == name && row.measure == measure)
@@ -88,6 +105,7 @@ pub fn day(text: &str) -> Result<Timestamp, String> {
 pub fn read(directories: &[PathBuf], since: Option<Timestamp>) -> Result<Reading, Obstacle> {
     let mut reading = Reading::default();
     let (mut foreign, mut old, mut copies) = (0, 0, 0);
+    let mut unread = Vec::new();
     // An undated result may be of any age.
     let is_old = |sheet: &Sheet| {
         since.is_some_and(|since| {
@@ -104,14 +122,18 @@ pub fn read(directories: &[PathBuf], since: Option<Timestamp>) -> Result<Reading
                 "name one in which results lie, as --out left them",
             ));
         }
-        for path in documents(directory) {
-            match sheet(&path) {
-                Some(sheet) if is_old(&sheet) => old += 1,
-                Some(sheet) if reading.has(&sheet) => copies += 1,
-                Some(sheet) => reading.sheets.push(sheet),
-                None => foreign += 1,
+        for (path, document) in documents(directory) {
+            match document.map(|document| sheet(&path, document)) {
+                Ok(Some(sheet)) if is_old(&sheet) => old += 1,
+                Ok(Some(sheet)) if reading.has(&sheet) => copies += 1,
+                Ok(Some(sheet)) => reading.sheets.push(sheet),
+                Ok(None) => foreign += 1,
+                Err(cause) => unread.push(unreadable(&path, &cause)),
             }
         }
+    }
+    if !unread.is_empty() {
+        reading.sheets.push(Sheet::of_unread(directories, unread));
     }
     if foreign > 0 {
         let note = format!("{foreign} JSON files that judge nothing are left out");
@@ -126,36 +148,61 @@ pub fn read(directories: &[PathBuf], since: Option<Timestamp>) -> Result<Reading
         reading.notes.push(note);
     }
     if reading.sheets.is_empty() {
-        let places: Vec<String> = directories
-            .iter()
-            .map(|d| d.display().to_string())
-            .collect();
         return Err(Obstacle::new(
-            format!("no result lies in {}", places.join(", ")),
+            format!("no result lies in {}", listed(directories)),
             "make one: probecost overhead --out DIR",
         ));
     }
     Ok(reading)
 }
 
-/// JSON files below a directory, in the order of their names.
-fn documents(directory: &Path) -> impl Iterator<Item = PathBuf> {
+fn listed(directories: &[PathBuf]) -> String {
+    let places = directories.iter().map(|place| place.display().to_string());
+    places.collect::<Vec<_>>().join(", ")
+}
+
+/// JSON documents below a directory, in the order of their names, or why they cannot be read.
+fn documents(directory: &Path) -> impl Iterator<Item = (PathBuf, Result<Value, String>)> {
     WalkDir::new(directory)
         .sort_by_file_name()
         .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
-        .filter(|entry| {
-            entry
-                .metadata()
-                .is_ok_and(|about| about.is_file() && about.len() <= LARGEST)
+        .filter(|found| {
+            found.as_ref().map_or(true, |entry| {
+                let kind = entry.path().extension();
+                entry.file_type().is_file() && kind.is_some_and(|kind| kind == "json")
+            })
         })
-        .map(walkdir::DirEntry::into_path)
+        .map(move |found| match found {
+            Ok(entry) => {
+                let read = document(entry.path());
+                (entry.into_path(), read)
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(directory);
+                (path.to_owned(), Err(error.to_string()))
+            }
+        })
 }
 
-fn sheet(path: &Path) -> Option<Sheet> {
-    let document: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    document.get("schema")?;
+/// What a file holds.
+fn document(path: &Path) -> Result<Value, String> {
+    let about = fs::metadata(path).map_err(|error| error.to_string())?;
+    if about.len() > LARGEST {
+        return Err(format!("it is larger than {} MiB", LARGEST >> 20));
+    }
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("it is no whole JSON: {error}"))
+}
+
+fn unreadable(path: &Path, cause: &str) -> Row {
+    let reason = format!("{cause}; make it anew, or move it away");
+    Row::broken(path.display().to_string(), String::new(), reason)
+}
+
+/// The result that is a document, if it judges anything.
+fn sheet(path: &Path, document: Value) -> Option<Sheet> {
+    // In ours it is a number.
+    document.get("schema")?.as_u64()?;
     let rows = rows(&document);
     if rows.is_empty() {
         return None;
@@ -233,11 +280,19 @@ fn rows(document: &Value) -> Vec<Row> {
 
 fn row(value: &Value, within: &str) -> Option<Row> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-    let verdict = match value.get("verdict") {
-        Some(verdict) => serde_json::from_value(verdict.clone()).ok()?,
-        None => of_status(value.get("status")?)?,
-    };
     let own = name(value);
+    let name = [within, &own].into_iter().filter(|s| !s.is_empty());
+    let name = name.collect::<Vec<_>>().join(" ");
+    let measure = text("measure").to_owned();
+    let word = value.get("verdict").or_else(|| value.get("status"))?;
+    let Some(verdict) = outcome(word) else {
+        let word = word.as_str()?;
+        let reason = format!(
+            "its verdict is {word:?}, which this version does not know; take the version that \
+             wrote it"
+        );
+        return Some(Row::broken(name, measure, reason));
+    };
     let impact = impact(value);
     let measured = ["value", "measured", "ratio", "change", "share"];
     let interval = match &impact {
@@ -253,18 +308,14 @@ fn row(value: &Value, within: &str) -> Option<Row> {
         return None;
     }
     Some(Row {
-        name: [within, &own]
-            .into_iter()
-            .filter(|s| !s.is_empty())
-            .collect::<Vec<_>>()
-            .join(" "),
-        measure: text("measure").to_owned(),
+        name,
         value: seen,
         limit,
         at_least: ["at_least", "rate"].contains(&text("bound"))
-            || text("measure") == "rate"
+            || measure == "rate"
             || value.get("is_least") == Some(&Value::Bool(true))
             || impact.is_some_and(|row| row.measure == ImpactMeasure::CapturedPct),
+        measure,
         verdict,
         reason: text("reason").to_owned(),
     })
@@ -305,10 +356,10 @@ fn change_of(value: &Value) -> Option<Interval> {
     })
 }
 
-/// What a status comes to: the gate's words, or those of every other command.
-fn of_status(word: &Value) -> Option<Outcome> {
-    let of_gate = serde_json::from_value(word.clone()).map(Status::outcome);
-    of_gate
-        .or_else(|_| serde_json::from_value(word.clone()))
+/// What a word comes to: that of every command, or a status of the gate.
+fn outcome(word: &Value) -> Option<Outcome> {
+    let of_gate = || serde_json::from_value(word.clone()).map(Status::outcome);
+    serde_json::from_value(word.clone())
+        .or_else(|_| of_gate())
         .ok()
 }

@@ -14,3 +14,18 @@ pub(super) struct Row {
     pub(super) verdict: Outcome,
     pub(super) reason: String,
 }
+
+impl Row {
+    /// One that says nothing but why there is no verdict.
+    pub(super) fn broken(name: String, measure: String, reason: String) -> Self {
+        Self {
+            name,
+            measure,
+            value: None,
+            limit: None,
+            at_least: false,
+            verdict: Outcome::Broken,
+            reason,
+        }
+    }
+}

@@ -143,6 +143,57 @@ fn an_empty_directory_is_said_to_be_one() {
 }
 
 #[test]
+fn what_cannot_be_read_stands_first_and_broken() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for name in ["a", "b", "c"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let whole = soak(1, 50.0, "pass").to_string();
+    std::fs::write(at("a/soak.json"), &whole).unwrap();
+    std::fs::write(at("b/soak.json"), &whole[..whole.len() / 2]).unwrap();
+    let large = std::fs::File::create(at("c/soak.json")).unwrap();
+    large.set_len((64 << 20) + 1).unwrap();
+    // Another program's, and so no flaw of ours.
+    let foreign = json!({"schema": "x", "rows": [{"status": "green"}]});
+    std::fs::write(at("a/foreign.json"), foreign.to_string()).unwrap();
+    let page = page(&read(&[directory.path().into()], None).unwrap(), &RULES);
+    let found = page.streams.iter().map(|s| (s.name.as_str(), s.status));
+    let found: Vec<_> = found.collect();
+    let wanted = [
+        ("unread", PageStatus::Failed),
+        ("soak", PageStatus::OnTrack),
+    ];
+    assert_eq!(found, wanted);
+    for (row, name, cause) in [(0, "b/soak.json", "EOF"), (1, "c/soak.json", "64 MiB")] {
+        let row = &page.streams[0].rows[row];
+        assert_eq!(row.verdict, crate::schema::Outcome::Broken);
+        assert!(row.name.ends_with(name), "{row:?}");
+        assert!(row.reason.contains(cause), "{row:?}");
+    }
+    assert!(page.notes[0].starts_with("1 JSON"), "{:?}", page.notes);
+}
+
+#[test]
+fn a_verdict_that_nobody_knows_is_broken() {
+    let mut unknown = soak(1, 50.0, "pass");
+    let mut other = unknown["checks"][0].clone();
+    other["measure"] = json!("cpu_pct");
+    other["verdict"] = json!("splendid");
+    unknown["checks"].as_array_mut().unwrap().push(other);
+    let page = page(&reading(&[("soak.json", unknown)]), &RULES);
+    let rows = &page.streams[0].rows;
+    let found = rows.iter().map(|row| (row.measure.as_str(), row.status));
+    let found: Vec<_> = found.collect();
+    let wanted = [
+        ("cpu_pct", PageStatus::Failed),
+        ("memory_mb", PageStatus::OnTrack),
+    ];
+    assert_eq!(found, wanted);
+    assert!(rows[0].reason.contains("\"splendid\""), "{rows:?}");
+}
+
+#[test]
 fn rows_of_impact_are_shown_in_the_unit_of_their_limit() {
     let row = |measure: &str, limit: Option<f64>, judged: serde_json::Value| {
         let mut row = json!({"program": "build", "arm": "event", "measure": measure,
