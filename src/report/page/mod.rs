@@ -99,8 +99,8 @@ pub fn page(reading: &Reading, rules: &gate::Report) -> Page {
 /// A name for each series, fit for a link: the stream's, and what tells it from others of
 /// that stream.
 fn headings(keys: &[SeriesKey]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for key @ (_, stream, experiment, class) in keys {
+    let names = keys.iter().map(|key| {
+        let (_, stream, experiment, class) = key;
         let mut others = keys
             .iter()
             .filter(|other| other.1 == *stream && *other != key);
@@ -117,14 +117,17 @@ fn headings(keys: &[SeriesKey]) -> Vec<String> {
                 '-'
             }
         };
-        let name: String = words.join("-").chars().map(plain).collect();
-        let same = names.iter().filter(|other| **other == name).count();
-        names.push(match same {
-            0 => name,
+        words.join("-").chars().map(plain).collect::<String>()
+    });
+    let names: Vec<String> = names.collect();
+    let numbered = names.iter().enumerate().map(|(place, name)| {
+        let same = names[..place].iter().filter(|other| *other == name);
+        match same.count() {
+            0 => name.clone(),
             more => format!("{name}-{}", more + 1),
-        });
-    }
-    names
+        }
+    });
+    numbered.collect()
 }
 
 /// One stream from its results, the oldest first.

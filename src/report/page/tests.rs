@@ -278,6 +278,44 @@ fn experiments_are_no_series_and_copies_no_results() {
         json!({"schema": 1, "provenance": {"date": format!("2026-11-{day:02}T00:00:00Z")},
             "rows": rows.collect::<Vec<_>>()})
     };
+    let of = |day: u32, mut rest: serde_json::Value| {
+        rest["schema"] = json!(1);
+        rest["provenance"] = json!({"date": format!("2026-11-{day:02}T00:00:00Z")});
+        rest
+    };
+    let load = |day: u32, url: &str, steps: usize| {
+        // What a ladder found is another rate each time.
+        let rate = 100.0 + steps as f64;
+        of(
+            day,
+            json!({"outcome": "pass", "url": url, "connections": 10,
+            "rate": {"asked": rate, "reached": rate}, "ladder": vec![json!({}); steps]}),
+        )
+    };
+    let overhead = |day: u32, workloads: &[&str], rules: u32| {
+        let rows = workloads
+            .iter()
+            .map(|workload| json!({"workload": workload, "arm": "event", "verdict": "fail"}));
+        of(
+            day,
+            json!({"settings": {"rules": rules, "seed": day}, "rows": rows.collect::<Vec<_>>()}),
+        )
+    };
+    let pressure = |day: u32, policy: &str, limit: u32| {
+        let arms = ["off", "observe", policy].map(|policy| json!({"policy": policy}));
+        of(
+            day,
+            json!({"settings": {"limit_mb": limit, "seed": day, "rounds": day},
+            "arms": arms, "rows": [{"name": policy, "verdict": "fail"}]}),
+        )
+    };
+    let image = |day: u32, image: &str, at_once: u32| {
+        of(
+            day,
+            json!({"settings": {"seed": day, "cold": false}, "images": [{"image": image}],
+            "pulls": [{"at_once": at_once}], "rows": [{"name": image, "verdict": "fail"}]}),
+        )
+    };
     let settled = |day: u32, load: &str, canary: bool| {
         let mut soak = soak(day, 50.0, "pass");
         soak["settings"] = json!({"load": load, "canary": canary});
@@ -290,6 +328,32 @@ fn experiments_are_no_series_and_copies_no_results() {
             "programs/impact.json",
             impact(3, &["nginx", "redis", "grep"], "event"),
         ),
+        (
+            "load/1/load.json",
+            load(1, "http://127.0.0.1:36775/{id}", 0),
+        ),
+        (
+            "load/2/load.json",
+            load(2, "http://127.0.0.1:41234/{id}", 0),
+        ),
+        ("load/3/load.json", load(3, "http://127.0.0.1:8080/", 0)),
+        ("load/4/load.json", load(4, "http://127.0.0.1:8080/", 2)),
+        ("load/5/load.json", load(5, "http://127.0.0.1:8080/", 3)),
+        (
+            "both/overhead.json",
+            overhead(1, &["open_close", "udp_connect"], 0),
+        ),
+        ("one/overhead.json", overhead(2, &["open_close"], 0)),
+        ("rules/overhead.json", overhead(3, &["open_close"], 100)),
+        ("more/overhead.json", overhead(4, &["open_close"], 200)),
+        ("64/pressure.json", pressure(1, "reclaim", 64)),
+        ("seed/pressure.json", pressure(2, "reclaim", 64)),
+        ("32/pressure.json", pressure(3, "reclaim", 32)),
+        ("hold/pressure.json", pressure(4, "throttle", 32)),
+        ("50/image.json", image(1, "50 MB", 10)),
+        ("seed/image.json", image(2, "50 MB", 10)),
+        ("three/image.json", image(3, "50 MB", 3)),
+        ("100/image.json", image(4, "100 MB", 10)),
         ("soak/soak.json", settled(1, "records", false)),
         ("soak/canary/soak.json", settled(1, "records", true)),
         ("storm/soak.json", settled(1, "storm", false)),
@@ -301,11 +365,24 @@ fn experiments_are_no_series_and_copies_no_results() {
     assert_eq!(
         found,
         [
+            ("overhead-open-close", 1),
+            ("overhead-open-close-2", 1),
+            ("overhead-open-close-3", 1),
+            ("overhead-open-close-udp-connect", 1),
             ("impact-3-programs-event", 1),
             ("impact-build-opensnoop", 2),
             ("soak-canary", 1),
             ("soak-records", 1),
             ("soak-storm", 1),
+            ("load-100.0-a-second-10-127.0.0.1--id-", 2),
+            ("load-100.0-a-second-10-127.0.0.1-8080-", 1),
+            ("load-ladder-10-127.0.0.1-8080-", 2),
+            ("image-100-MB", 1),
+            ("image-50-MB", 2),
+            ("image-50-MB-2", 1),
+            ("pressure-reclaim-32-MB", 1),
+            ("pressure-reclaim-64-MB", 2),
+            ("pressure-throttle-32-MB", 1),
         ]
     );
     assert!(page.notes[0].starts_with("1 copies"), "{:?}", page.notes);
