@@ -576,6 +576,28 @@ fn a_soak_adds_rows() {
     place.judge(&WRITE).exits(1);
 }
 
+#[test]
+fn a_soak_of_another_program_is_no_evidence() {
+    let changes: [(Change, &str); 2] = [
+        (|s| s["provenance"]["commit"] = json!("abcdef"), "abcdef"),
+        (
+            |s| s["provenance"]["dirty"] = json!(true),
+            "0123456789, changed since",
+        ),
+    ];
+    for (change, other) in changes {
+        let place = Place::new();
+        let mut soak = storm();
+        change(&mut soak);
+        write(&place, "overhead.json", &overhead(1.02));
+        write(&place, "soak.json", &soak);
+        let ran = place.judge(&WRITE).exits(2);
+        let said =
+            format!("soak.json: provenance.commit: {other}, and overhead.json is of 0123456789");
+        assert!(ran.err.contains(&said), "{said}: {}", ran.err);
+    }
+}
+
 /// Every number of a document with its path, as a pointer and as `slo` writes it.
 fn numbers(at: &str, path: &str, value: &Value, found: &mut Vec<(String, String)>) {
     match value {

@@ -29,7 +29,7 @@ pub fn body(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The commit that the program was built from, or that it cannot be known.
-fn commit(provenance: &Provenance) -> String {
+pub fn commit(provenance: &Provenance) -> String {
     match (&provenance.commit, provenance.dirty) {
         (Some(commit), Some(false)) => commit.clone(),
         (Some(commit), _) => format!("{commit}, changed since"),

@@ -13,7 +13,7 @@ use crate::file;
 use crate::host::Obstacle;
 use crate::schema::overhead::{self, OverheadReport, OverheadRow};
 use crate::schema::soak::{self, SoakReport};
-use crate::schema::{Host, Outcome, OverheadArm};
+use crate::schema::{Host, Outcome, OverheadArm, Provenance};
 
 /// How to get a measurement.
 const MEASURE_AGAIN: &str = "probecost overhead --require-agent";
@@ -130,28 +130,28 @@ impl StrictMeasured {
         ])
     }
 
-    /// What nobody could measure again is no evidence.
+    /// What nobody could measure again is no evidence; nor is what is of two programs.
     fn of_a_commit(&self) -> Result<(), Obstacle> {
-        let soak = self
-            .soak
-            .as_ref()
-            .map(|soak| (soak::FILE, &soak.provenance));
-        let all = [(overhead::FILE, &self.overhead.provenance)]
-            .into_iter()
-            .chain(soak);
-        for (file, provenance) in all {
-            if provenance.as_ref().is_none_or(|made| made.commit.is_none()) {
-                let why = format!(
-                    "{file}: provenance.commit: is missing: git found no work tree around the \
-                     program, nor one of this project where it was started"
-                );
-                return Err(Obstacle::new(
-                    why,
-                    "tools/strict-run, in a work tree of git",
-                ));
-            }
+        let flaw = |file: &str, cause: &str| {
+            let why = format!("{file}: provenance.commit: {cause}");
+            Obstacle::new(why, "tools/strict-run, in a work tree of git")
+        };
+        let commit = |file: &str, provenance: &Option<Provenance>| {
+            let known = provenance.as_ref().filter(|of| of.commit.is_some());
+            let missing = "is missing: git found no work tree around the program, nor one of this \
+                           project where it was started";
+            known.map(made::commit).ok_or_else(|| flaw(file, missing))
+        };
+        let one = commit(overhead::FILE, &self.overhead.provenance)?;
+        let Some(soak) = &self.soak else {
+            return Ok(());
+        };
+        let other = commit(soak::FILE, &soak.provenance)?;
+        if other == one {
+            return Ok(());
         }
-        Ok(())
+        let cause = format!("{other}, and {} is of {one}", overhead::FILE);
+        Err(flaw(soak::FILE, &cause))
     }
 
     /// What is read off the machine below must be this measurement's machine.
