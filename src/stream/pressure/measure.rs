@@ -1,7 +1,7 @@
 //! The blocks: every policy in turn, while two groups go on touching their pages.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -175,12 +175,14 @@ impl<'a> PressureBench<'a> {
         };
         let monitor = match (monitor, cpu) {
             (Some(monitor), Some(before)) => {
-                let cpu_pct = (monitor.cpu_ns() - before) as f64 / 1e9 / seconds * 100.0;
+                let after = monitor.cpu_ns();
                 let memory_mb = monitor.resident_mb();
+                // First, whatever else failed: the low group goes on.
                 let reactions = monitor.end(self)?;
+                let cpu_ns = after?.saturating_sub(before?);
                 Some(MonitorBlock {
                     reactions: reactions.len() as u64,
-                    cpu_pct,
+                    cpu_pct: cpu_ns as f64 / 1e9 / seconds * 100.0,
                     memory_mb,
                     delay_ms: median(&delays(&account, &reactions, THRESHOLD_US)),
                 })
@@ -326,11 +328,15 @@ impl PressureMonitor {
     }
 
     /// Nanoseconds that it has been on a CPU.
-    fn cpu_ns(&self) -> u64 {
+    fn cpu_ns(&self) -> Result<u64, Obstacle> {
         let path = format!("/proc/{}/schedstat", self.process.id());
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let first = text.split(' ').next();
-        first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
+        let text = fs::read_to_string(&path);
+        text.and_then(|text| on_cpu_ns(&text)).map_err(|error| {
+            Obstacle::new(
+                format!("the CPU time of the monitor cannot be read: {path}: {error}"),
+                "mount /proc, and have the kernel count it: sysctl kernel.task_delayacct=1",
+            )
+        })
     }
 
     fn resident_mb(&self) -> f64 {
@@ -362,6 +368,16 @@ impl PressureMonitor {
             let _ = reader.join();
         }
     }
+}
+
+/// The time on a CPU in a `schedstat` of a process that has run: there is none where the
+/// kernel does not count it.
+fn on_cpu_ns(text: &str) -> io::Result<u64> {
+    let first = text.split_whitespace().next();
+    first
+        .and_then(|ns| ns.parse().ok())
+        .filter(|ns| *ns > 0)
+        .ok_or_else(|| io::Error::other("it does not begin with a time"))
 }
 
 fn still_runs(process: &mut Child) -> Result<(), Obstacle> {
@@ -397,6 +413,14 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_time_that_the_kernel_does_not_count_is_none() {
+        assert_eq!(on_cpu_ns("1500000 42 7\n").unwrap(), 1_500_000);
+        for text in ["", "0 0 0\n", "words"] {
+            assert!(on_cpu_ns(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_monitor_that_failed_is_no_monitor() {
