@@ -1,5 +1,6 @@
 //! One pull: from the store to a tree that can be read.
 
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
-use super::layout::{Damage, Layer, Layout};
+use super::layout::{Layer, Layout};
 use super::mount::{Backing, Mounted};
 use super::{ImageFailure, layer};
 use crate::schema::image::How;
@@ -131,10 +132,19 @@ fn take<T>(
     mut layer: Layer,
     what: impl FnOnce(&mut Layer) -> io::Result<T>,
 ) -> Result<T, ImageFailure> {
-    let path = layer.path().to_owned();
     let done = what(&mut layer);
     layer.check()?;
-    done.map_err(|error| ImageFailure::Damage(Damage::Malformed(path, error.to_string())))
+    done.map_err(|error| ImageFailure::Io(with_causes(&error)))
+}
+
+/// An error with what lies behind it: what unpacks says only which file it was.
+fn with_causes(error: &io::Error) -> io::Error {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes = causes.map(|cause| format!(": {cause}"));
+    io::Error::new(
+        error.kind(),
+        format!("{error}{}", causes.collect::<String>()),
+    )
 }
 
 impl Local {
@@ -232,4 +242,48 @@ fn point(place: &Path, name: &str) -> io::Result<PathBuf> {
     let at = place.join(name);
     fs::create_dir_all(&at)?;
     Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use oci_spec::image::MediaType;
+
+    use super::super::tree;
+    use super::*;
+
+    /// Something done with a layer and a file.
+    type Taking = fn(&mut Layer, &Path) -> io::Result<()>;
+
+    #[test]
+    fn what_this_machine_cannot_hold_is_no_damage_of_the_layer() {
+        let all = tempfile::tempdir().unwrap();
+        let [source, file, root] = ["source", "layer", "store"].map(|name| all.path().join(name));
+        tree::make(&source, Path::new("/nowhere"), 100_000, 1).unwrap();
+        layer::pack(&source, &file).unwrap();
+        let store = Layout::create(&root).unwrap();
+        store
+            .add("image", MediaType::ImageLayerZstd, &file)
+            .unwrap();
+        // The store has taken it.
+        fs::write(&file, "").unwrap();
+        let cases: [(Taking, &str); 2] = [
+            (
+                |layer, _| {
+                    let mut full = OpenOptions::new().write(true).open("/dev/full")?;
+                    io::copy(layer, &mut full).map(drop)
+                },
+                "No space left on device",
+            ),
+            // The cause of the cause.
+            (|layer, file| layer::unpack(layer, file), "Not a directory"),
+        ];
+        for (what, cause) in cases {
+            let layer = store.layer("image").unwrap();
+            let failed = take(layer, |layer| what(layer, &file)).unwrap_err();
+            assert!(matches!(failed, ImageFailure::Io(_)), "{failed:?}");
+            assert!(failed.to_string().contains(cause), "{failed}");
+        }
+    }
 }
