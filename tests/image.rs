@@ -103,6 +103,25 @@ fn every_file_arrives_every_fault_is_found_and_nothing_is_left() {
     assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), json);
 }
 
+/// A bit that is flipped in one of two files of the same bytes must not be looked for in the
+/// other.
+#[test]
+fn a_fault_is_found_beside_a_file_that_is_there_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    if !may_mount(directory.path()) {
+        return;
+    }
+    let tree = directory.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    for name in ["one", "two"] {
+        fs::write(tree.join(name), vec![0; 250_000]).unwrap();
+    }
+    let (output, json) = run(&mut probecost_of(&tree, 1, directory.path()));
+    let found = verdicts(&json, "faults_found");
+    assert!(!found.is_empty(), "{output:?}");
+    assert!(found.iter().all(|verdict| *verdict == "pass"), "{found:?}");
+}
+
 #[test]
 fn what_was_killed_leaves_no_mount_and_the_next_start_removes_its_files() {
     let directory = tempfile::tempdir().unwrap();

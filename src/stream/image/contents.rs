@@ -66,7 +66,13 @@ impl Contents {
 
     /// The largest regular file.
     pub fn largest(&self) -> Option<&Path> {
-        let largest = self.regular().max_by_key(|(_, bytes)| *bytes);
+        self.largest_below("")
+    }
+
+    /// The largest regular file below a directory.
+    pub(super) fn largest_below(&self, place: &str) -> Option<&Path> {
+        let below = self.regular().filter(|(path, _)| path.starts_with(place));
+        let largest = below.max_by_key(|(_, bytes)| *bytes);
         largest.map(|(path, _)| path)
     }
 

@@ -9,6 +9,7 @@ use memchr::memmem;
 
 use super::layout::{Damage, Layout};
 use super::pull::{Local, Route, erofs_name};
+use super::tree::RANDOM_FILES;
 use super::{Contents, ImageFailure};
 use crate::schema::image::How;
 
@@ -54,13 +55,17 @@ impl Subject<'_> {
         route: Route,
         place: &Path,
     ) -> Result<bool, ImageFailure> {
-        let first = self.contents.largest().unwrap_or(Path::new("."));
         if fault == Fault::Local {
+            let victim = self.victim()?;
             let local = route.fetch(self.store, self.name, place)?;
-            self.damage(&local, first)?;
-            let (tree, _) = local.open(first, place)?;
-            let differences = self.contents.differences(&Contents::of(tree.root())?);
-            return Ok(differences.iter().any(|path| path == first));
+            self.damage(&local, victim)?;
+            let opened = local.open(victim, place);
+            return match opened.and_then(|(tree, _)| Ok(Contents::of(tree.root())?)) {
+                Ok(seen) => Ok(self.contents.differences(&seen).iter().any(|p| p == victim)),
+                // What can no longer be read does not pass for whole.
+                Err(ImageFailure::Io(_)) => Ok(true),
+                Err(other) => Err(other),
+            };
         }
         let name = match route.how() {
             How::Erofs => erofs_name(self.name),
@@ -82,12 +87,19 @@ impl Subject<'_> {
         }
     }
 
+    /// The file that is damaged where it was pulled to: one that chance made, since of a
+    /// real one there may be another that is the same.
+    fn victim(&self) -> io::Result<&Path> {
+        let victim = self.contents.largest_below(RANDOM_FILES);
+        victim.ok_or_else(|| io::Error::other("the image has no random file"))
+    }
+
     /// Flips a bit of the file `victim` where it lies now.
     fn damage(&self, local: &Local, victim: &Path) -> io::Result<()> {
+        let wanted = fs::read(self.source.join(victim))?;
         match local {
             Local::PulledTree(tree) => flip(&tree.join(victim), 0),
             Local::Image(image, _) => {
-                let wanted = fs::read(self.source.join(victim))?;
                 let whole = fs::read(image)?;
                 // The beginning of a file that chance made stands nowhere else.
                 let start = &wanted[..wanted.len().min(4096)];
@@ -96,23 +108,21 @@ impl Subject<'_> {
                 flip(image, at as u64)
             }
             #[cfg(feature = "composefs")]
-            Local::Composefs(pulled, _) => flip(&largest(&pulled.objects)?, 0),
+            Local::Composefs(pulled, _) => flip(&holding(&pulled.objects, &wanted)?, 0),
         }
     }
 }
 
-/// The largest file below `root`.
+/// The file below `root` that holds these bytes.
 #[cfg(feature = "composefs")]
-fn largest(root: &Path) -> io::Result<std::path::PathBuf> {
-    let mut largest = (0, std::path::PathBuf::new());
+fn holding(root: &Path, bytes: &[u8]) -> io::Result<std::path::PathBuf> {
     for found in walkdir::WalkDir::new(root) {
         let found = found?;
-        let bytes = found.metadata()?.len();
-        if found.file_type().is_file() && bytes > largest.0 {
-            largest = (bytes, found.into_path());
+        if found.file_type().is_file() && fs::read(found.path())? == bytes {
+            return Ok(found.into_path());
         }
     }
-    Ok(largest.1)
+    Err(io::Error::other("the store lacks a file"))
 }
 
 fn flip(path: &Path, at: u64) -> io::Result<()> {

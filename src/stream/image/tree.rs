@@ -10,6 +10,8 @@ use walkdir::WalkDir;
 
 /// The part of the bytes that is taken from real files; the rest is random.
 const REAL: f64 = 0.5;
+/// The directory of the random files, of which no two are alike.
+pub(super) const RANDOM_FILES: &str = "random";
 /// Random files are from the one to the other in size, evenly by their logarithm.
 const RANDOM: [f64; 2] = [4e3, 8e6];
 
@@ -18,7 +20,7 @@ const RANDOM: [f64; 2] = [4e3, 8e6];
 pub(super) fn make(into: &Path, from: &Path, bytes: u64, seed: u64) -> io::Result<()> {
     fs::create_dir_all(into)?;
     let real = copy(from, &into.join("real"), (bytes as f64 * REAL) as u64)?;
-    random(&into.join("random"), bytes.saturating_sub(real), seed)?;
+    random(&into.join(RANDOM_FILES), bytes.saturating_sub(real), seed)?;
     oddities(&into.join("odd"))
 }
 
