@@ -152,6 +152,48 @@ fn a_call_that_was_not_learnt_is_denied_and_named() {
     assert_eq!(killed["denied"].as_array().unwrap().len(), 1, "{killed}");
 }
 
+#[test]
+fn a_denied_call_that_has_no_name_is_counted() {
+    with_an_agent!();
+    if Command::new("perl").arg("-v").output().is_err() {
+        eprintln!("skipped: perl is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    // Not the command itself, whose end would tell.
+    let script = |nr: u32| format!("perl -e 'syscall({nr})'; true");
+    learn(&profile, &[], &["sh", "-c", &script(39)]);
+    for (nr, name) in [
+        (600, "a call by a number that has no name"),
+        (0x4000_0027, "a call by the table of another architecture"),
+    ] {
+        for mode in ["log", "kill"] {
+            let run = replay(&profile, mode, &["sh", "-c", &script(nr)]);
+            assert_eq!(run.status.code(), Some(1), "{run:?}");
+            let denied = json(&run)["denied"].clone();
+            let mut denied = denied.as_array().unwrap().iter();
+            assert!(denied.any(|call| call["name"] == name), "{mode}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_cut_short_is_not_proven_to_be_denied_nothing() {
+    with_an_agent!();
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.json");
+    learn(&profile, &[], &["sleep", "0.1"]);
+    let path = profile.to_str().unwrap();
+    let run = ["seccomp", "run", "--profile", path, "--seconds", "1"];
+    let more = ["--format", "json", "--", "sleep", "1000"];
+    let run = probecost(&[&run[..], &more].concat());
+    assert_eq!(run.status.code(), Some(3), "{run:?}");
+    let run = json(&run);
+    assert_eq!(run["denied"], serde_json::json!([]));
+    assert!(run["missed"][0].as_str().unwrap().contains("time was over"));
+}
+
 /// The kernel goes on with a wait that was interrupted by a call of its own, which no run
 /// without a stop shows.
 #[test]

@@ -28,6 +28,8 @@ struct RawCalls {
     foreign: u64,
     unknown: u64,
     others: u64,
+    killed_foreign: u64,
+    killed_unknown: u64,
 }
 
 // SAFETY: integers only, and no padding between them.
@@ -50,6 +52,10 @@ pub struct CallCounts {
     pub unknown: u64,
     /// Calls of everybody else, and of watched processes before their `execve`.
     pub others: u64,
+    /// As `killed`, by the table of another architecture.
+    pub killed_foreign: u64,
+    /// As `killed`, by a number that is in no table.
+    pub killed_unknown: u64,
 }
 
 impl CallCounts {
@@ -157,6 +163,8 @@ impl CallCounter {
             foreign: 0,
             unknown: 0,
             others: 0,
+            killed_foreign: 0,
+            killed_unknown: 0,
         };
         for cpu in per_cpu.iter() {
             for nr in 0..NUMBERS {
@@ -168,6 +176,8 @@ impl CallCounter {
             sum.foreign += cpu.foreign;
             sum.unknown += cpu.unknown;
             sum.others += cpu.others;
+            sum.killed_foreign += cpu.killed_foreign;
+            sum.killed_unknown += cpu.killed_unknown;
         }
         Ok(sum)
     }

@@ -58,14 +58,17 @@ pub fn replay(run: &Replay) -> String {
         run.made
     );
     if run.denied.is_empty() {
-        return text + "none denied\n";
+        text += "none denied\n";
     }
     let met = match run.mode {
-        SeccompMode::Log => "denied, and carried out all the same",
+        SeccompMode::Log => "denied, and logged",
         SeccompMode::Kill => "denied, and deadly",
     };
     for call in &run.denied {
         text += &format!("{met}: {} ({} times)\n", call.name, call.times);
+    }
+    for sentence in &run.missed {
+        text += &format!("missed: {sentence}\n");
     }
     text
 }

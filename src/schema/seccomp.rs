@@ -74,9 +74,11 @@ pub struct Replay {
     pub made: u64,
     /// Calls outside the profile, the most frequent first.
     pub denied: Vec<DeniedCall>,
+    /// What was not seen, and may have been denied: a sentence each.
+    pub missed: Vec<String>,
     /// How the command ended, in words.
     pub ending: String,
-    /// Whether nothing was denied.
+    /// Whether nothing was denied; inconclusive where that was not seen of all.
     pub verdict: Outcome,
 }
 

@@ -261,11 +261,14 @@ pub fn missed(watched: &Watched) -> Vec<String> {
     .into_iter()
     .filter(|&(calls, _)| calls > 0)
     .map(|(calls, why)| format!("{calls} calls {why}"))
-    .chain((watched.relatives.unwatched > 0).then(|| {
-        format!(
-            "the calls of {} processes for which the kernel's table had no room",
-            watched.relatives.unwatched
-        )
-    }))
+    .chain(unwatched(watched))
     .collect()
+}
+
+/// What is to be said where processes were not watched.
+pub fn unwatched(watched: &Watched) -> Option<String> {
+    let processes = watched.relatives.unwatched;
+    (processes > 0).then(|| {
+        format!("the calls of {processes} processes for which the kernel's table had no room")
+    })
 }

@@ -4,6 +4,7 @@
 #include "follow.h"
 
 enum { NUMBERS = 512, TS_COMPAT = 2, X32 = 0x40000000, SIGSYS = 31, SYS_SECCOMP = 1 };
+#define X86_64 0xc000003e /* AUDIT_ARCH_X86_64 */
 
 /* src/agent/calls.rs reads this layout. */
 struct calls {
@@ -13,6 +14,8 @@ struct calls {
 	u64 foreign;         /* calls of watched processes by another architecture's table */
 	u64 unknown;         /* calls by a number that is in no table */
 	u64 others;          /* all else */
+	u64 killed_foreign;  /* as killed, by another architecture's table */
+	u64 killed_unknown;  /* as killed, by a number that is in no table */
 };
 
 struct {
@@ -105,7 +108,13 @@ int killed(u64 *ctx)
 	struct sigsys info;
 	if (bpf_probe_read_kernel(&info, sizeof(info), (const void *)ctx[1]))
 		return 0;
-	if (info.code == SYS_SECCOMP && info.nr >= 0 && info.nr < NUMBERS)
+	if (info.code != SYS_SECCOMP)
+		return 0;
+	if (info.architecture != X86_64 || (info.nr >= 0 && info.nr & X32))
+		__sync_fetch_and_add(&all->killed_foreign, 1);
+	else if (info.nr < 0 || info.nr >= NUMBERS)
+		__sync_fetch_and_add(&all->killed_unknown, 1);
+	else
 		__sync_fetch_and_add(&all->killed[info.nr], 1);
 	return 0;
 }

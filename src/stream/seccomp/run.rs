@@ -7,11 +7,11 @@ use syscalls::Sysno;
 
 use super::filter::confine;
 use super::{Profile, words};
-use crate::agent::calls::CallCounter;
+use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::{Obstacle, provenance};
 use crate::schema::Outcome;
 use crate::schema::seccomp::{DeniedCall, Replay, SeccompMode};
-use crate::stream::watched::{Bounds, Enclosure, Watched, name_of, spawn};
+use crate::stream::watched::{Bounds, Enclosure, Ending, Watched, name_of, spawn, unwatched};
 
 /// Runs `command` under `profile` and counts what it was denied.
 ///
@@ -33,7 +33,8 @@ pub fn run(
     confine(&mut started, profile, mode)?;
     let child = spawn(&mut started)?;
     let watched = Watched::wait(&mut calls, child, bounds)?;
-    let denied = denied(&watched, profile);
+    let denied = denied(&watched.counts, profile);
+    let missed = missed(&watched);
     Ok(Replay {
         schema: Replay::SCHEMA,
         provenance: provenance(),
@@ -41,31 +42,48 @@ pub fn run(
         mode,
         allowed: profile.len() as u64,
         made: watched.counts.total(),
-        verdict: match denied.is_empty() {
-            true => Outcome::Pass,
-            false => Outcome::Fail,
+        verdict: match (denied.is_empty(), missed.is_empty()) {
+            (true, true) => Outcome::Pass,
+            (true, false) => Outcome::Inconclusive,
+            (false, _) => Outcome::Fail,
         },
         denied,
+        missed,
         ending: words(&watched),
     })
 }
 
 /// Calls outside the profile: those that were carried out all the same (and logged),
-/// and those whose caller was killed, which never began.
-fn denied(watched: &Watched, profile: &Profile) -> Vec<DeniedCall> {
-    let counts = &watched.counts;
+/// and those whose caller was killed, which never began. Those without a name are in none.
+fn denied(counts: &CallCounts, profile: &Profile) -> Vec<DeniedCall> {
     let outside = |nr: usize| !Sysno::new(nr).is_some_and(|call| profile.allows(call));
-    let mut denied: Vec<_> = (0..counts.made.len())
-        .map(|nr| {
-            let carried_out = if outside(nr) { counts.made[nr] } else { 0 };
-            (nr, carried_out + counts.killed[nr])
-        })
+    let named = (0..counts.made.len()).map(|nr| {
+        let carried_out = if outside(nr) { counts.made[nr] } else { 0 };
+        (name_of(nr), carried_out + counts.killed[nr])
+    });
+    let nameless = [
+        (
+            "a call by the table of another architecture",
+            counts.foreign + counts.killed_foreign,
+        ),
+        (
+            "a call by a number that has no name",
+            counts.unknown + counts.killed_unknown,
+        ),
+    ];
+    let nameless = nameless.map(|(name, times)| (name.to_owned(), times));
+    let mut denied: Vec<_> = named
+        .chain(nameless)
         .filter(|&(_, times)| times > 0)
-        .map(|(nr, times)| DeniedCall {
-            name: name_of(nr),
-            times,
-        })
+        .map(|(name, times)| DeniedCall { name, times })
         .collect();
     denied.sort_by_key(|call| (Reverse(call.times), call.name.clone()));
     denied
+}
+
+/// What was not seen, and may have been denied.
+fn missed(watched: &Watched) -> Vec<String> {
+    let late = (watched.ending == Ending::OutOfTime)
+        .then(|| "what it would have called after its time was over".to_owned());
+    unwatched(watched).into_iter().chain(late).collect()
 }
