@@ -389,6 +389,21 @@ fn what_time_does_not_suffice_for_is_inconclusive() {
     assert!(said.contains("--only is empty"), "{said}");
 }
 
+/// Three fresh rounds in nine are slower by a lot, which a look leaves open, and the tenth takes
+/// all of the time.
+#[test]
+fn what_looks_leave_open_when_time_is_up_is_not_unchanged() {
+    let place = Place::new();
+    executable(&place, "old", "a", "");
+    let slow = "((k <= 6 || k % 3 == 0)) && ns=1100; ((k == 16)) && sleep 7";
+    executable(&place, "new", "a", slow);
+    let row = duet(&place, &["--minutes", "0.1"]).exits(3).row("a");
+    assert_eq!(row["status"], "inconclusive");
+    assert_eq!(row["paired"]["rounds"], 10);
+    let reason = row["reason"].to_string();
+    assert!(reason.contains("time was up"), "{reason}");
+}
+
 /// What a measurement of the bench's own counts is no time.
 #[test]
 fn cycles_are_no_nanoseconds() {

@@ -15,7 +15,7 @@ use super::layout::Order;
 use super::listed;
 use super::process::RunError;
 use super::round::{Round, Rounds, orders};
-use super::sequential::{FEWEST, Look, Rule, Screened, Threshold, screen};
+use super::sequential::{FEWEST, Look, Rule, Screened, Settled, Threshold, screen};
 use super::subjects::{Subject, Subjects};
 
 /// The fewest rounds of a screen that may clear a benchmark, where time is short.
@@ -225,8 +225,15 @@ impl DuetBench<'_> {
         let rounds: Vec<(Vec<f64>, Threshold)> = (whole.iter())
             .map(|i| (ratios(&runs[*i].fresh), runs[*i].subject.threshold()))
             .collect();
-        for (i, settled) in whole.into_iter().zip(rule.settle(&rounds)) {
-            runs[i].end = End::Settled(settled);
+        for ((i, settled), (ratios, threshold)) in
+            whole.into_iter().zip(rule.settle(&rounds)).zip(&rounds)
+        {
+            // Where rounds were still to come, only a look can say that nothing has changed.
+            let open = ratios.len() < self.most && rule.look(ratios, *threshold) != Look::Unchanged;
+            runs[i].end = match settled {
+                Settled::Unchanged if open => End::NoTime,
+                settled => End::Settled(settled),
+            };
         }
     }
 
