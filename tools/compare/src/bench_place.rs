@@ -41,6 +41,16 @@ impl BenchPlace {
         }
     }
 
+    /// The same with libraries looked for in `first`, where there are any.
+    pub fn with_libraries(self, first: &Path) -> Self {
+        let before = self.libraries.as_deref().filter(|_| first.is_dir());
+        let libraries = before.map(|before| joined(vec![first.to_owned()], before));
+        Self {
+            libraries: libraries.or(self.libraries),
+            ..self
+        }
+    }
+
     /// Has `command` run there.
     pub fn apply(&self, command: &mut Command) {
         command.current_dir(&self.directory);

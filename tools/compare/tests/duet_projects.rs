@@ -425,6 +425,55 @@ fn each_side_is_built_by_its_own_configuration() {
     assert_eq!(ran.json()["summary"]["unchanged"], 2);
 }
 
+/// Cargo has one place for both sides' binaries, libraries and generated files: a bench that
+/// asks them for its times must not get the other side's.
+#[test]
+fn a_bench_uses_what_was_built_of_its_own_side() {
+    let bench = bench_of(
+        r#"&[
+        ("binary", number(&std::process::Command::new(env!("CARGO_BIN_EXE_tool")).output().unwrap().stdout)),
+        ("generated", number(&fs::read(concat!(env!("OUT_DIR"), "/time")).unwrap())),
+        ("library", fake::time()),
+    ]"#,
+    );
+    let number = "fn number(said: &[u8]) -> u64 {\n    \
+                  String::from_utf8_lossy(said).trim().parse().unwrap()\n}\n";
+    let time = "#[inline(never)]\npub fn time() -> u64 {\n    \
+                include_str!(\"../time\").trim().parse().unwrap()\n}\n";
+    let generate = "fn main() {\n    \
+                    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
+                    std::fs::write(out + \"/time\", include_str!(\"time\")).unwrap();\n}\n";
+    let project = Project::of(&[
+        (
+            "Cargo.toml",
+            &MANIFEST.replace("[[bench]]", "[lib]\ncrate-type = [\"dylib\"]\n[[bench]]"),
+        ),
+        // One standard library for both halves.
+        (
+            ".cargo/config.toml",
+            "[build]\nrustflags = [\"-Cprefer-dynamic\"]\n",
+        ),
+        ("build.rs", generate),
+        ("src/lib.rs", &format!("{LIBRARY}{time}")),
+        (
+            "src/bin/tool.rs",
+            "fn main() {\n    print!(\"{}\", include_str!(\"../../time\"));\n}\n",
+        ),
+        ("benches/fake.rs", &format!("{bench}{number}")),
+        ("time", "1000\n"),
+    ]);
+    project.write("time", "1100\n");
+    project.commit();
+    for more in [&[][..], &["--as-built"]] {
+        let ran = project
+            .duet(&[&["--base", "HEAD~1"][..], more].concat())
+            .exits(1);
+        for id in ["binary", "generated", "library"] {
+            assert_eq!(ran.row(id)["status"], "regressed", "{id} {more:?}");
+        }
+    }
+}
+
 #[test]
 fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     let project = Project::new();

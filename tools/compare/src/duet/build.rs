@@ -13,8 +13,8 @@ use super::checkouts::{checkouts, settings};
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
-use super::link;
 use super::names::{Names, bench_names, last_line, named, none_built};
+use super::{link, own};
 
 pub use super::names::Target;
 use super::stand_in;
@@ -161,6 +161,11 @@ impl BuildDir {
         })
     }
 
+    /// Where a side's executables are kept, and what they use.
+    fn own(&self, side: Side) -> PathBuf {
+        self.root.join("bin").join(side.name())
+    }
+
     fn cargo(
         &self,
         tree: &Tree,
@@ -191,11 +196,10 @@ impl BuildDir {
             .env("CARGO_TARGET_DIR", self.target(selection))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        if !selection.as_built {
-            let tools = self.root.join("tools");
-            stand_in::take_part(&mut command, &tools, &tree.root)
-                .map_err(|e| Failure::at(&tools, e))?;
-        }
+        let (tools, own) = (self.root.join("tools"), self.own(tree.side));
+        stand_in::take_part(&mut command, &tools, &tree.root, selection.as_built)
+            .map_err(|e| Failure::at(&tools, e))?;
+        own::take_part(&mut command, &own).map_err(|e| Failure::at(&own, e))?;
         let failed = |cause: &str| {
             let remedy = match Path::new("Cargo.toml").exists() {
                 true => format!("git checkout {} && cargo bench --no-run", tree.revision),
@@ -224,12 +228,18 @@ impl BuildDir {
         }
     }
 
-    /// Keeps the bench executables: the next side's build may put its own in their place.
+    /// Keeps the bench executables, and what they use: the next side's build may put its own in
+    /// their place.
     fn take(
         &self,
         tree: &Tree,
         messages: &[Message],
     ) -> Result<BTreeMap<Target, Executable>, Failure> {
+        let own = self.own(tree.side);
+        let cannot = |path: &Path, e: io::Error| {
+            Failure::at(path, format!("cannot keep what was built: {e}")).remedy("df -h")
+        };
+        own::keep(&own, &tree.root, messages).map_err(|e| cannot(&own, e))?;
         let mut benches = BTreeMap::new();
         for message in messages {
             let Message::CompilerArtifact(artifact) = message else {
@@ -249,18 +259,11 @@ impl BuildDir {
                     .to_owned(),
                 name: artifact.target.name.clone(),
             };
-            let path = self.root.join("bin").join(tree.side.name());
-            let path = path
-                .join(format!("{:02}", benches.len()))
-                .join(&target.name);
-            link::rescue(made.as_std_path(), &path).map_err(|e| {
-                Failure::at(&path, format!("cannot keep the executable: {e}")).remedy("df -h")
-            })?;
-            let executable = Executable {
-                path,
-                place: BenchPlace::built(package.as_std_path(), made.as_std_path(), messages),
-            };
-            benches.insert(target, executable);
+            let path = own.join(format!("{:02}", benches.len())).join(&target.name);
+            link::rescue(made.as_std_path(), &path).map_err(|e| cannot(&path, e))?;
+            let place = BenchPlace::built(package.as_std_path(), made.as_std_path(), messages)
+                .with_libraries(&own::libraries(&own));
+            benches.insert(target, Executable { path, place });
         }
         Ok(benches)
     }

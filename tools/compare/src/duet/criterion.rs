@@ -8,6 +8,7 @@ use cargo_metadata::{Metadata, Package, TargetKind};
 use regex::Regex;
 use walkdir::WalkDir;
 
+use super::own::copy_all;
 use crate::failure::Failure;
 
 /// Tells a bench its warm-up in seconds, its measurement in seconds and its samples,
@@ -125,14 +126,7 @@ fn copy_yielding(original: &Path, copy: &Path) -> std::io::Result<bool> {
     if fs::read_to_string(copy.join(file)).is_ok_and(|there| there == source) {
         return Ok(true);
     }
-    for entry in WalkDir::new(original).into_iter().flatten() {
-        let inside = entry.path().strip_prefix(original).unwrap_or(entry.path());
-        let to: PathBuf = copy.join(inside);
-        match entry.file_type().is_dir() {
-            true => fs::create_dir_all(to)?,
-            false => fs::copy(entry.path(), to).map(drop)?,
-        }
-    }
+    copy_all(original, copy)?;
     fs::write(copy.join(file), source)?;
     Ok(true)
 }

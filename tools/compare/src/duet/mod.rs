@@ -17,6 +17,7 @@ mod link;
 mod listed;
 mod measure;
 mod names;
+mod own;
 mod pair;
 mod process;
 mod profile;

@@ -2,7 +2,7 @@
 //! are built: this program by two other names.
 //!
 //! Whatever flags, profile or linker a project asks for stay; what makes two builds of one
-//! source alike comes behind them.
+//! source alike comes behind them. Each side's crates are told of what is their side's own.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -15,13 +15,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use super::link;
+use super::{link, own};
 
 const RUSTC: &str = "duet-rustc";
 const LINKER: &str = "duet-link";
 
 /// The directory whose packages are ours to lay out; all others are dependencies.
 const TREE: &str = "PROBECOST_DUET_TREE";
+
+/// Set where both sides are built as cargo builds them.
+const AS_BUILT: &str = "PROBECOST_DUET_AS_BUILT";
 
 /// The linker that the project wants.
 const THEIR_LINKER: &str = "PROBECOST_DUET_LINKER";
@@ -45,11 +48,11 @@ pub fn stand_in(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCod
 }
 
 /// Has `cargo` call us in place of the compiler, for the packages in `tree`; `tools` is
-/// where our names lie.
+/// where our names lie. What is built as cargo builds it gets no layout.
 ///
 /// # Errors
 /// There is no room for them.
-pub fn take_part(cargo: &mut Command, tools: &Path, tree: &Path) -> io::Result<()> {
+pub fn take_part(cargo: &mut Command, tools: &Path, tree: &Path, as_built: bool) -> io::Result<()> {
     fs::create_dir_all(tools)?;
     let program = env::current_exe()?;
     for name in [RUSTC, LINKER] {
@@ -62,6 +65,9 @@ pub fn take_part(cargo: &mut Command, tools: &Path, tree: &Path) -> io::Result<(
     cargo
         .env("RUSTC_WRAPPER", tools.join(RUSTC))
         .env(TREE, tree);
+    if as_built {
+        cargo.env(AS_BUILT, "1");
+    }
     Ok(())
 }
 
@@ -83,6 +89,14 @@ fn compile(called: &Path, mut arguments: Vec<OsString>) -> io::Error {
             let inside = Path::new(&package).strip_prefix(&tree).ok()?;
             Some((PathBuf::from(&tree), inside.to_owned()))
         });
+    if ours.is_some()
+        && let Err(e) = own::point(&mut command)
+    {
+        return e;
+    }
+    if env::var_os(AS_BUILT).is_some() {
+        return command.args(arguments).exec();
+    }
     let linker = codegen(&text, "linker").unwrap_or("cc").to_owned();
     let to_link = called.with_file_name(LINKER);
     command

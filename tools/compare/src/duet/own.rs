@@ -1,0 +1,186 @@
+//! What a bench uses while it runs, kept for each side: cargo has one place for both sides, and
+//! by then the other's lies there.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::{Message, TargetKind};
+use walkdir::WalkDir;
+
+/// Where it is kept. Both sides' places have paths of one length, since benches know them.
+const PLACE: &str = "PROBECOST_DUET_OWN";
+
+/// Where cargo tells a crate that its package's binaries lie.
+const BINARY: &[u8] = b"CARGO_BIN_EXE_";
+
+/// Where cargo tells a crate that its build script's files lie.
+const MADE: &str = "OUT_DIR";
+
+/// Has the crates that `cargo` compiles know `place`.
+///
+/// # Errors
+/// There is no room for it.
+pub fn take_part(cargo: &mut Command, place: &Path) -> io::Result<()> {
+    fs::create_dir_all(made(place))?;
+    cargo.env(PLACE, place);
+    Ok(())
+}
+
+/// Has the crate that `compiler` compiles know its side's own, and none that the next build
+/// puts in its place.
+///
+/// # Errors
+/// There is no room.
+pub fn point(compiler: &mut Command) -> io::Result<()> {
+    let Some(place) = env::var_os(PLACE).map(PathBuf::from) else {
+        return Ok(());
+    };
+    let out = env::var_os(MADE).map(PathBuf::from);
+    let out = out.and_then(|out| Some((made(&place).join(out.parent()?.file_name()?), out)));
+    if let Some((link, out)) = &out {
+        // The compiler reads what lies there; it is copied as soon as all is built.
+        match symlink(out, link) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+    }
+    for (name, value) in env::vars_os() {
+        let out = out
+            .as_ref()
+            .map(|(link, out)| [link, out].map(|path| path.as_path()));
+        if let Some(own) = own(&place, out, &name, &value) {
+            compiler.env(name, own);
+        }
+    }
+    Ok(())
+}
+
+/// What a variable says of its side's own, where it says anything of it; `out` is where the
+/// files of the build script will lie, and where they lie now.
+fn own(place: &Path, out: Option<[&Path; 2]>, name: &OsStr, value: &OsStr) -> Option<OsString> {
+    if let Some(binary) = name.as_bytes().strip_prefix(BINARY) {
+        return Some(binaries(place).join(OsStr::from_bytes(binary)).into());
+    }
+    let [own, now] = out?.map(|path| path.as_os_str().as_bytes());
+    let inside = value.as_bytes().strip_prefix(now)?;
+    let whole = inside.is_empty() || inside.starts_with(b"/");
+    whole.then(|| OsString::from_vec([own, inside].concat()))
+}
+
+/// Keeps in `place` what a build has left of the packages in `tree`, by what cargo said of it.
+///
+/// # Errors
+/// There is no room.
+pub fn keep(place: &Path, tree: &Path, messages: &[Message]) -> io::Result<()> {
+    for message in messages {
+        let Message::CompilerArtifact(made) = message else {
+            continue;
+        };
+        // Of a binary there may be its unit tests as well.
+        if made.profile.test || !made.manifest_path.starts_with(tree) {
+            continue;
+        }
+        let is = |kind| made.target.kind.contains(&kind);
+        if let (true, Some(binary)) = (is(TargetKind::Bin), &made.executable) {
+            copy(
+                binary.as_std_path(),
+                &binaries(place).join(&made.target.name),
+            )?;
+        }
+        if is(TargetKind::DyLib) || is(TargetKind::CDyLib) {
+            let files = made.filenames.iter().map(|file| file.as_std_path());
+            for library in files.filter(|file| file.extension() == Some(OsStr::new("so"))) {
+                copy(
+                    library,
+                    &libraries(place).join(library.file_name().unwrap_or_default()),
+                )?;
+            }
+        }
+    }
+    let Ok(links) = fs::read_dir(made(place)) else {
+        return Ok(());
+    };
+    let links: Vec<PathBuf> = links
+        .map(|link| Ok(link?.path()))
+        .collect::<io::Result<_>>()?;
+    for link in links {
+        let original = fs::read_link(&link)?;
+        fs::remove_file(&link)?;
+        copy_all(&original, &link)?;
+    }
+    Ok(())
+}
+
+/// Where libraries of a side's packages are kept.
+pub fn libraries(place: &Path) -> PathBuf {
+    place.join("lib")
+}
+
+fn binaries(place: &Path) -> PathBuf {
+    place.join("exe")
+}
+
+/// Where what build scripts made is kept, by package.
+fn made(place: &Path) -> PathBuf {
+    place.join("out")
+}
+
+fn copy(file: &Path, to: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy(file, to).map(drop)
+}
+
+/// Copies a directory with all that is in it and can be read.
+///
+/// # Errors
+/// There is no room.
+pub fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in WalkDir::new(from).follow_links(true).into_iter().flatten() {
+        let inside = entry.path().strip_prefix(from).unwrap_or(entry.path());
+        let to = to.join(inside);
+        match entry.file_type().is_dir() {
+            true => fs::create_dir_all(to)?,
+            false => fs::copy(entry.path(), to).map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_at_one_place_for_both_is_a_sides_own() {
+        let place = Path::new("/t/base");
+        let out = ["/t/base/out/p-1", "/t/build/p-1/out"].map(Path::new);
+        for (name, value, expected) in [
+            (
+                "CARGO_BIN_EXE_a-tool",
+                "/t/a-tool",
+                Some("/t/base/exe/a-tool"),
+            ),
+            ("OUT_DIR", "/t/build/p-1/out", Some("/t/base/out/p-1")),
+            ("GENERATED", "/t/build/p-1/out/", Some("/t/base/out/p-1/")),
+            (
+                "TABLE",
+                "/t/build/p-1/out/t.bin",
+                Some("/t/base/out/p-1/t.bin"),
+            ),
+            ("OTHER", "/t/build/p-1/output", None),
+            ("HOME", "/root", None),
+        ] {
+            let own = own(place, Some(out), name.as_ref(), value.as_ref());
+            assert_eq!(own, expected.map(Into::into), "{name}");
+        }
+        assert_eq!(own(place, None, "HOME".as_ref(), "/root".as_ref()), None);
+    }
+}
