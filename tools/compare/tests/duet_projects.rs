@@ -277,9 +277,12 @@ name = "cycles"
 harness = false
 [[bench]]
 name = "plain"
+[[bench]]
+name = "none"
+harness = false
 "#;
 
-/// A member of a workspace, with a feature, benches of three kinds, and one that reads a file
+/// A member of a workspace, with a feature, benches of four kinds, and one that reads a file
 /// of its package; another member does not even build.
 #[test]
 fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
@@ -312,6 +315,7 @@ fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
             "member/benches/plain.rs",
             "#[test]\nfn a_test_is_no_bench() {}\n",
         ),
+        ("member/benches/none.rs", "fn main() {}"),
         ("member/data/times", "d"),
         ("other/Cargo.toml", &other),
         (
@@ -337,6 +341,25 @@ fn a_member_of_a_workspace_is_built_and_run_as_cargo_does() {
     assert_eq!(
         (&other["status"], &other["unit"]),
         (&"unchanged".into(), &"other".into())
+    );
+    // None goes without a word.
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("`member:none`, `member:plain`."), "{notes}");
+    let cycles = "name = \"cycles\"\n";
+    let special = format!("{cycles}required-features = [\"special\"]\n");
+    project.edit("member/Cargo.toml", cycles, &special);
+    project.commit();
+    let ran = project
+        .duet(&["--base", "HEAD~1", "--package", "member"])
+        .exits(2);
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("`member:fake` (special)"), "{notes}");
+    let gone = ran.row("member:cycles");
+    assert_eq!(gone["status"], "missing");
+    let reason = gone["reason"].to_string();
+    assert!(
+        reason.contains("only with the features special"),
+        "{reason}"
     );
 }
 

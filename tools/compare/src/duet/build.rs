@@ -13,7 +13,7 @@ use super::checkouts::{checkouts, settings};
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
-use super::names::{Names, bench_names, last_line, named, none_built};
+use super::names::{Names, bench_names, last_line, named, none_built, requiring, without_features};
 use super::{link, own};
 
 pub use super::names::Target;
@@ -59,6 +59,8 @@ pub struct Built {
     pub benches: [BTreeMap<Target, Executable>; 2],
     /// Bench targets that were asked for by name, and that one side lacks.
     pub lacking: [Vec<String>; 2],
+    /// Those that were not built on a side, for want of these features.
+    pub unbuilt: [BTreeMap<Target, Vec<String>>; 2],
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -128,6 +130,20 @@ impl BuildDir {
         if benches.iter().all(BTreeMap::is_empty) {
             return Err(none_built(selection.package.as_deref(), new));
         }
+        let unbuilt = [0, 1].map(|side| {
+            let package = selection.package.as_deref();
+            let mut all = requiring(&trees[side].root, &metadata[side], package);
+            // Of those that are asked for by name cargo itself says so.
+            all.retain(|target, _| {
+                selection.benches.is_empty() && !benches[side].contains_key(target)
+            });
+            all
+        });
+        let mut nowhere = unbuilt.clone();
+        for (side, all) in nowhere.iter_mut().enumerate() {
+            all.retain(|target, _| !benches[1 - side].contains_key(target));
+        }
+        notes.extend(without_features(&nowhere));
         let executables = benches.iter_mut().flat_map(BTreeMap::values_mut);
         bench_place::level(executables.map(|executable| &mut executable.place));
         let [base, head] = trees;
@@ -135,6 +151,7 @@ impl BuildDir {
             commits: [base.commit, head.commit],
             benches,
             lacking: names.lacking,
+            unbuilt,
             notes,
         })
     }
@@ -253,12 +270,8 @@ impl BuildDir {
             if !artifact.target.kind.contains(&TargetKind::Bench) {
                 continue;
             }
-            let target = Target {
-                package: (package.as_std_path().strip_prefix(&tree.root))
-                    .unwrap_or(package.as_std_path())
-                    .to_owned(),
-                name: artifact.target.name.clone(),
-            };
+            let manifest = artifact.manifest_path.as_std_path();
+            let target = Target::of(&tree.root, manifest, &artifact.target.name);
             let path = own.join(format!("{:02}", benches.len())).join(&target.name);
             link::rescue(made.as_std_path(), &path).map_err(|e| cannot(&path, e))?;
             let place = BenchPlace::built(package.as_std_path(), made.as_std_path(), messages)

@@ -24,6 +24,11 @@ impl Listed {
         self.first.as_ref().map_or(&[], |l| &l.ids)
     }
 
+    /// Whether it has no benchmarks, and says so.
+    pub fn is_empty(&self) -> bool {
+        self.first.as_ref().is_ok_and(|l| l.ids.is_empty())
+    }
+
     /// What was listed again, where it was.
     fn ids_again(&self) -> &[String] {
         self.again.as_ref().map_or(&[], |l| &l.ids)

@@ -224,6 +224,7 @@ impl Stage {
                 subject.plant = Some(*percent);
             }
         }
+        let notes = [self.sides.notes(), std::mem::take(&mut subjects.notes)].concat();
         let suite = bench.measure(subjects);
         if let (Some(shard), true) = (request.shard, interrupt.came()) {
             // Half a shard would pass for all of it, and another try gets the same rows.
@@ -233,7 +234,7 @@ impl Stage {
         let mut verdict = report::verdict(&report::Found {
             suite: &suite,
             names: self.sides.names(),
-            notes: self.sides.notes(),
+            notes,
             host: self.host.clone(),
             gate: &self.gate,
             policy: request.policy,

@@ -1,9 +1,9 @@
 //! Which bench targets there are, and which were asked for.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use cargo_metadata::{Metadata, TargetKind};
+use cargo_metadata::{Metadata, Package, TargetKind};
 use probecost::gate::nearest;
 
 use crate::failure::Failure;
@@ -15,6 +15,17 @@ pub struct Target {
     pub package: PathBuf,
     /// What cargo calls it.
     pub name: String,
+}
+
+impl Target {
+    /// That of the package whose manifest it is, in the tree at `root`.
+    pub(super) fn of(root: &Path, manifest: &Path, name: &str) -> Self {
+        let package = manifest.parent().unwrap_or(manifest);
+        Self {
+            package: package.strip_prefix(root).unwrap_or(package).to_owned(),
+            name: name.to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Display for Target {
@@ -49,6 +60,47 @@ pub(super) fn bench_names(metadata: &Metadata) -> BTreeSet<String> {
         .filter(|target| target.kind.contains(&TargetKind::Bench))
         .map(|target| target.name.clone())
         .collect()
+}
+
+/// The bench targets of what is built of the tree at `root` that require features, and which.
+pub(super) fn requiring(
+    root: &Path,
+    metadata: &Metadata,
+    package: Option<&str>,
+) -> BTreeMap<Target, Vec<String>> {
+    let default = &metadata.workspace_default_members;
+    let is_built = |candidate: &&Package| match package {
+        Some(name) => candidate.name.as_str() == name,
+        // What an older cargo does not tell is not known.
+        None => default.is_available() && default.contains(&candidate.id),
+    };
+    let packages = metadata.workspace_packages().into_iter().filter(is_built);
+    let targets = packages.flat_map(|package| {
+        let manifest = package.manifest_path.as_std_path();
+        package.targets.iter().map(move |target| (manifest, target))
+    });
+    targets
+        .filter(|(_, target)| target.kind.contains(&TargetKind::Bench))
+        .filter(|(_, target)| !target.required_features.is_empty())
+        .map(|(manifest, target)| {
+            let requiring = Target::of(root, manifest, &target.name);
+            (requiring, target.required_features.clone())
+        })
+        .collect()
+}
+
+/// Which bench targets were built on neither side for want of features, in a sentence.
+pub(super) fn without_features(unbuilt: &[BTreeMap<Target, Vec<String>>; 2]) -> Option<String> {
+    let all: BTreeMap<&Target, &Vec<String>> = unbuilt.iter().flatten().collect();
+    let each: Vec<String> = (all.iter())
+        .map(|(target, features)| format!("`{target}` ({})", features.join(", ")))
+        .collect();
+    (!each.is_empty()).then(|| {
+        format!(
+            "Not built, and so not compared, without the features that they require (--features): {}.",
+            each.join(", ")
+        )
+    })
 }
 
 pub(super) fn named(asked: &[String], have: [BTreeSet<String>; 2]) -> Result<Named, Failure> {

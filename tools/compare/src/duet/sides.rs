@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::build::{BuildDir, Built, Target};
 use super::harness::Executable;
-use super::listed;
+use super::listed::{self, Listed};
 use super::pair::Pair;
 use super::process::{Cpu, Patience};
 use super::subjects::{Gap, Subjects, nothing, pair, together};
@@ -92,14 +92,26 @@ impl Sides {
     pub fn built(directory: BuildDir, asked: [&str; 2], built: Built) -> Result<Self, Failure> {
         let place = place()?;
         let [base, head] = built.benches;
-        let lacking = |side: usize, target: &dyn std::fmt::Display| Gap {
-            id: target.to_string(),
+        let gap = |side: usize, id: String, why: String| Gap {
+            id,
             status: [Status::New, Status::Missing][side],
-            reason: format!("{} has no such bench target", ["base", "head"][side]),
+            reason: format!("{} {why}", ["base", "head"][side]),
+        };
+        let none = || "has no such bench target".to_owned();
+        let lacking = |side: usize, target: &Target| {
+            let why = match built.unbuilt[side].get(target) {
+                Some(features) => format!(
+                    "has it only with the features {} (--features)",
+                    features.join(", ")
+                ),
+                None => none(),
+            };
+            gap(side, target.to_string(), why)
         };
         let mut lone: Vec<Gap> = Vec::new();
         for side in 0..2 {
-            lone.extend(built.lacking[side].iter().map(|name| lacking(side, name)));
+            let names = built.lacking[side].iter().cloned();
+            lone.extend(names.map(|name| gap(side, name, none())));
         }
         let named = |target: &Target| built.lacking.iter().flatten().any(|n| *n == target.name);
         let mut pairs = BTreeMap::new();
@@ -181,10 +193,13 @@ impl Sides {
         patience: &Patience,
     ) -> Result<Subjects, Failure> {
         let mut targets = Vec::new();
+        let mut silent = Vec::new();
         for (target, executables) in &self.pairs {
             let lists = listed::both(executables, cpu, patience)
                 .map_err(|_| Failure::new("interrupted before anything was measured"))?;
+            let lists = lists.filter(|sides| !sides.iter().all(Listed::is_empty));
             let Some(lists) = lists else {
+                silent.push(format!("`{target}`"));
                 continue;
             };
             let found = pair(target, executables, &Rc::new(lists), only, thresholds);
@@ -193,6 +208,12 @@ impl Sides {
         let some = !targets.is_empty();
         let mut found = together(targets);
         found.gaps.extend(self.lone.iter().cloned());
+        if !silent.is_empty() {
+            let silent = silent.join(", ");
+            found.notes.push(format!(
+                "Without benchmarks of Criterion's on either side, and so not compared: {silent}."
+            ));
+        }
         match found.all.is_empty() && found.gaps.is_empty() {
             true => Err(nothing(only, some)),
             false => Ok(found),

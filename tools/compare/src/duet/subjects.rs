@@ -75,6 +75,8 @@ impl Subject {
 pub struct Subjects {
     pub all: Vec<Subject>,
     pub gaps: Vec<Gap>,
+    /// What a reader should know of the rest, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A benchmark that cannot be compared.
