@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use git2::{IndexAddOption, Repository, Signature};
 
@@ -148,6 +149,10 @@ impl Project {
     }
 
     fn duet(&self, more: &[&str]) -> Ran {
+        Ran::of(self.command(more))
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
         let mut command = self
             .place
             .command(&[&["duet", "--format", "json"], more].concat());
@@ -156,7 +161,7 @@ impl Project {
             .env("XDG_CACHE_HOME", self.cache.path())
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("RUSTFLAGS");
-        Ran::of(command)
+        command
     }
 
     /// What `duet` left in the target directory.
@@ -497,6 +502,27 @@ fn a_bench_uses_what_was_built_of_its_own_side() {
     }
 }
 
+/// As it is where there is no network, and cargo has fetched what is built here alone.
+#[test]
+fn what_other_platforms_depend_on_need_not_be_here() {
+    let project = Project::new();
+    let windows = "[target.'cfg(windows)'.dependencies]\nwindows-only = \"1\"\n[profile";
+    project.edit("Cargo.toml", "[profile", windows);
+    project.write(
+        ".cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\nlocal-registry = \"registry\"\n",
+    );
+    let listed = format!(
+        "{{\"name\":\"windows-only\",\"vers\":\"1.0.0\",\"deps\":[],\"features\":{{}},\
+         \"cksum\":\"{}\",\"yanked\":false}}\n",
+        "0".repeat(64)
+    );
+    project.write("registry/index/wi/nd/windows-only", &listed);
+    project.commit();
+    let ran = project.duet(&["--base", "HEAD"]).exits(0);
+    assert_eq!(ran.json()["summary"]["unchanged"], 2);
+}
+
 #[test]
 fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     let project = Project::new();
@@ -549,4 +575,14 @@ fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     project.commit();
     let said = project.duet(&["--base", "HEAD~1"]).exits(2).err;
     assert!(said.contains("base HEAD~1: cargo cannot read it"), "{said}");
+    assert!(said.contains("gone/Cargo.toml`: No such file"), "{said}");
+    project.write("later/x", "");
+    project.commit();
+    let mut command = project.command(&["--base", "HEAD~1"]);
+    command.current_dir(project.place.path("later"));
+    let said = Ran::of(command).exits(2).err;
+    assert!(
+        said.contains("base HEAD~1 has no directory later"),
+        "{said}"
+    );
 }

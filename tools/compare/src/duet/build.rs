@@ -13,12 +13,12 @@ use super::checkouts::{checkouts, settings};
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
-use super::names::{Names, bench_names, last_line, named, none_built, requiring, without_features};
+use super::names::{Names, bench_names, cause, named, none_built, requiring, without_features};
 use super::{link, own};
 
 pub use super::names::Target;
 use super::stand_in;
-use super::tree::{Side, Tree, one_lock_file, one_toolchain};
+use super::tree::{Side, Tree, lock_file, one_lock_file, one_toolchain};
 use crate::bench_place::{self, BenchPlace};
 use crate::failure::Failure;
 use crate::repository;
@@ -29,6 +29,8 @@ pub struct BuildDir {
     root: PathBuf,
     /// Where the revisions' files lie.
     checkouts: PathBuf,
+    /// The work tree's Cargo.lock, whether it is there or not.
+    lock_file: PathBuf,
     /// Held until we are done.
     _locks: [File; 2],
 }
@@ -72,9 +74,10 @@ impl BuildDir {
     /// No project here, or somebody else is building in it.
     pub fn enter() -> Result<Self, Failure> {
         let metadata = MetadataCommand::new().no_deps().exec().map_err(|e| {
-            Failure::new(format!("cargo metadata: {}", last_line(&e.to_string())))
+            Failure::new(format!("cargo metadata: {}", cause(&e)))
                 .remedy("cd to a Rust project, or --bin-base EXE --bin-head EXE")
         })?;
+        let lock_file = lock_file(&metadata);
         let root = metadata.target_directory.into_std_path_buf().join("duet");
         let (root, lock) = enter(&root, "CARGO_TARGET_DIR")?;
         // Machines that share a cache may have target directories of their own at one path.
@@ -82,6 +85,7 @@ impl BuildDir {
         let directory = Self {
             root,
             checkouts,
+            lock_file,
             _locks: [lock, other],
         };
         directory.clear();
@@ -105,7 +109,7 @@ impl BuildDir {
         ];
         let mut notes = Vec::new();
         notes.extend(one_toolchain(&trees)?);
-        notes.extend(one_lock_file(&trees)?);
+        notes.extend(one_lock_file(&trees, &self.lock_file)?);
         let metadata = [trees[0].metadata(&[])?, trees[1].metadata(&[])?];
         let [old, new] = &metadata;
         let names = named(&selection.benches, [bench_names(old), bench_names(new)])?;
@@ -159,12 +163,18 @@ impl BuildDir {
     fn export(&self, side: Side, revision: &str) -> Result<Tree, Failure> {
         let root = self.checkouts.join(side.name());
         let (commit, inside) = repository::export(Path::new("."), revision, &root)?;
+        let project = root.join(&inside);
+        if !project.is_dir() {
+            let cause = format!("has no directory {}", inside.display());
+            return Err(Failure::new(format!("{} {revision} {cause}", side.name()))
+                .remedy("cd to a directory that both have, and --package NAME"));
+        }
         let around = repository::root(Path::new("."));
         Ok(Tree {
             side,
             revision: revision.to_owned(),
             commit,
-            project: root.join(inside),
+            project,
             root,
             settings: around.map_or_else(Vec::new, |r| settings(&r, &self.checkouts)),
         })
@@ -328,8 +338,9 @@ fn yielding(
     Ok(patches.and_then(|patches| {
         for (tree, patch) in trees.iter().zip(&patches) {
             if !patch.is_empty() {
-                tree.metadata(patch)
-                    .map_err(|e| format!("{}: {}", tree.side.name(), last_line(&e.to_string())))?;
+                // Of its words the first line, without what to type next.
+                let why = |e: Failure| e.to_string().lines().next().unwrap_or_default().to_owned();
+                tree.metadata(patch).map_err(why)?;
             }
         }
         Ok(patches)

@@ -149,10 +149,22 @@ pub(super) fn none_built(package: Option<&str>, metadata: &Metadata) -> Failure 
     })
 }
 
-/// The last thing that is said in a text of several lines.
-pub(super) fn last_line(text: &str) -> String {
-    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty());
-    line.unwrap_or(text).to_owned()
+/// What cargo could not tell, and because of what.
+pub(super) fn cause(error: &cargo_metadata::Error) -> String {
+    let cargo_metadata::Error::CargoMetadata { stderr } = error else {
+        return error.to_string();
+    };
+    let lines: Vec<&str> = stderr.lines().map(str::trim).collect();
+    let error = lines.iter().find_map(|line| line.strip_prefix("error:"));
+    let causes = lines.windows(2).filter(|pair| pair[0] == "Caused by:");
+    let causes = causes.map(|pair| pair[1]);
+    match error {
+        Some(error) => {
+            let all: Vec<&str> = [error.trim()].into_iter().chain(causes).collect();
+            all.join(": ")
+        }
+        None => stderr.trim().to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -178,5 +190,20 @@ mod tests {
         let said = named(&asked, [names(&["sort"]), names(&["x"])]).unwrap_err();
         assert!(said.to_string().contains("--bench sort"), "{said}");
         assert!(named(&[], [names(&[]), names(&[])]).is_err());
+    }
+    #[test]
+    fn what_cargo_says_is_told_with_its_causes() {
+        let said = |stderr: &str| {
+            let stderr = stderr.to_owned();
+            cause(&cargo_metadata::Error::CargoMetadata { stderr })
+        };
+        let chain = "warning: unused\nerror: failed to get `x`\n\nCaused by:\n  Unable to update /gone\n\n\
+                     Caused by:\n  failed to read `/gone/Cargo.toml`\n\nCaused by:\n  No such file\n";
+        assert_eq!(
+            said(chain),
+            "failed to get `x`: Unable to update /gone: failed to read `/gone/Cargo.toml`: No such file"
+        );
+        assert_eq!(said("error: no `Cargo.toml`\n  here\n"), "no `Cargo.toml`");
+        assert_eq!(said("killed\n"), "killed");
     }
 }

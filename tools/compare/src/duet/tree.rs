@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 use cargo_metadata::{Metadata, MetadataCommand};
 use walkdir::WalkDir;
 
-use super::names::last_line;
+use super::names::cause;
 use crate::failure::Failure;
 
 /// A build's name, of one length for both, since it is part of their paths.
@@ -47,18 +48,36 @@ impl std::fmt::Display for Tree {
 }
 
 impl Tree {
-    /// What cargo says of it, with its dependencies.
+    /// What cargo says of it, with its dependencies. Those of other platforms need not be there.
     pub(super) fn metadata(&self, options: &[String]) -> Result<Metadata, Failure> {
-        MetadataCommand::new()
+        let platform = platform().map(|name| ["--filter-platform".to_owned(), name]);
+        let platform = platform.into_iter().flatten();
+        let options = options.iter().cloned().chain(platform).collect();
+        self.read(&mut MetadataCommand::new(), options)
+    }
+
+    /// What says which dependencies it gets, whether it is there or not.
+    fn lock_file(&self) -> Result<PathBuf, Failure> {
+        let metadata = self.read(MetadataCommand::new().no_deps(), Vec::new())?;
+        Ok(lock_file(&metadata))
+    }
+
+    fn read(
+        &self,
+        metadata: &mut MetadataCommand,
+        options: Vec<String>,
+    ) -> Result<Metadata, Failure> {
+        metadata
             .current_dir(&self.project)
-            .other_options([&self.settings[..], options].concat())
+            .other_options([self.settings.clone(), options].concat())
             .exec()
             .map_err(|e| {
-                let cause = last_line(&e.to_string());
-                Failure::new(format!("{self}: cargo cannot read it: {cause}")).remedy(format!(
-                    "git checkout {} && cargo fetch, where there is a network",
-                    self.revision
-                ))
+                Failure::new(format!("{self}: cargo cannot read it: {}", cause(&e))).remedy(
+                    format!(
+                        "git checkout {} && cargo fetch, where there is a network",
+                        self.revision
+                    ),
+                )
             })
     }
 
@@ -112,25 +131,33 @@ pub(super) fn one_toolchain([base, head]: &[Tree; 2]) -> Result<Option<String>, 
     }
 }
 
+/// The platform that benches are built for here.
+fn platform() -> Option<String> {
+    let output = Command::new("rustc").arg("-vV").output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut lines = said.lines();
+    Some(
+        lines
+            .find_map(|line| line.strip_prefix("host: "))?
+            .to_owned(),
+    )
+}
+
+/// Where a workspace has its Cargo.lock.
+pub(super) fn lock_file(metadata: &Metadata) -> PathBuf {
+    metadata.workspace_root.join("Cargo.lock").into()
+}
+
 /// Libraries often leave their Cargo.lock out of git; without one both sides could get
-/// other dependencies. The work tree's serves then, or the other side's.
-pub(super) fn one_lock_file(trees: &[Tree; 2]) -> Result<Option<String>, Failure> {
-    let lock = |tree: &Tree| tree.project.join("Cargo.lock");
-    let paths = trees.each_ref().map(lock);
+/// other dependencies. The other side's serves then, or `ours`, the work tree's.
+pub(super) fn one_lock_file(trees: &[Tree; 2], ours: &Path) -> Result<Option<String>, Failure> {
+    let paths = [trees[0].lock_file()?, trees[1].lock_file()?];
     let lacking: Vec<usize> = (0..2).filter(|side| !paths[*side].exists()).collect();
-    let ours = PathBuf::from("Cargo.lock");
     for side in &lacking {
-        // In a workspace it lies above.
-        let above = trees[*side].project.ancestors().skip(1);
-        let mut above = above.take_while(|dir| dir.starts_with(&trees[*side].root));
-        let theirs = &paths[1 - side];
-        let from = match above.any(|dir| dir.join("Cargo.lock").exists()) {
-            true => continue,
-            false if theirs.exists() => theirs,
-            false if ours.exists() => &ours,
-            false => continue,
-        };
-        fs::copy(from, &paths[*side]).map_err(|e| Failure::at(&paths[*side], e))?;
+        let others = [paths[1 - side].as_path(), ours];
+        if let Some(from) = others.into_iter().find(|path| path.exists()) {
+            fs::copy(from, &paths[*side]).map_err(|e| Failure::at(&paths[*side], e))?;
+        }
     }
     Ok(match lacking[..] {
         [side] if paths[side].exists() => Some(format!(
@@ -148,5 +175,56 @@ mod tests {
     #[test]
     fn both_sides_have_names_of_one_length() {
         assert_eq!(Side::Base.name().len(), Side::Head.name().len());
+    }
+    /// Of a workspace, whichever member one stands in.
+    #[test]
+    fn both_sides_get_one_lock_file() {
+        for (has, note, all) in [
+            ([Some("base"), None, None], Some("head"), ["base"; 2]),
+            (
+                [None, Some("head"), Some("ours")],
+                Some("base"),
+                ["head"; 2],
+            ),
+            ([None, None, Some("ours")], None, ["ours"; 2]),
+            ([Some("base"), Some("head"), None], None, ["base", "head"]),
+        ] {
+            let place = tempfile::tempdir().unwrap();
+            let root = place.path().canonicalize().unwrap();
+            let write = |name: &str, text: &str| {
+                let path = root.join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            };
+            for (name, lock) in ["base", "head", "ours"].into_iter().zip(has) {
+                if let Some(lock) = lock {
+                    write(&format!("{name}/Cargo.lock"), lock);
+                }
+            }
+            let trees = [Side::Base, Side::Head].map(|side| {
+                let name = side.name();
+                let workspace = "[workspace]\nmembers = [\"member\"]\nresolver = \"3\"\n";
+                write(&format!("{name}/Cargo.toml"), workspace);
+                write(
+                    &format!("{name}/member/Cargo.toml"),
+                    "[package]\nname = \"member\"\n",
+                );
+                write(&format!("{name}/member/src/lib.rs"), "");
+                Tree {
+                    side,
+                    revision: "HEAD".to_owned(),
+                    commit: String::new(),
+                    root: root.join(name),
+                    project: root.join(name).join("member"),
+                    settings: Vec::new(),
+                }
+            });
+            let said = one_lock_file(&trees, &root.join("ours/Cargo.lock")).unwrap();
+            let expected = note.map(|side| format!("{side} has no Cargo.lock"));
+            let said = said.map(|said| said.split(':').next().unwrap().to_owned());
+            assert_eq!(said, expected, "{has:?}");
+            let locks = trees.map(|t| fs::read_to_string(t.root.join("Cargo.lock")).unwrap());
+            assert_eq!(locks, all, "{has:?}");
+        }
     }
 }
