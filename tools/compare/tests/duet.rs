@@ -5,10 +5,11 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use support::{DUET, Place, Ran, executable};
@@ -285,28 +286,8 @@ fn a_hang_up_that_nohup_has_ignored_is_no_interrupt() {
 }
 
 /// A duet that gets a Ctrl-C as soon as the file `sign` is there.
-fn interrupted(mut duet: Command, sign: &Path) -> Ran {
-    let mut child = duet
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !sign.exists() {
-        assert_eq!(
-            child.try_wait().unwrap(),
-            None,
-            "ended before the interrupt"
-        );
-        thread::sleep(Duration::from_millis(10));
-    }
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        exit: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+fn interrupted(duet: Command, sign: &Path) -> Ran {
+    Ran::signalled(duet, sign, |pid| kill_process(pid, Signal::INT))
 }
 
 #[test]

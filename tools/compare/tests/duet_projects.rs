@@ -3,11 +3,13 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use git2::{IndexAddOption, Repository, Signature};
+use rustix::process::{Signal, kill_process, kill_process_group};
 
 use support::{Place, Ran};
 use tempfile::TempDir;
@@ -424,6 +426,51 @@ fn flags_and_linkers_of_a_project_are_kept() {
     );
     // Cargo would take what was compiled for one for what the other asks for.
     assert_eq!(project.left(), ["as-built", "build", "lock", "tools"]);
+}
+
+/// A signal may reach `duet` alone, or all that was started in a terminal.
+#[test]
+fn a_signal_ends_a_build_and_breaks_no_link() {
+    let project = Project::new();
+    let signs = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("SIGNS", signs.path()).process_group(0);
+        command
+    };
+    project.write(
+        ".cargo/config.toml",
+        "[target.x86_64-unknown-linux-gnu]\nlinker = \"./slow-cc\"\n",
+    );
+    // From the third time on that functions are ordered, rounds are being made.
+    let linker = "#!/bin/sh\n\
+                  case \"$*\" in *symbol-ordering-file*)\n\
+                  echo . >>\"$SIGNS/links\"\n\
+                  [ \"$(wc -l <\"$SIGNS/links\")\" -le 2 ] || { touch \"$SIGNS/again\"; sleep 2; };;\n\
+                  esac\nexec cc \"$@\"\n";
+    project.write("slow-cc", linker);
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(project.place.path("slow-cc"), mode).unwrap();
+    project.commit();
+    let duet = command(&["--base", "HEAD"]);
+    let terminal = |pid| kill_process_group(pid, Signal::INT);
+    let ran = Ran::signalled(duet, &signs.path().join("again"), terminal).exits(3);
+    let reason = ran.row("a")["reason"].to_string();
+    assert!(reason.contains("interrupted"), "{reason}");
+    let slow = "fn main() {\n    \
+                let sign = |name| std::fs::write(std::env::var(\"SIGNS\").unwrap() + name, \"\").unwrap();\n    \
+                sign(\"/began\");\n    \
+                std::thread::sleep(std::time::Duration::from_secs(30));\n    \
+                sign(\"/ended\");\n}\n";
+    project.write("build.rs", slow);
+    project.commit();
+    let duet = command(&["--base", "HEAD"]);
+    let alone = |pid| kill_process(pid, Signal::TERM);
+    let said = Ran::signalled(duet, &signs.path().join("began"), alone)
+        .exits(2)
+        .err;
+    assert!(said.contains("interrupted while building base"), "{said}");
+    assert!(!signs.path().join("ended").exists(), "it was waited for");
 }
 
 /// Cargo reads what lies in the directories above: neither the work tree's configuration nor

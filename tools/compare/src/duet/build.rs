@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use cargo_metadata::{Message, Metadata, MetadataCommand, TargetKind};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::checkouts::{checkouts, settings};
 use super::criterion;
@@ -22,6 +26,9 @@ use super::tree::{Side, Tree, lock_file, one_lock_file, one_toolchain};
 use crate::bench_place::{self, BenchPlace};
 use crate::failure::Failure;
 use crate::repository;
+
+/// How often one looks for a Ctrl-C while cargo builds.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Where everything is built, kept between runs for its dependencies, and locked while
 /// one runs.
@@ -222,7 +229,9 @@ impl BuildDir {
             .current_dir(&tree.project)
             .env("CARGO_TARGET_DIR", self.target(selection))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            // Whatever signal asks us to stop, we end all of it.
+            .process_group(0);
         let (tools, own) = (self.root.join("tools"), self.own(tree.side));
         stand_in::take_part(&mut command, &tools, &tree.root, selection.as_built)
             .map_err(|e| Failure::at(&tools, e))?;
@@ -237,16 +246,25 @@ impl BuildDir {
         let mut child = command
             .spawn()
             .map_err(|e| failed(&format!("cargo: {e}")))?;
-        let messages = match child.stdout.take() {
-            Some(out) => Message::parse_stream(BufReader::new(out))
-                .filter_map(Result::ok)
-                .collect(),
-            None => Vec::new(),
+        let out = child.stdout.take();
+        let messages = thread::spawn(move || -> Vec<Message> {
+            let messages = out.map(|out| Message::parse_stream(BufReader::new(out)));
+            messages.into_iter().flatten().flatten().collect()
+        });
+        let status = loop {
+            let ended = child.try_wait();
+            if let Some(status) = ended.map_err(|e| failed(&format!("cargo: {e}")))? {
+                break status;
+            }
+            if interrupt.came() {
+                // It may have ended by itself in the meantime.
+                let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+                let _ = child.wait();
+                return Err(Failure::new(format!("interrupted while building {tree}")));
+            }
+            thread::sleep(GLANCE);
         };
-        let status = child.wait().map_err(|e| failed(&format!("cargo: {e}")))?;
-        if interrupt.came() {
-            return Err(Failure::new(format!("interrupted while building {tree}")));
-        }
+        let messages = messages.join().unwrap_or_default();
         match status.success() {
             true => Ok(messages),
             false => Err(failed(&format!(

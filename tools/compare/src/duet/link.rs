@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -141,7 +142,9 @@ impl Link {
             .current_dir(&self.directory)
             .args(arguments)
             .arg("-Wl,--strip-debug,--build-id=none")
-            .arg("-fuse-ld=lld");
+            .arg("-fuse-ld=lld")
+            // A Ctrl-C is for us alone: what is linked halfway is no executable.
+            .process_group(0);
         if lld.is_dir() {
             command.arg(concat("-B", lld));
         }

@@ -297,6 +297,8 @@ impl DuetBench<'_> {
                 match result {
                     Ok(round) => rounds(&mut runs[i]).push(round),
                     Err(RunError::Interrupted) => {}
+                    // Whatever was cut short may well fail.
+                    Err(_) if self.interrupted() => {}
                     Err(RunError::Failed(words) | RunError::Nothing(words)) => {
                         runs[i].end = End::Broken(words)
                     }

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -271,17 +274,40 @@ pub struct Ran {
 
 impl Ran {
     pub fn of(mut command: Command) -> Self {
+        Self::of_output(command.output().unwrap())
+    }
+
+    fn of_output(output: Output) -> Self {
         let Output {
             status,
             stdout,
             stderr,
-        } = command.output().unwrap();
+        } = output;
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self {
             exit: status.code(),
             out: text(stdout),
             err: text(stderr),
         }
+    }
+
+    /// Of a command that `signal` reaches as soon as the file `sign` is there.
+    pub fn signalled(
+        mut command: Command,
+        sign: &Path,
+        signal: impl FnOnce(Pid) -> rustix::io::Result<()>,
+    ) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !sign.exists() {
+            assert_eq!(child.try_wait().unwrap(), None, "ended before the signal");
+            thread::sleep(Duration::from_millis(10));
+        }
+        signal(Pid::from_child(&child)).unwrap();
+        Self::of_output(child.wait_with_output().unwrap())
     }
 
     #[track_caller]
