@@ -397,11 +397,16 @@ fn benches_of_another_member_are_pointed_at() {
 #[test]
 fn flags_and_linkers_of_a_project_are_kept() {
     let project = Project::new();
+    let elsewhere = project.place.path("elsewhere");
     project.write(
         ".cargo/config.toml",
-        "[build]\nrustflags = [\"--cfg\", \"special\", \"-Clink-arg=-fuse-ld=bfd\", \
-         \"-Clink-arg=-Wl,--dynamic-list=near.list\"]\n\
-         [target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"\n",
+        &format!(
+            "[build]\nbuild-dir = \"{}\"\n\
+             rustflags = [\"--cfg\", \"special\", \"-Clink-arg=-fuse-ld=bfd\", \
+             \"-Clink-arg=-Wl,--dynamic-list=near.list\"]\n\
+             [target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"\n",
+            elsewhere.display()
+        ),
     );
     project.edit(
         "src/lib.rs",
@@ -426,6 +431,7 @@ fn flags_and_linkers_of_a_project_are_kept() {
     );
     // Cargo would take what was compiled for one for what the other asks for.
     assert_eq!(project.left(), ["as-built", "build", "lock", "tools"]);
+    assert!(!elsewhere.exists(), "built among what the project builds");
 }
 
 /// A signal may reach `duet` alone, or all that was started in a terminal.

@@ -228,6 +228,7 @@ impl BuildDir {
             .args(selection.features.iter().flat_map(|f| ["--features", f]))
             .current_dir(&tree.project)
             .env("CARGO_TARGET_DIR", self.target(selection))
+            .env("CARGO_BUILD_BUILD_DIR", self.target(selection))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // Whatever signal asks us to stop, we end all of it.
