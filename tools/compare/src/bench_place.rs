@@ -1,6 +1,6 @@
 //! Where a bench runs, and with what: as cargo would run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,12 +11,15 @@ use cargo_metadata::Message;
 /// Where the loader looks for libraries.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
+/// Takes the place of what another bench's environment has more.
+const FILLER: &str = "PROBECOST_DUET_FILLER";
+
 /// A bench's directory, and what cargo says in its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchPlace {
     directory: PathBuf,
-    /// Where libraries are looked for, where cargo built it.
-    libraries: Option<OsString>,
+    /// None where cargo did not build it.
+    variables: BTreeMap<OsString, OsString>,
 }
 
 impl BenchPlace {
@@ -24,7 +27,7 @@ impl BenchPlace {
     pub fn directory(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            libraries: None,
+            variables: BTreeMap::new(),
         }
     }
 
@@ -37,41 +40,70 @@ impl BenchPlace {
         let before = env::var_os(LIBRARIES).unwrap_or_default();
         Self {
             directory: package.to_owned(),
-            libraries: Some(joined(places, &before)),
+            variables: BTreeMap::from([
+                ("CARGO_MANIFEST_DIR".into(), package.into()),
+                (LIBRARIES.into(), joined(places, &before)),
+            ]),
         }
     }
 
-    /// The same with libraries looked for in `first`, where there are any.
-    pub fn with_libraries(self, first: &Path) -> Self {
-        let before = self.libraries.as_deref().filter(|_| first.is_dir());
-        let libraries = before.map(|before| joined(vec![first.to_owned()], before));
-        Self {
-            libraries: libraries.or(self.libraries),
-            ..self
+    /// The same on one side of two: with libraries looked for in `first`, where there are any,
+    /// and with what else cargo says there.
+    pub fn on_a_side(mut self, first: &Path, told: BTreeMap<OsString, OsString>) -> Self {
+        if let Some(libraries) = self.variables.get_mut(OsStr::new(LIBRARIES))
+            && first.is_dir()
+        {
+            *libraries = joined(vec![first.to_owned()], libraries);
         }
+        for (name, value) in told {
+            self.variables.entry(name).or_insert(value);
+        }
+        self
     }
 
     /// Has `command` run there.
     pub fn apply(&self, command: &mut Command) {
-        command.current_dir(&self.directory);
-        if let Some(libraries) = &self.libraries {
-            command
-                .env("CARGO_MANIFEST_DIR", &self.directory)
-                .env(LIBRARIES, libraries);
-        }
+        command.current_dir(&self.directory).envs(&self.variables);
+    }
+
+    /// The whole of its environment: how many variables, and how many bytes.
+    fn environment(&self) -> [usize; 2] {
+        let mut all: BTreeMap<OsString, OsString> = env::vars_os().collect();
+        all.extend(self.variables.clone());
+        let bytes = all.iter().map(|(name, value)| name.len() + value.len());
+        [all.len(), bytes.sum()]
     }
 }
 
 /// Makes what all of them find on their stacks as long: it moves addresses.
 pub fn level<'a>(places: impl IntoIterator<Item = &'a mut BenchPlace>) {
-    let mut all: Vec<&mut OsString> = places
+    let mut all: Vec<&mut BenchPlace> = places
         .into_iter()
-        .filter_map(|place| place.libraries.as_mut())
+        .filter(|place| !place.variables.is_empty())
         .collect();
-    let longest = all.iter().map(|l| l.len()).max().unwrap_or_default();
-    for libraries in &mut all {
+    let mut libraries: Vec<&mut OsString> = (all.iter_mut())
+        .filter_map(|place| place.variables.get_mut(OsStr::new(LIBRARIES)))
+        .collect();
+    let longest = libraries.iter().map(|l| l.len()).max().unwrap_or_default();
+    for libraries in &mut libraries {
         // The last one is a directory, however many of these stand behind it.
         libraries.push("/".repeat(longest - libraries.len()));
+    }
+    // As many variables, which are pointed at, and as many bytes of them.
+    let most = all.iter().map(|place| place.environment()[0]).max();
+    let most = most.unwrap_or_default() + 1;
+    for place in &mut all {
+        for i in place.environment()[0]..most {
+            let name = format!("{FILLER}_{:04}", most - i);
+            place.variables.insert(name.into(), OsString::new());
+        }
+    }
+    let longest = all.iter().map(|place| place.environment()[1]).max();
+    let longest = longest.unwrap_or_default();
+    for place in &mut all {
+        let more = longest - place.environment()[1];
+        let name = format!("{FILLER}_{:04}", 1);
+        place.variables.insert(name.into(), "x".repeat(more).into());
     }
 }
 
@@ -138,12 +170,35 @@ mod tests {
 
     #[test]
     fn both_sides_find_as_much_on_their_stacks() {
-        let place = |libraries: &str| BenchPlace {
-            directory: "/".into(),
-            libraries: Some(libraries.into()),
+        let place = |variables: &[(&str, &str)]| {
+            let variables = variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()));
+            BenchPlace {
+                directory: "/".into(),
+                variables: variables.collect(),
+            }
         };
-        let mut both = [place("/a:/b"), place("/a")];
+        let libraries = |place: &BenchPlace| place.variables[OsStr::new(LIBRARIES)].clone();
+        let head = [
+            (LIBRARIES, "/a"),
+            ("CARGO_PKG_VERSION", "0.20.11"),
+            ("NEW", "1"),
+        ];
+        // One that takes the place of another adds none.
+        let base = [
+            (LIBRARIES, "/a:/b"),
+            ("CARGO_PKG_VERSION", "0.1.0"),
+            ("PATH", "/bin"),
+        ];
+        let mut both = [place(&base), place(&head)];
         level(&mut both);
-        assert_eq!(both, [place("/a:/b"), place("/a///")]);
+        assert_eq!(both.each_ref().map(libraries), ["/a:/b", "/a///"]);
+        let [base, head] = both.each_ref().map(BenchPlace::environment);
+        assert_eq!(base, head);
+        // What cargo has no part in stays as it is.
+        let mut given = BenchPlace::directory(Path::new("/"));
+        level([&mut given]);
+        assert_eq!(given, BenchPlace::directory(Path::new("/")));
     }
 }

@@ -480,16 +480,29 @@ fn a_signal_ends_a_build_and_breaks_no_link() {
 }
 
 /// Cargo reads what lies in the directories above: neither the work tree's configuration nor
-/// its workspace is the revisions' own.
+/// its workspace is the revisions' own. Benches run with each side's environment.
 #[test]
 fn each_side_is_built_by_its_own_configuration() {
-    let configured = |cfg: &str| format!("[build]\nrustflags = [\"--cfg\", \"{cfg}\"]\n");
+    let configured = |cfg: &str| {
+        format!(
+            "[build]\nrustflags = [\"--cfg\", \"{cfg}\"]\n\
+             [target.'cfg(all())']\nrunner = \"no-such-program\"\n\
+             [env]\nSIDE = \"{cfg}\"\nDATA = {{ value = \"data\", relative = true }}\n"
+        )
+    };
     let wanted = |cfg: &str, other: &str| {
         format!(
-            "#[cfg(any(not({cfg}), {other}, leaked))]\ncompile_error!(\"whose flags?\");\n{LIBRARY}"
+            "#[cfg(any(not({cfg}), {other}, leaked))]\ncompile_error!(\"whose flags?\");\n\
+             pub const SIDE: &str = \"{cfg}\";\n{LIBRARY}"
         )
     };
     let project = Project::new();
+    let environment = r#"fn main() {
+    let said = |name| std::env::var(name).unwrap();
+    assert_eq!(said("SIDE"), fake::SIDE);
+    assert_eq!(said("DATA"), said("CARGO_MANIFEST_DIR") + "/data");
+    assert_eq!(said("CARGO_PKG_VERSION"), fake::VERSION);"#;
+    project.edit("benches/fake.rs", "fn main() {", environment);
     project.edit("Cargo.toml", "[workspace]\n", "");
     project.write(".cargo/config.toml", &configured("old"));
     project.write("src/lib.rs", &wanted("old", "new"));
@@ -504,6 +517,8 @@ fn each_side_is_built_by_its_own_configuration() {
         .duet(&["--base", "HEAD~1", "--head", "HEAD"])
         .exits(0);
     assert_eq!(ran.json()["summary"]["unchanged"], 2);
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("without the runner"), "{notes}");
 }
 
 /// Cargo has one place for both sides' binaries, libraries and generated files: a bench that

@@ -117,6 +117,12 @@ impl BuildDir {
         let mut notes = Vec::new();
         notes.extend(one_toolchain(&trees)?);
         notes.extend(one_lock_file(&trees, &self.lock_file)?);
+        if trees.iter().any(Tree::has_runner) {
+            notes.push(
+                "Benches are started as they are, without the runner of .cargo/config.toml."
+                    .to_owned(),
+            );
+        }
         let metadata = [trees[0].metadata(&[])?, trees[1].metadata(&[])?];
         let [old, new] = &metadata;
         let names = named(&selection.benches, [bench_names(old), bench_names(new)])?;
@@ -304,7 +310,10 @@ impl BuildDir {
             let path = own.join(format!("{:02}", benches.len())).join(&target.name);
             link::rescue(made.as_std_path(), &path).map_err(|e| cannot(&path, e))?;
             let place = BenchPlace::built(package.as_std_path(), made.as_std_path(), messages)
-                .with_libraries(&own::libraries(&own));
+                .on_a_side(
+                    &own::libraries(&own),
+                    own::environment(&own, made.as_std_path()),
+                );
             benches.insert(target, Executable { path, place });
         }
         Ok(benches)

@@ -1,6 +1,7 @@
 //! What a bench uses while it runs, kept for each side: cargo has one place for both sides, and
 //! by then the other's lies there.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -22,22 +23,38 @@ const BINARY: &[u8] = b"CARGO_BIN_EXE_";
 /// Where cargo tells a crate that its build script's files lie.
 const MADE: &str = "OUT_DIR";
 
+/// What the compiler alone is told, besides what begins with [`OURS`], or what we tell a bench
+/// ourselves.
+const NOT_NOTED: [&str; 6] = [
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_MAKEFLAGS",
+    "CARGO_TARGET_DIR",
+    "CRITERION_HOME",
+    "LD_LIBRARY_PATH",
+    "RUSTC_WRAPPER",
+];
+
+/// What our variables begin with.
+const OURS: &[u8] = b"PROBECOST_DUET_";
+
 /// Has the crates that `cargo` compiles know `place`.
 ///
 /// # Errors
 /// There is no room for it.
 pub fn take_part(cargo: &mut Command, place: &Path) -> io::Result<()> {
     fs::create_dir_all(made(place))?;
+    fs::create_dir_all(told(place))?;
     cargo.env(PLACE, place);
     Ok(())
 }
 
 /// Has the crate that `compiler` compiles know its side's own, and none that the next build
-/// puts in its place.
+/// puts in its place. What cargo tells it in the environment is noted for the executable that
+/// will be called `name`.
 ///
 /// # Errors
 /// There is no room.
-pub fn point(compiler: &mut Command) -> io::Result<()> {
+pub fn point(compiler: &mut Command, name: &str) -> io::Result<()> {
     let Some(place) = env::var_os(PLACE).map(PathBuf::from) else {
         return Ok(());
     };
@@ -50,15 +67,35 @@ pub fn point(compiler: &mut Command) -> io::Result<()> {
             _ => {}
         }
     }
-    for (name, value) in env::vars_os() {
-        let out = out
-            .as_ref()
-            .map(|(link, out)| [link, out].map(|path| path.as_path()));
-        if let Some(own) = own(&place, out, &name, &value) {
-            compiler.env(name, own);
+    let out = out.as_ref();
+    let out = out.map(|(link, out)| [link, out].map(|path| path.as_path()));
+    let mut noted = Vec::new();
+    for (variable, value) in env::vars_os() {
+        let own = own(&place, out, &variable, &value);
+        if let Some(own) = &own {
+            compiler.env(&variable, own);
+        }
+        let known = NOT_NOTED.iter().any(|name| variable == *name);
+        if !known && !variable.as_bytes().starts_with(OURS) {
+            let value = own.unwrap_or(value);
+            noted.extend_from_slice(&[variable.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
         }
     }
-    Ok(())
+    fs::write(told(&place).join(name), noted)
+}
+
+/// What cargo told the crate of the bench `executable` in its environment, as it would tell the
+/// bench.
+pub fn environment(place: &Path, executable: &Path) -> BTreeMap<OsString, OsString> {
+    let name = executable.file_name().unwrap_or_default();
+    let noted = fs::read(told(place).join(name)).unwrap_or_default();
+    let variable = |noted: &[u8]| {
+        let end = noted.iter().position(|b| *b == b'=')?;
+        let parts = [&noted[..end], &noted[end + 1..]];
+        let [name, value] = parts.map(|part| OsStr::from_bytes(part).to_owned());
+        Some((name, value))
+    };
+    noted.split(|b| *b == 0).filter_map(variable).collect()
 }
 
 /// What a variable says of its side's own, where it says anything of it; `out` is where the
@@ -129,6 +166,11 @@ fn binaries(place: &Path) -> PathBuf {
 /// Where what build scripts made is kept, by package.
 fn made(place: &Path) -> PathBuf {
     place.join("out")
+}
+
+/// Where what cargo told crates is noted, by executable.
+fn told(place: &Path) -> PathBuf {
+    place.join("env")
 }
 
 fn copy(file: &Path, to: &Path) -> io::Result<()> {

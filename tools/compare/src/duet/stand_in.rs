@@ -89,10 +89,15 @@ fn compile(called: &Path, mut arguments: Vec<OsString>) -> io::Error {
             let inside = Path::new(&package).strip_prefix(&tree).ok()?;
             Some((PathBuf::from(&tree), inside.to_owned()))
         });
-    if ours.is_some()
-        && let Err(e) = own::point(&mut command)
-    {
-        return e;
+    if ours.is_some() {
+        let name = value(&text, "--crate-name").unwrap_or_default();
+        let name = format!(
+            "{name}{}",
+            codegen(&text, "extra-filename").unwrap_or_default()
+        );
+        if let Err(e) = own::point(&mut command, &name) {
+            return e;
+        }
     }
     if env::var_os(AS_BUILT).is_some() {
         return command.args(arguments).exec();

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use cargo_metadata::{Metadata, MetadataCommand};
+use regex::Regex;
 use walkdir::WalkDir;
 
 use super::names::cause;
@@ -91,6 +92,20 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Whether cargo would have a program start what it builds.
+    pub(super) fn has_runner(&self) -> bool {
+        let Ok(set) = Regex::new(r"(?m)^[^#\n]*\brunner\s*=") else {
+            return false;
+        };
+        let directories = self.project.ancestors();
+        let directories = directories.take_while(|dir| dir.starts_with(&self.root));
+        let files = directories
+            .flat_map(|dir| ["config.toml", "config"].map(|name| dir.join(".cargo").join(name)));
+        files
+            .filter_map(|file| fs::read_to_string(file).ok())
+            .any(|text| set.is_match(&text))
     }
 
     /// A file of it, where it has one.

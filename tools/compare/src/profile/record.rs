@@ -73,6 +73,7 @@ pub fn record(
     let kernel = may_see_the_kernel();
     let event = if kernel { "cpu-clock" } else { "cpu-clock:u" };
     let mut perf = Command::new("perf");
+    place.apply(&mut perf);
     perf.args(["record", "--quiet", "--freq", RATE, "--event", event])
         .args(["--call-graph", STACK, "--output"])
         .arg(&data)
@@ -81,7 +82,6 @@ pub fn record(
         .args(["--bench", "--profile-time", &seconds, only])
         // What it writes is of no interest here, and must not become an earlier result.
         .env("CRITERION_HOME", scratch.path().join("criterion"));
-    place.apply(&mut perf);
     succeeded(
         "perf record",
         perf.output(),
