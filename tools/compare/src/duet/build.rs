@@ -206,6 +206,12 @@ impl BuildDir {
         self.root.join("bin").join(side.name())
     }
 
+    /// Where both sides' executables are called from: programs may run where they are built, and
+    /// not in every directory for temporary files.
+    pub fn pairs(&self) -> PathBuf {
+        self.root.join("bin/pairs")
+    }
+
     fn cargo(
         &self,
         tree: &Tree,

@@ -27,9 +27,9 @@ pub struct Sides {
     lone: Vec<Gap>,
     names: [Name; 2],
     notes: Vec<String>,
-    /// The executables lie here.
-    _place: TempDir,
-    /// They were built here.
+    /// The executables lie here, where they were given.
+    _place: Option<TempDir>,
+    /// They were built here, and lie here.
     _directory: Option<BuildDir>,
 }
 
@@ -80,7 +80,7 @@ impl Sides {
             lone: Vec::new(),
             names: [name(base), name(head)],
             notes: Vec::new(),
-            _place: place,
+            _place: Some(place),
             _directory: None,
         })
     }
@@ -90,7 +90,7 @@ impl Sides {
     /// # Errors
     /// There is no room for their executables.
     pub fn built(directory: BuildDir, asked: [&str; 2], built: Built) -> Result<Self, Failure> {
-        let place = place()?;
+        let place = directory.pairs();
         let [base, head] = built.benches;
         let gap = |side: usize, id: String, why: String| Gap {
             id,
@@ -118,7 +118,7 @@ impl Sides {
         for (i, (target, old)) in base.iter().enumerate() {
             match head.get(target) {
                 Some(new) => {
-                    let place = place.path().join(format!("{i:02}"));
+                    let place = place.join(format!("{i:02}"));
                     let pair = Pair::new([old, new], &place);
                     let pair = pair.map_err(|e| Failure::at(&place, e).remedy("df -h"))?;
                     pairs.insert(target.to_string(), Rc::new(pair));
@@ -145,7 +145,7 @@ impl Sides {
             lone,
             names: [base, head],
             notes: built.notes,
-            _place: place,
+            _place: None,
             _directory: Some(directory),
         })
     }
