@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
+use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Oid, Repository, Status, StatusOptions};
 
 use crate::failure::Failure;
 
@@ -211,7 +211,12 @@ pub fn export(place: &Path, revision: &str, tree: &Path) -> Result<(String, Path
     options.target_dir(tree).force().update_index(false);
     repository
         .checkout_tree(commit.as_object(), Some(&mut options))
-        .map_err(|e| at(&e.message()))?;
+        .map_err(|e| match (e.code(), e.class()) {
+            (ErrorCode::NotFound, _) | (_, ErrorClass::Odb) => at(&e.message()).remedy(format!(
+                "git archive {revision} >/dev/null (fetches what a partial clone lacks)"
+            )),
+            _ => at(&e.message()),
+        })?;
     Ok((commit.id().to_string(), inside))
 }
 
@@ -241,4 +246,28 @@ fn normal(path: &Path) -> PathBuf {
     path.components()
         .filter(|c| *c != Component::CurDir)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in a clone with --filter=blob:none.
+    #[test]
+    fn a_checkout_of_what_a_partial_clone_lacks_says_how_to_fetch_it() {
+        let place = tempfile::tempdir().unwrap();
+        let repository = Repository::init(place.path().join("r")).unwrap();
+        let blob = repository.blob(b"text").unwrap();
+        let mut tree = repository.treebuilder(None).unwrap();
+        tree.insert("file", blob, 0o100_644).unwrap();
+        let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+        let by = git2::Signature::now("a", "a@example.org").unwrap();
+        let commit = repository.commit(Some("HEAD"), &by, &by, "x", &tree, &[]);
+        let name = blob.to_string();
+        let object = Path::new("objects").join(&name[..2]).join(&name[2..]);
+        std::fs::remove_file(repository.path().join(object)).unwrap();
+        let to = place.path().join("tree");
+        let said = export(&place.path().join("r"), &commit.unwrap().to_string(), &to).unwrap_err();
+        assert!(said.to_string().contains("git archive"), "{said}");
+    }
 }
