@@ -262,8 +262,11 @@ fn an_interrupt_takes_back_no_verdict() {
         "ns=1100\n[[ $id == b ]] && { echo . >>rounds; n=$(wc -l <rounds)\n\
          ((n % 4)) || ns=900\n((n > 6 + 18)) && { touch in_b; sleep 100; }; }",
     );
-    let ran = interrupted(place.command(&JSON), &place.path("in_b")).exits(1);
+    let profiled = [&JSON[..], &["--profile", "profile"]].concat();
+    let ran = interrupted(place.command(&profiled), &place.path("in_b")).exits(1);
     assert_eq!(ran.row("a")["status"], "regressed");
+    let notes = ran.json()["notes"].to_string();
+    assert!(notes.contains("a: no profile: interrupted"), "{notes}");
     let reason = ran.row("b")["reason"].to_string();
     assert!(reason.contains("interrupted"), "{reason}");
 }

@@ -244,7 +244,7 @@ impl Stage {
             measured: started.elapsed().as_secs_f64(),
         });
         if let Some(place) = &request.profile {
-            let said = profile::profiles(&verdict.rows, &suite.runs, place);
+            let said = profile::profiles(&verdict.rows, &suite.runs, place, interrupt);
             verdict.notes.extend(said);
         }
         Ok(verdict)

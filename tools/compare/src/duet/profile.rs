@@ -6,6 +6,7 @@ use std::time::Duration;
 use probecost::schema::{Status, VerdictRow};
 
 use super::benchmark::BenchmarkRun;
+use super::interrupt::Interrupt;
 use super::layout::Order;
 use super::process::RunError;
 use crate::failure::Failure;
@@ -18,15 +19,25 @@ const SECONDS: Duration = Duration::from_secs(3);
 const NAMED: usize = 3;
 
 /// Leaves the profiles of the regressed rows below `place`, a directory for each, and says of
-/// each which functions grew. A row that cannot be sampled says why.
-pub fn profiles(rows: &[VerdictRow], runs: &[BenchmarkRun], place: &Path) -> Vec<String> {
+/// each which functions grew. A row that cannot be sampled says why, and so does one that nobody
+/// waits for.
+pub fn profiles(
+    rows: &[VerdictRow],
+    runs: &[BenchmarkRun],
+    place: &Path,
+    interrupt: &Interrupt,
+) -> Vec<String> {
     let slower = rows.iter().filter(|row| row.status == Status::Regressed);
     slower
         .filter_map(|row| Some((row, runs.iter().find(|run| run.subject.id == row.id)?)))
         .map(|(row, run)| {
             let id = &row.id;
             let directory = place.join(directory(id));
-            match of_row(row, run, &directory) {
+            let profile = match interrupt.came() {
+                true => Err(Failure::new("interrupted")),
+                false => of_row(row, run, &directory),
+            };
+            match profile {
                 Ok(grown) => format!("{id}: {grown} ({}).", directory.display()),
                 Err(why) => format!("{id}: no profile: {why}"),
             }
