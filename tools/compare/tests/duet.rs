@@ -550,6 +550,22 @@ fn the_live_selftest_counts_what_is_found_and_what_is_not() {
         .exits(0)
         .json();
     assert_eq!(json["found"]["came"], 2);
+    // What is done when somebody stops it stays; what is being listed by then is left out.
+    executable(&place, "old", "a b", plant);
+    let list = "    echo . >>lists; (($(wc -l <lists) > 4)) && { touch in_list; sleep 100; }\n    exit 0\n";
+    edit(&place, "old", "    exit\n", list);
+    let ran = interrupted(place.command(&selftest), &place.path("in_list")).exits(0);
+    let line = "1 suites without a change and 1 with +5 %";
+    assert!(ran.out.contains(line), "{}", ran.out);
+    fs::write(place.path("lists"), ".\n.\n.\n.\n").unwrap();
+    fs::remove_file(place.path("in_list")).unwrap();
+    let said = interrupted(place.command(&selftest), &place.path("in_list"))
+        .exits(2)
+        .err;
+    assert!(
+        said.contains("interrupted before anything was measured"),
+        "{said}"
+    );
     // What is built already takes no word on how to build it.
     for (asked, cause) in [
         (

@@ -127,27 +127,33 @@ fn run(trial: &LiveTest, stage: &Stage, interrupt: &Interrupt) -> Result<Suites,
         bar.inc(1);
         verdict
     };
+    // What somebody cut short is no suite, and takes back none that is done.
+    let mut done = 0;
+    let mut whole = |made: Result<Verdict, Failure>| match interrupt.came() {
+        true if done > 0 => Ok(None),
+        true => made.and(Err(Failure::new("interrupted before a suite was done"))),
+        false => {
+            done += 1;
+            made.map(Some)
+        }
+    };
     if stage.has_layouts() {
-        suites.other_layout = Some(suite(0, &Variation::OtherLayout)?);
+        suites.other_layout = whole(suite(0, &Variation::OtherLayout))?;
     }
     for k in 0..trial.times {
-        let unchanged = suite(k, &Variation::None)?;
-        if interrupt.came() {
+        let Some(unchanged) = whole(suite(k, &Variation::None))? else {
             break;
-        }
+        };
         let ids = ids(&unchanged, trial.subject())?;
         suites.unchanged.push(unchanged);
         let id = ids[k % ids.len()].clone();
-        let planted = suite(
-            k,
-            &Variation::Planted {
-                id: id.clone(),
-                percent: PERCENT,
-            },
-        )?;
-        if interrupt.came() {
+        let variation = Variation::Planted {
+            id: id.clone(),
+            percent: PERCENT,
+        };
+        let Some(planted) = whole(suite(k, &variation))? else {
             break;
-        }
+        };
         suites.planted.push((id, planted));
     }
     bar.finish_and_clear();
