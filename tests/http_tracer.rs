@@ -743,7 +743,7 @@ fn the_command_writes_a_line_for_each_request() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("spans");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let get = get_and(&listener, 8, "head -c 46 <&3 >/dev/null");
+    let get = get_and(&listener, 8, "head -c 46 <&3 >/dev/null; echo said");
     thread::spawn(|| serve(listener));
     let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
         .args(["trace", "--out"])
@@ -761,7 +761,9 @@ fn the_command_writes_a_line_for_each_request() {
 
     // Without a file the spans have standard output to themselves.
     let traced = Command::new(env!("CARGO_BIN_EXE_probecost"))
-        .args(["trace", "--", "bash", "-c", &format!("echo said; {get}")])
+        .args(["trace", "--"])
+        .arg(get.get_program())
+        .args(get.get_args())
         .output()
         .unwrap();
     let span: HttpSpan = serde_json::from_slice(&traced.stdout).unwrap();
