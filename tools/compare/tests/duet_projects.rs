@@ -503,24 +503,36 @@ fn each_side_is_built_by_its_own_configuration() {
     let said = |name| std::env::var(name).unwrap();
     assert_eq!(said("SIDE"), fake::SIDE);
     assert_eq!(said("DATA"), said("CARGO_MANIFEST_DIR") + "/data");
-    assert_eq!(said("CARGO_PKG_VERSION"), fake::VERSION);"#;
+    assert_eq!(said("CARGO_PKG_VERSION"), fake::VERSION);
+    if std::env::args().any(|a| a == "--list") {
+        let all: Vec<_> = std::env::vars().collect();
+        let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let sizes = fs::OpenOptions::new().append(true).create(true).open(said("SIZES"));
+        std::io::Write::write_all(&mut sizes.unwrap(), format!("{} {bytes}\n", all.len()).as_bytes()).unwrap();
+    }"#;
     project.edit("benches/fake.rs", "fn main() {", environment);
     project.edit("Cargo.toml", "[workspace]\n", "");
     project.write(".cargo/config.toml", &configured("old"));
-    project.write("src/lib.rs", &wanted("old", "new"));
+    project.write("src/lib.rs", &wanted("old", "newer"));
     project.commit();
     project.edit("Cargo.toml", "[[bench]]", "[workspace]\n[[bench]]");
-    project.write(".cargo/config.toml", &configured("new"));
-    project.write("src/lib.rs", &wanted("new", "old"));
+    project.edit("Cargo.toml", "0.1.0", "0.20.11");
+    project.write(".cargo/config.toml", &configured("newer"));
+    project.write("src/lib.rs", &wanted("newer", "old"));
     project.commit();
     // What is not committed is nobody's.
     project.write(".cargo/config.toml", &configured("leaked"));
-    let ran = project
-        .duet(&["--base", "HEAD~1", "--head", "HEAD"])
-        .exits(0);
+    let mut command = project.command(&["--base", "HEAD~1", "--head", "HEAD"]);
+    let sizes = project.cache.path().join("sizes");
+    command.env("SIZES", &sizes);
+    let ran = Ran::of(command).exits(0);
     assert_eq!(ran.json()["summary"]["unchanged"], 2);
     let notes = ran.json()["notes"].to_string();
     assert!(notes.contains("without the runner"), "{notes}");
+    // What lies on the stack moves addresses.
+    let sizes = fs::read_to_string(sizes).unwrap();
+    let sizes: Vec<&str> = sizes.lines().collect();
+    assert!(sizes.len() == 2 && sizes[0] == sizes[1], "{sizes:?}");
 }
 
 /// Cargo has one place for both sides' binaries, libraries and generated files: a bench that
