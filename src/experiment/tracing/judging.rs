@@ -167,7 +167,10 @@ fn beside(row: Requirement, without: Option<Interval>) -> Requirement {
     };
     let [lo, hi] = [added.lo, added.hi].map(|end| 100.0 * end / without.est);
     Requirement {
-        reason: format!("{lo:.1} … {hi:.1} % of the {:.3} ms of `off`", without.est),
+        reason: format!(
+            "{lo:.1} … {hi:.1} % of a round's {:.3} ms under `off`",
+            without.est
+        ),
         ..row
     }
 }
@@ -524,8 +527,14 @@ mod tests {
             let row = rows.iter().find(|row| row.measure == name).unwrap();
             row.reason.as_str()
         };
-        assert_eq!(said("added_p50_ms"), "2.1 … 2.8 % of the 0.100 ms of `off`");
-        assert_eq!(said("added_p95_ms"), "0.0 … 0.0 % of the 0.100 ms of `off`");
+        assert_eq!(
+            said("added_p50_ms"),
+            "2.1 … 2.8 % of a round's 0.100 ms under `off`"
+        );
+        assert_eq!(
+            said("added_p95_ms"),
+            "0.0 … 0.0 % of a round's 0.100 ms under `off`"
+        );
     }
 
     #[test]
