@@ -90,7 +90,7 @@ impl Files {
             .replace("from_secs(0)", &format!("from_secs({})", recipe.set_up));
         let starts = if recipe.insists { INSISTS } else { OBEYS };
         Self(BTreeMap::from([
-            (".gitignore", "/target\n".to_owned()),
+            (".gitignore", "/target\nCargo.lock\n".to_owned()),
             ("Cargo.toml", manifest(recipe)),
             ("src/lib.rs", include_str!("loops/lib.rs").to_owned()),
             ("src/loops.rs", table(recipe)),
