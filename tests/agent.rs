@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +17,11 @@ use probecost::agent::record::{Record, Target};
 use probecost::agent::{self, Agent, Operation, Options, Rule, Rung, Scope, Wakeup};
 use probecost::host::{self, Right};
 use rustix::fs::{CWD, Mode, OFlags};
+
+#[path = "support/program.rs"]
+mod program;
+
+use program::program;
 
 /// Counts are exact only while no other test of this process opens files.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -638,8 +643,7 @@ fn a_list_of_cgroups_is_a_scope_and_programs_that_run_are_seen() {
     assert!(exec.rung.is_some(), "{exec:?}");
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script");
-    fs::write(&script, "#!/bin/sh\n:\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    program(&script, "#!/bin/sh\n:\n");
     let resolved = fs::canonicalize(&script).unwrap();
     agent.attach().unwrap();
     agent.set_emitting(true).unwrap();

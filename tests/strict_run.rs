@@ -1,9 +1,13 @@
 //! `tools/strict-run` judges what this run measured, and nothing else.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+#[path = "support/program.rs"]
+mod program;
+
+use program::program;
 
 /// A `cargo` whose soak panics as a Rust program does, and which judges whatever it is
 /// given as kept.
@@ -13,8 +17,7 @@ const CARGO: &str = "#!/bin/sh\ncase \"$*\" in *soak*--duration*) exit 101 ;; es
 fn a_soak_that_panicked_is_broken_and_an_older_one_is_not_taken_for_it() {
     let scratch = tempfile::tempdir().unwrap();
     let cargo = scratch.path().join("cargo");
-    fs::write(&cargo, CARGO).unwrap();
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    program(&cargo, CARGO);
     let out = scratch.path().join("out");
     fs::create_dir(&out).unwrap();
     let stale = out.join("soak.json");

@@ -1,13 +1,17 @@
 //! The scripts under `tools`: what they leave where a part of them fails.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+#[path = "support/program.rs"]
+mod program;
+
+use program::program;
 
 /// A copy of one script, beside commands that stand in for the real ones.
 struct Bench(TempDir);
@@ -18,14 +22,11 @@ impl Bench {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tools")
             .join(tool);
-        for place in ["bin", "tools", "tmp"] {
-            fs::create_dir(bench.path(place)).unwrap();
-        }
-        fs::copy(script, bench.path("tools").join(tool)).unwrap();
+        fs::create_dir(bench.path("tmp")).unwrap();
+        program(&bench.path("tools").join(tool), fs::read(script).unwrap());
         for (name, text) in stand_ins {
             let file = bench.path("bin").join(name);
-            fs::write(&file, format!("#!/bin/bash\n{text}\n")).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            program(&file, format!("#!/bin/bash\n{text}\n"));
         }
         bench
     }

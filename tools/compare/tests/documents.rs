@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+#[path = "../../../tests/support/program.rs"]
+mod program;
+
+use program::program;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn script(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    program(path, format!("#!/bin/sh\n{text}\n"));
 }
 
 #[test]
@@ -93,8 +95,8 @@ fn make_goes_on_where_nothing_is_wrong() {
 fn results_that_are_not_there_are_no_success() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
-    fs::create_dir_all(at("tools")).unwrap();
-    fs::copy(root().join("tools/results"), at("tools/results")).unwrap();
+    let results = fs::read(root().join("tools/results")).unwrap();
+    program(&at("tools/results"), results);
     for document in ["README.md", "PERFORMANCE.md"] {
         fs::write(at(document), "").unwrap();
     }

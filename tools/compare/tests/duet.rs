@@ -3,7 +3,6 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use support::{DUET, Place, Ran, executable};
+use support::{DUET, Place, Ran, executable, program};
 
 const JSON: [&str; 7] = [
     "duet",
@@ -297,13 +296,10 @@ fn interrupted(duet: Command, sign: &Path) -> Ran {
 fn executables_that_cannot_be_used_are_named() {
     let place = Place::new();
     for name in ["old", "new"] {
-        fs::write(
-            place.path(name),
+        program(
+            &place.path(name),
             "#!/bin/sh\necho 'what is --list?' >&2; exit 2\n",
-        )
-        .unwrap();
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(place.path(name), mode).unwrap();
+        );
     }
     let row = duet(&place, &[]).exits(2).row("bench");
     let said = row["reason"].to_string();

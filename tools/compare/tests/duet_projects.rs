@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use std::process::Command;
 use git2::{IndexAddOption, Repository, Signature};
 use rustix::process::{Signal, kill_process, kill_process_group};
 
-use support::{Place, Ran};
+use support::{Place, Ran, program};
 use tempfile::TempDir;
 
 const MANIFEST: &str = r#"[package]
@@ -456,9 +456,7 @@ fn a_signal_ends_a_build_and_breaks_no_link() {
                   echo . >>\"$SIGNS/links\"\n\
                   [ \"$(wc -l <\"$SIGNS/links\")\" -le 2 ] || { touch \"$SIGNS/again\"; sleep 2; };;\n\
                   esac\nexec cc \"$@\"\n";
-    project.write("slow-cc", linker);
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(project.place.path("slow-cc"), mode).unwrap();
+    program(&project.place.path("slow-cc"), linker);
     project.commit();
     let duet = command(&["--base", "HEAD"]);
     let terminal = |pid| kill_process_group(pid, Signal::INT);

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use support::{DUET, Place};
+use support::{DUET, Place, program};
 
 /// A bench executable that measures: two functions, of which `--cfg slow` makes one do more.
 const BENCH: &str = r##"
@@ -87,7 +87,8 @@ fn as_nobody(place: &Place, right: &str) -> String {
     fs::create_dir_all(&directory).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
     let compare = directory.join("compare");
-    fs::copy(env!("CARGO_BIN_EXE_cargo-compare"), &compare).unwrap();
+    let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-compare")).unwrap();
+    program(&compare, bytes);
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--clear-groups"])
         .args(["inh", "ambient"].map(|set| format!("--{set}-caps=-all,{right}")))

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Place, executable, statuses};
+use support::{Place, executable, program, statuses};
 
 /// The longest that anything of it may take.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -239,12 +239,7 @@ fn an_array_of_four_and_its_merge_come_to_what_one_process_comes_to() {
     // Tasks that build have a target directory of their own, which goes with them.
     let compare = place.path("compare");
     let notes = "#!/bin/sh\necho ${CARGO_TARGET_DIR:-none} >>targets\n";
-    fs::write(&compare, notes).unwrap();
-    fs::set_permissions(
-        &compare,
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    program(&compare, notes);
     let export = format!("--export=ALL,COMPARE={}", compare.display());
     let array = slurm.submit(&["--array=1-2", &export], "built", &["--base", "main"]);
     let merge = slurm.submit(&[&after(&array), &export], "built", &[]);

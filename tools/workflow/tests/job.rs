@@ -7,6 +7,11 @@ use std::process::{Command, Output};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 
+#[path = "../../../tests/support/program.rs"]
+mod program;
+
+use program::program;
+
 fn read() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleet/job.yaml");
     serde_norway::from_str(&fs::read_to_string(path).unwrap()).unwrap()
@@ -59,11 +64,9 @@ fn every_index_has_a_shard() {
 fn bench() -> tempfile::TempDir {
     let bench = tempfile::tempdir().unwrap();
     let file = bench.path().join("with a space");
-    fs::create_dir(&file).unwrap();
     let file = file.join("cargo-compare");
     let text = "#!/bin/sh\necho \"$@\"\ngit log -1 --format=%s origin/main || true\n";
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program(&file, text);
     bench
 }
 

@@ -13,6 +13,11 @@ use tempfile::TempDir;
 use workflow::file::Workflow;
 use workflow::run::{Ended, Place, run};
 
+#[path = "../../../tests/support/program.rs"]
+mod program;
+
+use program::program;
+
 /// A repository of two commits.
 fn repository() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -360,10 +365,7 @@ fn a_root_that_could_not_be_made_is_made_again() {
     fs::write(at("w.yml"), workflow).unwrap();
     let half = "#!/bin/sh\nfor root; do :; done\nmkdir -p $root/etc\n\
                 echo 12 >$root/etc/debian_version\necho . >>\"$0.calls\"\nexit 1\n";
-    fs::create_dir(at("bin")).unwrap();
-    fs::write(at("bin/mmdebstrap"), half).unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(at("bin/mmdebstrap"), executable).unwrap();
+    program(&at("bin/mmdebstrap"), half);
     let path = std::env::var("PATH").unwrap();
     for calls in 1..=2 {
         let ran = Command::new(env!("CARGO_BIN_EXE_workflow"))

@@ -8,6 +8,11 @@ use workflow::file::Workflow;
 use workflow::flaws::flaws;
 use workflow::plan::{Action, Run, Shell, check};
 
+#[path = "../../../tests/support/program.rs"]
+mod program;
+
+use program::program;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -250,8 +255,7 @@ struct Script {
 fn a_baseline_is_appended_to_or_replaced_as_was_asked() {
     let tools = tempfile::tempdir().unwrap();
     let cargo = tools.path().join("cargo");
-    fs::write(&cargo, "#!/bin/sh\nprintf '%s|' \"$@\"\n").unwrap();
-    fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program(&cargo, "#!/bin/sh\nprintf '%s|' \"$@\"\n");
     let path = format!(
         "{}:{}",
         tools.path().display(),
@@ -303,11 +307,7 @@ done
 impl Bench {
     fn new() -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(bench.path("bin")).unwrap();
-        let cargo = bench.path("bin/cargo");
-        fs::write(&cargo, CARGO).unwrap();
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&cargo, executable).unwrap();
+        program(&bench.path("bin/cargo"), CARGO);
         fs::create_dir(bench.path("home")).unwrap();
         fs::create_dir_all(bench.path("tree/baselines")).unwrap();
         let committed = "git init -q . && git -c user.name=a -c user.email=a@a commit -q \

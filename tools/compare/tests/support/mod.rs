@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -13,6 +12,11 @@ use std::time::Duration;
 use rustix::process::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+#[path = "../../../../tests/support/program.rs"]
+mod program;
+
+pub use program::program;
 
 /// Eleven small distances from the middle, as runs have them.
 const WOBBLE: [f64; 11] = [
@@ -261,8 +265,7 @@ done
 "#
     );
     let path = place.path(name);
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    program(&path, script);
 }
 
 /// What a process left.

@@ -1,0 +1,22 @@
+//! Programs that a test writes and then starts.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Makes `path`, and the directories above it, a program of these bytes.
+///
+/// Another process writes it. Had this one had it open, so might a child that another test
+/// forks at that moment, and whoever starts it then is told "Text file busy".
+pub fn program(path: &Path, contents: impl AsRef<[u8]>) {
+    let mut install = Command::new("install")
+        .args(["-D", "--mode=755", "/dev/stdin"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = install.stdin.take().unwrap();
+    pipe.write_all(contents.as_ref()).unwrap();
+    drop(pipe);
+    assert!(install.wait().unwrap().success(), "{}", path.display());
+}
