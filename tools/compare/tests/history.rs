@@ -411,6 +411,25 @@ fn of_appended_sessions_the_newest_counts() {
     assert_eq!(benchmark(&timeline, "b")["ended"], Value::Null);
 }
 
+/// Times, and counts that were appended to them before anybody committed.
+#[test]
+fn of_sessions_that_one_commit_brought_all_count() {
+    let history = History::new();
+    history.commit(&baseline(&[session(0, "oldest", &[("a", 50.0)])]));
+    history.commit(&baseline(&[
+        session(1, "times", &[("a", 100.0), ("b", 10.0)]),
+        session(2, "counts", &[("c", 7.0)]),
+    ]));
+    let timeline = history.json();
+    let values = |id: &str| -> Vec<Value> {
+        let points = array(&benchmark(&timeline, id)["points"]).iter();
+        points.map(|p| json!([p["refresh"], p["value"]])).collect()
+    };
+    assert_eq!(values("a"), [json!([0, 50.0]), json!([1, 100.0])]);
+    assert_eq!(values("b"), [json!([1, 10.0])]);
+    assert_eq!(values("c"), [json!([2, 7.0])]);
+}
+
 #[test]
 fn a_point_is_the_middle_of_the_runs() {
     let history = History::new();

@@ -60,8 +60,8 @@ pub struct Point {
     pub hi: f64,
 }
 
-/// The newest session of a version.
-struct Newest<'a> {
+/// A session of a version.
+struct Measured<'a> {
     commit: &'a str,
     session: Session,
     host: Option<Host>,
@@ -72,14 +72,22 @@ struct Newest<'a> {
 /// The refreshes, oldest first, the series in the order of their names, and a remark for each
 /// version that cannot be read.
 pub fn gather(versions: &[Version]) -> (Vec<Refresh>, Vec<BenchmarkSeries>, Vec<String>) {
-    let read: Vec<_> = versions.par_iter().map(newest).collect();
-    let mut sessions: Vec<Newest> = Vec::new();
+    let read: Vec<_> = versions.par_iter().map(measured).collect();
+    let mut sessions: Vec<Measured> = Vec::new();
     let mut remarks = Vec::new();
     for (version, read) in versions.iter().zip(read) {
         match read {
-            // A reason that was mended, or an older session edited: nothing was measured.
-            Ok(new) if sessions.iter().any(|old| same_runs(old, &new)) => {}
-            Ok(new) => sessions.push(new),
+            Ok(read) => {
+                let newest = read.len() - 1;
+                for (k, new) in read.into_iter().enumerate() {
+                    // A reason that was mended, or an older session edited: nothing was measured.
+                    let is_known = sessions.iter().any(|old| match k == newest {
+                        true => same_runs(old, &new),
+                        false => old.session.date == new.session.date,
+                    });
+                    sessions.extend((!is_known).then_some(new));
+                }
+            }
             Err(cause) => {
                 let commit = short(&version.commit);
                 remarks.push(format!(
@@ -96,26 +104,38 @@ pub fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
 
-fn newest(version: &Version) -> Result<Newest<'_>, String> {
-    let mut baseline = Baseline::parse(&version.bytes)?;
-    let session = baseline.sessions.pop().ok_or("it has no session")?;
-    let runs = baseline.benchmarks.into_iter().map(|(id, history)| {
-        let runs = history.medians().pop().unwrap_or_default();
-        ((id, history.unit), runs)
-    });
-    Ok(Newest {
-        commit: &version.commit,
-        session,
-        host: baseline.host,
-        runs: runs.collect(),
-    })
+/// The sessions of a version, oldest first, at least one.
+fn measured(version: &Version) -> Result<Vec<Measured<'_>>, String> {
+    let baseline = Baseline::parse(&version.bytes)?;
+    let medians: BTreeMap<(String, Unit), Vec<Vec<f64>>> = (baseline.benchmarks.into_iter())
+        .map(|(id, history)| ((id, history.unit), history.medians()))
+        .collect();
+    let of_session = |k: usize| {
+        let runs = |sessions: &Vec<Vec<f64>>| sessions.get(k).cloned().unwrap_or_default();
+        let all = medians
+            .iter()
+            .map(|(key, sessions)| (key.clone(), runs(sessions)));
+        all.collect()
+    };
+    let sessions: Vec<_> = (baseline.sessions.into_iter().enumerate())
+        .map(|(k, session)| Measured {
+            commit: &version.commit,
+            session,
+            host: baseline.host.clone(),
+            runs: of_session(k),
+        })
+        .collect();
+    match sessions.is_empty() {
+        true => Err("it has no session".into()),
+        false => Ok(sessions),
+    }
 }
 
-fn same_runs(old: &Newest, new: &Newest) -> bool {
+fn same_runs(old: &Measured, new: &Measured) -> bool {
     old.session.date == new.session.date && old.runs == new.runs
 }
 
-fn refreshes(sessions: &[Newest]) -> Vec<Refresh> {
+fn refreshes(sessions: &[Measured]) -> Vec<Refresh> {
     let mut refreshes = Vec::new();
     // As the sessions before said last: not each of them says it.
     let (mut toolchain, mut host) = (None, None);
@@ -148,7 +168,7 @@ fn refreshes(sessions: &[Newest]) -> Vec<Refresh> {
 
 /// A series for each benchmark in each unit: where a benchmark is counted in another unit, one
 /// series ends and another begins.
-fn series(sessions: &[Newest]) -> Vec<BenchmarkSeries> {
+fn series(sessions: &[Measured]) -> Vec<BenchmarkSeries> {
     let keys: BTreeSet<_> = sessions.iter().flat_map(|s| s.runs.keys()).collect();
     let series = keys.into_iter().map(|key| {
         let points = sessions
