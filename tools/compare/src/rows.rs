@@ -301,6 +301,8 @@ fn judge_count(row: VerdictRow, gate: &Gate) -> VerdictRow {
         return row;
     };
     let change = 100.0 * (new - old) / old;
+    let own = gate.benchmark.get(&row.id);
+    let threshold_pct = own.map_or(gate.counts.change_pct, |own| own.change_pct);
     let (status, reason) = if old == new {
         (Status::Unchanged, String::new())
     } else if old == 0.0 {
@@ -308,12 +310,12 @@ fn judge_count(row: VerdictRow, gate: &Gate) -> VerdictRow {
             Status::Regressed,
             format!("there were none, now there are {new}"),
         )
-    } else if change > gate.counts.change_pct {
+    } else if change > threshold_pct {
         (
             Status::Regressed,
             "counted, not timed: the program does more".into(),
         )
-    } else if change < -gate.counts.change_pct {
+    } else if change < -threshold_pct {
         (
             Status::Improved,
             "counted, not timed; refresh the baseline to hold on to it".into(),
