@@ -140,13 +140,26 @@ fn run(trial: &LiveTest, stage: &Stage, interrupt: &Interrupt) -> Result<Suites,
     if stage.has_layouts() {
         suites.other_layout = whole(suite(0, &Variation::OtherLayout))?;
     }
+    let mut all = Vec::new();
     for k in 0..trial.times {
         let Some(unchanged) = whole(suite(k, &Variation::None))? else {
             break;
         };
-        let ids = ids(&unchanged, trial.subject())?;
+        match (
+            ids(&unchanged, trial.subject()),
+            suites.unchanged.is_empty(),
+        ) {
+            (Ok(ids), true) => all = ids,
+            (Ok(_), false) => {}
+            (Err(failure), true) => return Err(failure),
+            // What is done stays done.
+            (Err(failure), false) => {
+                bar.suspend(|| eprintln!("suite {} is left out: {failure}", k + 1));
+                continue;
+            }
+        }
         suites.unchanged.push(unchanged);
-        let id = ids[k % ids.len()].clone();
+        let id = all[k % all.len()].clone();
         let variation = Variation::Planted {
             id: id.clone(),
             percent: PERCENT,
