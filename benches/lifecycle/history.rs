@@ -58,6 +58,7 @@ fn record(host: &Host, number: u32) -> RunRecord {
         command: ["cargo", "bench"].map(String::from).into(),
         commit: Some(format!("{number:040x}")),
         dirty: false,
+        edits: None,
         toolchain: None,
         surroundings: SystemLoad {
             steal_pct: Some(0.0),

@@ -30,6 +30,9 @@ pub struct RunRecord {
     pub commit: Option<String>,
     /// Whether files that git follows differed from that commit.
     pub dirty: bool,
+    /// A digest of what those of them hold that cargo does not write itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<String>,
     /// What `rustc --version` says.
     pub toolchain: Option<String>,
     /// What else went on.

@@ -63,6 +63,17 @@ impl Verdict {
         policy.exit(Exit::of(rows.chain(budgets)))
     }
 
+    /// What they mean where they are a part of a suite: that nothing could be judged here is no
+    /// gap, since `merge` asks it of all parts together.
+    pub fn exit_of_part(rows: &[VerdictRow], budgets: &[BudgetRow], policy: GatePolicy) -> Exit {
+        let outcomes = rows.iter().map(|row| row.status.outcome());
+        let mut outcomes = outcomes.chain(budgets.iter().map(|budget| budget.verdict));
+        match Self::exit_of(rows, budgets, policy) {
+            Exit::Broken if outcomes.all(|outcome| outcome != Outcome::Broken) => Exit::Passed,
+            exit => exit,
+        }
+    }
+
     /// How many budgets came out like this.
     pub fn budgets_that(&self, outcome: Outcome) -> usize {
         let budgets = self.budgets.iter();
@@ -81,6 +92,9 @@ pub struct BaselineUsed {
     pub host: Option<String>,
     /// Runs in it.
     pub runs: usize,
+    /// A digest of what it holds; none where it is the other side of a duet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// How head and base were measured together.
@@ -308,6 +322,24 @@ mod tests {
             verdict,
             severity: Severity::Acceptable,
             reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_part_with_nothing_to_judge_has_no_gap() {
+        use Status::*;
+        for (statuses, exit) in [
+            (&[][..], Exit::Passed),
+            (&[New, Filtered], Exit::Passed),
+            (&[Filtered], Exit::Passed),
+            (&[New, Broken], Exit::Broken),
+            (&[Filtered, Missing], Exit::Broken),
+            (&[Regressed, New], Exit::Failed),
+            (&[Inconclusive], Exit::Undecided),
+        ] {
+            let rows: Vec<VerdictRow> = statuses.iter().map(|s| row(*s)).collect();
+            let of_part = Verdict::exit_of_part(&rows, &[], GatePolicy::Strict);
+            assert_eq!(of_part, exit, "{statuses:?}");
         }
     }
 

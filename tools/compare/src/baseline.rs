@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
-use probecost::schema::{Host, Unit};
+use probecost::schema::{Host, Unit, fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -144,6 +144,11 @@ impl Baseline {
     /// Runs in all sessions.
     pub fn runs(&self) -> usize {
         self.sessions.iter().map(|s| s.runs).sum()
+    }
+
+    /// What tells it from any other, in any file.
+    pub fn digest(&self) -> Result<String, serde_json::Error> {
+        Ok(format!("{:016x}", fingerprint(self.text()?.as_bytes())))
     }
 
     /// The file's text: a line for each session and each benchmark, so that a diff of two

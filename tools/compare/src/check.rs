@@ -134,7 +134,7 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     }
     let part = portion.map(|portion| ShardPart {
         portion: portion.clone(),
-        plan: shard::plan_of_runs(&runs, args.policy, &gate, args.all_budgets),
+        plan: shard::plan_of_runs(&runs, &gate, args),
         evidence,
     });
     if other_machine.is_none() {
@@ -150,9 +150,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     notes.extend(budget::remark(&budgets));
     let summary = Summary::of(&rows);
     if summary.only_new() {
+        let append = match baseline.benchmarks.is_empty() {
+            true => "",
+            false => " --append",
+        };
         notes.push(format!(
             "Nothing of what was measured is in the baseline; refresh it: cargo compare refresh \
-             --run DIR... --out {}",
+             --run DIR... --out {}{append}",
             path.display()
         ));
     }
@@ -167,9 +171,13 @@ pub fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
             commit,
             host: baseline.host.as_ref().map(Host::class),
             runs: baseline.runs(),
+            digest: Some(baseline.digest().map_err(|e| Failure::at(&path, e))?),
         },
         duet: None,
-        exit: Verdict::exit_of(&rows, &budgets, args.policy),
+        exit: match part {
+            None => Verdict::exit_of(&rows, &budgets, args.policy),
+            Some(_) => Verdict::exit_of_part(&rows, &budgets, args.policy),
+        },
         summary,
         shift: shared_shift(&changes, thresholds.usual_threshold_pct()),
         notes,
@@ -239,6 +247,15 @@ fn remarks(runs: &[Run], rows: &[VerdictRow], gate: &Gate) -> Vec<String> {
             runs.len(),
             disturbed.join("; ")
         ));
+    }
+    let mut edits = runs
+        .iter()
+        .filter_map(|run| Some(&run.record.as_ref()?.edits));
+    let first = edits.next();
+    if edits.any(|edits| Some(edits) != first) {
+        remarks.push(
+            "The work tree changed between these runs: they may not be of one program.".to_owned(),
+        );
     }
     let judged = judged_together(rows, gate);
     let few = judged.is_some() && runs.len() < 3;

@@ -86,7 +86,10 @@ pub fn refresh(args: &RefreshArgs) -> Result<String, Failure> {
         of_that_release(tag, session.commit.as_deref())?;
     }
     let old = match path.exists() {
-        true => Some(Baseline::load(&path)?),
+        true => Some(Baseline::load(&path).map_err(|e| {
+            let file = path.display();
+            e.remedy(format!("git checkout {file}, or rm {file} to begin anew"))
+        })?),
         false => None,
     };
     let thresholds = Thresholds::of(&gate, GatePolicy::Strict)?;
@@ -222,10 +225,12 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
         )
         .remedy("cargo compare run --times 10 --out DIR -- cargo bench"));
     }
-    if let Some(twin) = twin(baseline, &measured) {
-        let date = twin.date;
-        let failure = Failure::new(format!("the session of {date} has these very runs"));
-        return Err(failure.remedy("--append with runs that the baseline has not yet"));
+    if let Some((run, session)) = twin(baseline, &measured) {
+        let (place, date) = (&runs[run].place, session.date);
+        let why = format!("the session of {date} has this very run");
+        return Err(
+            Failure::at(place, why).remedy("--append with runs that the baseline has not yet")
+        );
     }
     for (id, new) in &measured {
         let gaps = || BenchmarkRuns::gaps(new.unit, earlier.iter().copied());
@@ -264,22 +269,34 @@ fn add(baseline: &mut Baseline, session: Session, runs: &[Run]) -> Result<(), Fa
     Ok(())
 }
 
-/// The session that has all these times already: of two runs they are never the same to the
-/// last digit, as counts are.
+/// A run that the baseline has already, and in which session: of two runs medians and tenths
+/// are never all the same to the last digit, as counts are.
 fn twin<'a>(
     baseline: &'a Baseline,
     measured: &BTreeMap<String, BenchmarkRuns>,
-) -> Option<&'a Session> {
-    let times = measured.iter().filter(|(_, new)| new.unit == Unit::Ns);
-    times.clone().next()?;
-    let in_it = |session: usize| {
-        times.clone().all(|(id, new)| {
-            let old = baseline.benchmarks.get(id);
-            old.is_some_and(|old| old.median[session] == new.median[0])
-        })
+) -> Option<(usize, &'a Session)> {
+    let timed = |(_, new): &(&String, &BenchmarkRuns)| new.unit == Unit::Ns;
+    let times: Vec<_> = measured.iter().filter(timed).collect();
+    let runs = times.iter().map(|(_, new)| new.median[0].len()).max()?;
+    let figures = |of: &BenchmarkRuns, session: usize, run: usize| {
+        Some((
+            (*of.median.get(session)?.get(run)?)?,
+            *of.p10.get(session)?.get(run)?,
+        ))
     };
-    let mut sessions = baseline.sessions.iter().enumerate();
-    sessions.find_map(|(k, session)| in_it(k).then_some(session))
+    (0..runs).find_map(|run| {
+        let own = times
+            .iter()
+            .filter_map(|(id, new)| Some((*id, figures(new, 0, run)?)));
+        let own: Vec<_> = own.collect();
+        let old = |id, session, past| figures(baseline.benchmarks.get(id)?, session, past);
+        let same = |(k, session): &(usize, &Session)| {
+            let alike = |past| own.iter().all(|(id, new)| old(*id, *k, past) == Some(*new));
+            !own.is_empty() && (0..session.runs).any(alike)
+        };
+        let (_, session) = baseline.sessions.iter().enumerate().find(same)?;
+        Some((run, session))
+    })
 }
 
 /// The runs as the one session of each benchmark.

@@ -1,6 +1,8 @@
 //! The git repository around a place, read without a checkout and without a network.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
@@ -15,6 +17,16 @@ pub struct Head {
     pub commit: String,
     /// The files that git follows and that differ from it.
     pub changed: Vec<String>,
+    /// A digest of what they hold, none where none differs. Without `Cargo.lock`, which cargo
+    /// itself brings up to date.
+    pub edits: Option<String>,
+}
+
+impl Head {
+    /// Whether files that git follows differ from the commit.
+    pub fn is_dirty(&self) -> bool {
+        !self.changed.is_empty()
+    }
 }
 
 /// The commit around `place`; `None` outside a repository, or before its first commit.
@@ -34,12 +46,30 @@ pub fn head(place: &Path) -> Result<Option<Head>, Failure> {
     let mut options = StatusOptions::new();
     options.include_untracked(false).include_ignored(false);
     let statuses = repository.statuses(Some(&mut options)).map_err(at)?;
-    let changed = statuses
+    let changed: Vec<PathBuf> = statuses
         .iter()
         .filter(|s| s.status() != Status::CURRENT)
-        .map(|s| String::from_utf8_lossy(s.path_bytes()).into_owned())
+        .map(|s| PathBuf::from(OsStr::from_bytes(s.path_bytes())))
         .collect();
-    Ok(Some(Head { commit, changed }))
+    Ok(Some(Head {
+        commit,
+        edits: edits(repository.workdir(), &changed).map_err(at)?,
+        changed: (changed.iter().map(|file| file.display().to_string())).collect(),
+    }))
+}
+
+/// A digest of what files below `root` hold, but for `Cargo.lock`.
+fn edits(root: Option<&Path>, files: &[PathBuf]) -> Result<Option<String>, git2::Error> {
+    let mut text = String::new();
+    let root = root.unwrap_or(Path::new(""));
+    for file in files.iter().filter(|file| !file.ends_with("Cargo.lock")) {
+        // What is gone, or no file, has no content that could be another.
+        let content = Oid::hash_file(ObjectType::Blob, root.join(file));
+        let content = content.map_or("none".to_owned(), |content| content.to_string());
+        text += &format!("{content} {}\n", file.display());
+    }
+    let digest = Oid::hash_object(ObjectType::Blob, text.as_bytes())?;
+    Ok((!text.is_empty()).then(|| digest.to_string()))
 }
 
 /// The bytes of the file at `path` as they were at `revision`, and that commit's name.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use probecost::gate::Gate;
 use probecost::schema::{GatePolicy, Portion, Shard};
 
+use crate::check::CheckArgs;
 use crate::failure::Failure;
 use crate::input::Run;
 
@@ -29,18 +30,21 @@ pub fn portion<'a>(
 }
 
 /// What all shards of runs against a baseline have in common.
-pub fn plan_of_runs(
-    runs: &[Run],
-    policy: GatePolicy,
-    gate: &Gate,
-    all_budgets: bool,
-) -> BTreeMap<String, String> {
+pub fn plan_of_runs(runs: &[Run], gate: &Gate, args: &CheckArgs) -> BTreeMap<String, String> {
     let record = runs.iter().find_map(|run| run.record.as_ref());
     let commit = record.and_then(|record| record.commit.clone());
-    let mut plan = plan("check", policy, gate);
+    let mut plan = plan("check", args.policy, gate);
     plan.insert("commit".into(), commit.unwrap_or_else(|| "none".into()));
-    if all_budgets {
+    if args.all_budgets {
         plan.insert(ALL_BUDGETS.into(), "asked for".into());
+    }
+    let only = args.only.as_ref().map(ToString::to_string);
+    for (option, value) in [
+        ("--only", &only),
+        ("--tag", &args.tag),
+        ("--against", &args.against),
+    ] {
+        plan.extend(value.clone().map(|value| (option.to_owned(), value)));
     }
     plan
 }

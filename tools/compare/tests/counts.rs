@@ -68,7 +68,10 @@ fn of_several_sessions_the_newest_that_counted_is_held_to() {
     let place = Place::new();
     baseline(&place, &figures(2.0, 816.0));
     let append = |name, count, bytes: &[f64]| {
-        place.runs(name, count, &suite());
+        let later = suite()
+            .into_iter()
+            .map(|bench| bench.slower(1.0 + count as f64 / 1e4));
+        place.runs(name, count, &later.collect::<Vec<_>>());
         (bytes.iter()).for_each(|bytes| place.figures(name, &figures(2.0, *bytes)));
         let append = ["refresh", "--append", "--out", "b.json", "--run", name];
         place.compare(&append).exits(0);

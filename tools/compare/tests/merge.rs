@@ -7,7 +7,7 @@ use std::fs;
 use probecost::gate::Gate;
 use probecost::schema::{Portion, Shard};
 use serde_json::{Value, json};
-use support::{Bench, DUET, Place, Ran, bench, executable, figure, statuses};
+use support::{Bench, DUET, Place, Ran, bench, executable, figure, program, statuses};
 
 /// Benchmarks of the fixtures; those of `w` are arms of one workload.
 const IDS: &str = "a b c d e f w/off w/hook w/event";
@@ -283,6 +283,34 @@ fn all_budgets_are_those_of_all_shards() {
 }
 
 #[test]
+fn shards_are_held_to_one_baseline_and_leave_out_the_same() {
+    let place = Place::new();
+    let ids = names(4);
+    let of = |ns: f64| ids.iter().map(|id| bench(id, ns)).collect::<Vec<_>>();
+    place.baseline(&of(1000.0));
+    let [first, second]: [Shard; 2] = ["1/2", "2/2"].map(|shard| shard.parse().unwrap());
+    for shard in [first, second] {
+        part(&place, shard, &ids, |id| bench(id, 1000.0));
+        check_part(&place, shard, "b.json", &[]).exits(0);
+    }
+    let merge = || place.compare(&["merge", "shards"]);
+    merge().exits(0);
+    // Nothing of it is asked for, which its engine need not try again.
+    check_part(&place, second, "b.json", &["--only", "^nothing$"]).exits(0);
+    merge().breaks("shards/2.json", "its --only is ^nothing$");
+    for shard in [first, second] {
+        check_part(&place, shard, "b.json", &["--only", "^nothing$"]).exits(0);
+    }
+    merge().exits(2);
+    check_part(&place, first, "b.json", &[]).exits(0);
+    place.runs("newer", 10, &of(1001.0));
+    let refresh = ["refresh", "--run", "newer", "--out", "b.json"];
+    place.compare(&refresh).exits(0);
+    check_part(&place, second, "b.json", &[]).exits(0);
+    merge().breaks("shards/2.json", "another baseline than shards/1.json");
+}
+
+#[test]
 fn the_gate_is_the_one_beside_the_baseline() {
     let place = Place::new();
     let ids = names(4);
@@ -310,7 +338,7 @@ fn a_part_runs_its_benchmarks_alone_and_keeps_to_its_directory() {
     executable(&place, "bench", IDS, "");
     let run = |shard: &str| {
         let run = ["run", "--times", "1", "--out", "runs", "--shard", shard];
-        place.compare(&[&run[..], &["--", "./bench", "."]].concat())
+        place.compare(&[&run[..], &["--", "./bench"]].concat())
     };
     run("2/3").exits(0);
     let record = document(&place, "runs/1/host.json");
@@ -323,6 +351,12 @@ fn a_part_runs_its_benchmarks_alone_and_keeps_to_its_directory() {
     assert!(arms.iter().all(|has| *has == arms[0]), "arms were parted");
     run("2/3").exits(0);
     run("1/3").breaks("runs/1", "a run of part 2/3");
+    // As Criterion's command line, it takes one filter.
+    let one = "#!/bin/sh\n[ $# -le 1 ] || [ \"$2\" = --list ] || exit 2\nexec ./bench \"$@\"\n";
+    program(&place.path("one"), one);
+    place
+        .compare(&["run", "--times", "1", "--shard", "1/2", "--", "./one", "a"])
+        .breaks("exit status: 2", "leave out a filter of your own");
     // No command that lists nothing can be cut into parts.
     place
         .compare(&["run", "--times", "1", "--shard", "1/2", "--", "true"])

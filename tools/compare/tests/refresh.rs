@@ -256,7 +256,8 @@ fn a_session_is_appended_to_probes_that_are_not_known_here() {
         text.replacen("\"benchmarks\"", &with, 1),
     )
     .unwrap();
-    place.runs("more", 5, &suite());
+    let later = suite().into_iter().map(|bench| bench.slower(1.001));
+    place.runs("more", 5, &later.collect::<Vec<_>>());
     let append = ["refresh", "--run", "more", "--out", "b.json", "--append"];
     place.compare(&append).exits(0);
     assert_eq!(
@@ -292,8 +293,30 @@ fn a_run_counts_once() {
     place.baseline(&suite());
     let before = baseline(&place);
     let append = ["refresh", "--append", "--out", "b.json", "--run", "old"];
-    place.compare(&append).breaks("--append", "these very runs");
+    place.compare(&append).breaks("old/1", "has this very run");
     assert_eq!(baseline(&place), before);
+    // Ten more beside those ten, or some of them alone.
+    place.runs("more", 20, &suite());
+    fs::create_dir(place.path("some")).unwrap();
+    for k in 1..=10 {
+        fs::remove_dir_all(place.path(&format!("more/{k}"))).unwrap();
+        let to = place.path(&format!("more/{k}"));
+        fs::rename(place.path(&format!("old/{k}")), to).unwrap();
+    }
+    for k in 5..=10 {
+        let from = place.path(&format!("more/{k}"));
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(from)
+            .arg(place.path("some"))
+            .status();
+        assert!(copied.unwrap().success());
+    }
+    for (runs, named) in [("more", "more/1"), ("some", "some/5")] {
+        let append = ["refresh", "--append", "--out", "b.json", "--run", runs];
+        place.compare(&append).breaks(named, "has this very run");
+        assert_eq!(baseline(&place), before);
+    }
 }
 
 #[test]
@@ -565,12 +588,10 @@ fn runs_of_another_commit_or_command_are_not_gone_on_with() {
         ])
     };
     run("runs", &script).exits(0);
-    let ran = run("runs", &script).exits(0);
-    assert!(!ran.out.contains("the newest"), "{}", ran.out);
+    run("runs", &script).exits(0);
     run("runs", &format!("true && {script}")).breaks("runs/1", "another command");
     fs::write(place.path("followed"), "changed").unwrap();
-    let ran = run("runs", &script).exits(0);
-    assert!(ran.out.contains("the newest of them began"), "{}", ran.out);
+    run("runs", &script).breaks("runs", "with other changes");
     git(&[&commit[..], &["--all"]].concat());
     run("runs", &script).breaks("runs/1", "another commit");
     run("others", &script).exits(0);
@@ -638,6 +659,65 @@ fn runs_know_what_became_of_the_tree_under_them() {
     assert_eq!(all, [false, false, true, true].map(Value::from));
     run("moved", &commit).breaks("git checkout", "the work tree is at");
     assert!(!place.path("moved/1").exists());
+
+    // Stopped, edited, and gone on with.
+    run("gone-on", "true").exits(0);
+    fs::remove_dir_all(place.path("gone-on/2")).unwrap();
+    fs::write(place.path("Cargo.lock"), "brought up to date").unwrap();
+    run("gone-on", "true").exits(0);
+    fs::remove_dir_all(place.path("gone-on/2")).unwrap();
+    fs::write(place.path("followed"), "3").unwrap();
+    run("gone-on", "true").breaks("gone-on", "with other changes");
+
+    // Edited while they were made.
+    let count = "echo . >>count; wc -l <count >followed";
+    run("meanwhile", count).exits(0);
+    let check = ["check", "--baseline", "b.json", "--run"];
+    let verdict = |runs: &str| place.compare(&[&check[..], &[runs]].concat()).out;
+    fs::create_dir(place.path("base")).unwrap();
+    let refresh = ["refresh", "--allow-dirty", "--out", "b.json", "--run"];
+    for k in 1..=5 {
+        let from = place.path(&format!("clean/{}", 1 + k % 2));
+        let to = place.path(&format!("base/{k}"));
+        let copy = ["cp", "-r", from.to_str().unwrap(), to.to_str().unwrap()];
+        assert!(
+            Command::new(copy[0])
+                .args(&copy[1..])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    place.compare(&[&refresh[..], &["base"]].concat()).exits(0);
+    assert!(verdict("meanwhile").contains("may not be of one program"));
+    assert!(!verdict("clean").contains("may not be of one program"));
+}
+
+/// Neither of them would be anybody's.
+#[test]
+fn two_series_do_not_mix() {
+    let place = Place::new();
+    let script = measure(&place);
+    fs::create_dir_all(place.path("runs")).unwrap();
+    let run = [
+        "run", "--times", "1", "--out", "runs", "--", "sh", "-c", &script,
+    ];
+    let held = fs::File::open(place.path("runs")).unwrap();
+    held.lock().unwrap();
+    place
+        .compare(&run)
+        .breaks("runs", "another run measures into it");
+    drop(held);
+    // What was begun and not ended is in nobody's way, though somebody still writes to it.
+    let left = place.path("runs/1.4711.partial");
+    fs::create_dir(&left).unwrap();
+    let script = format!("test ! -e runs/1.4711.partial && {script} && mkdir runs/1.4711.partial");
+    place
+        .compare(&[
+            "run", "--times", "1", "--out", "runs", "--", "sh", "-c", &script,
+        ])
+        .exits(0);
+    assert!(place.path("runs/1/host.json").is_file() && left.is_dir());
 }
 
 #[test]
@@ -652,8 +732,8 @@ fn a_command_that_fails_or_measures_nothing_is_said() {
     run(&["sh", "-c", &half]).breaks("exit status: 7", "measured");
     place
         .compare(&["check", "--run", "runs"])
-        .breaks("runs: holds only a run", "less runs/1.partial/output.log");
-    run(&["true"]).breaks("1.partial", "holds no benchmarks");
+        .breaks("runs: holds only a run", ".partial/output.log");
+    run(&["true"]).breaks(".partial", "holds no benchmarks");
     run(&["no-such-program"]).breaks("no-such-program", "No such file");
     assert!(!place.path("runs/1").exists());
 }

@@ -63,6 +63,7 @@ pub fn verdict(found: &Found) -> Verdict {
             commit: base.commit.clone(),
             host: Some(found.host.class()),
             runs: rounds.max().unwrap_or(0),
+            digest: None,
         },
         host: Some(found.host.clone()),
         exit: Verdict::exit_of(&rows, &[], found.policy),

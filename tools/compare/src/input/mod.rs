@@ -22,7 +22,7 @@ use crate::failure::Failure;
 pub use criterion::Samples;
 pub use home::criterion_home;
 pub use reading::{LONGEST_NS, Reading, Run, Time};
-pub use record::{LOG, numbered_in, read as read_record, write as write_record};
+pub use record::{LOG, begun_in, numbered_in, partial, read as read_record, write as write_record};
 
 /// All runs below the given places, in their order.
 ///

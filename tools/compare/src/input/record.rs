@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use probecost::file;
 use probecost::schema::RunRecord;
@@ -42,17 +43,34 @@ pub fn read(home: &Path) -> Result<Option<RunRecord>, Failure> {
     }
 }
 
+/// What run `k` is called until it is whole, while this process makes it.
+pub fn partial(k: usize) -> String {
+    format!("{k}.{}.partial", process::id())
+}
+
+/// The number of a run that was begun, by its directory.
+fn begun(path: &Path) -> Option<usize> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".partial")?;
+    name.split('.').next()?.parse().ok()
+}
+
+/// What was begun of run `k` in `dir`.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub fn begun_in(dir: &Path, k: usize) -> Result<Vec<PathBuf>, Failure> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| Failure::at(dir, e))? {
+        let path = entry.map_err(|e| Failure::at(dir, e))?.path();
+        all.extend((begun(&path) == Some(k)).then_some(path));
+    }
+    Ok(all)
+}
+
 /// A run in `dir` that `compare run` began and that did not end well, where there is one.
 pub fn unfinished_in(dir: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
-    let mut partial = entries.filter(|path| {
-        let number = path
-            .file_stem()
-            .and_then(|n| n.to_str()?.parse::<u64>().ok());
-        let named = path.extension().is_some_and(|e| e == "partial");
-        named && number.is_some() && path.join(LOG).is_file()
-    });
-    partial.next()
+    let mut entries = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    entries.find(|path| begun(path).is_some() && path.join(LOG).is_file())
 }
 
 /// The runs that `compare run` left in `dir`, by number; none where it is no such directory.

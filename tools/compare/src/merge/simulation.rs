@@ -131,6 +131,7 @@ fn document(
                 commit: None,
                 host: None,
                 runs: 6,
+                digest: None,
             },
             duet: None,
             exit: Exit::Passed,

@@ -43,6 +43,7 @@ pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Fai
         return Err(Failure::at(&here, "not that of the shards")
             .remedy("merge in a work tree of the commit that they were judged in"));
     }
+    same_baselines(&assembled.shards)?;
     let most = plan.get("rounds").and_then(|rounds| rounds.parse().ok());
     let mut verdict = frame(&assembled, first, gate);
     if plan.contains_key(shard::ALL_BUDGETS) {
@@ -85,6 +86,21 @@ pub fn merged(assembled: Assembled<Verdict>, gate: &Gate) -> Result<Verdict, Fai
     Ok(verdict)
 }
 
+/// Shards on one class of machine are held to one baseline.
+fn same_baselines(shards: &[Sharded<Verdict>]) -> Result<(), Failure> {
+    let mut digests: BTreeMap<&Option<String>, &Sharded<Verdict>> = BTreeMap::new();
+    for shard in shards {
+        let BaselineUsed { host, digest, .. } = &shard.document.baseline;
+        let first = digests.entry(host).or_insert(shard);
+        if first.document.baseline.digest != *digest {
+            let why = format!("held to another baseline than {}", first.path.display());
+            return Err(Failure::at(&shard.path, why)
+                .remedy("cargo compare check of that shard's runs, against the same file"));
+        }
+    }
+    Ok(())
+}
+
 /// What the shards say in common, yet without rows.
 fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>, gate: &Gate) -> Verdict {
     let shards = || assembled.shards.iter().map(|shard| &shard.document);
@@ -107,6 +123,7 @@ fn frame(assembled: &Assembled<Verdict>, first: &Sharded<Verdict>, gate: &Gate) 
             host: one.baseline.host.clone().filter(|_| alike),
             runs: shards().map(|s| s.baseline.runs).max().unwrap_or(0),
             commit: one.baseline.commit.clone(),
+            digest: one.baseline.digest.clone().filter(|_| alike),
         },
         // Side by side: what took longest is what it took.
         duet: one.duet.clone().map(|setup| DuetSetup {

@@ -5,7 +5,7 @@ mod part;
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +55,8 @@ struct RunSeries {
     toolchain: Option<String>,
     portion: Option<Portion>,
     commit: Option<String>,
+    /// A digest of what differed from it as the series began or went on.
+    edits: Option<String>,
 }
 
 /// Makes the runs that are not there yet, and says where they lie. A run is there
@@ -66,6 +68,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let (out, times) = (&args.out, args.times as usize);
     fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
     let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
+    let _lock = lock(&out)?;
     let (portion, command, processes) = match args.shard {
         None => {
             let all = BenchProcess::here(args.command.clone());
@@ -81,13 +84,13 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
         .filter(|k| !out.join(k.to_string()).exists())
         .collect();
     let head = repository::head(Path::new("."))?;
-    let dirty = is_dirty(head.as_ref());
     let series = RunSeries {
         command,
         processes,
         host: Host::read().map_err(|e| Failure::new(e.to_string()))?,
         toolchain: toolchain(),
         portion,
+        edits: head.as_ref().and_then(|head| head.edits.clone()),
         commit: head.map(|head| head.commit),
     };
     let earlier = earlier(&out, &series)?;
@@ -116,10 +119,7 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     bar.finish_and_clear();
     let (shown, held) = (args.out.display(), earlier.len() + missing.len());
     let mut said = match missing.len() {
-        0 => format!(
-            "{shown} already holds {held} runs; more: --times, others: --out\n{}",
-            doubt(&earlier, dirty).unwrap_or_default()
-        ),
+        0 => format!("{shown} already holds {held} runs; more: --times, others: --out\n"),
         new => format!("{new} runs made, {held} in {shown}\n"),
     };
     if disturbed > 0 {
@@ -149,6 +149,11 @@ fn earlier(out: &Path, series: &RunSeries) -> Result<Vec<RunRecord>, Failure> {
             return Err(refused(&run, why, out));
         }
         earlier.push(record);
+    }
+    let newest = earlier.iter().max_by_key(|record| record.started);
+    if newest.is_some_and(|newest| newest.edits != series.edits) {
+        let why = "holds runs of the same commit with other changes than the work tree has now";
+        return Err(refused(out, why.into(), out));
     }
     Ok(earlier)
 }
@@ -186,33 +191,42 @@ fn stranger(record: &RunRecord, series: &RunSeries) -> Option<String> {
         .then(|| format!("a run of another command: {}", record.command.join(" ")))
 }
 
-/// When the newest of the runs was made, where the work tree may have changed since.
-fn doubt(earlier: &[RunRecord], dirty: bool) -> Option<String> {
-    let newest = earlier.iter().map(|record| record.started).max()?;
-    let newest = newest.round(jiff::Unit::Second).unwrap_or(newest);
-    (dirty || earlier.iter().any(|record| record.dirty)).then(|| {
-        format!(
-            "the newest of them began at {newest}, and the work tree differs from its commit: \
-             what changed since is in none of them\n"
-        )
-    })
+/// Holds a directory of runs against others who would measure into it.
+fn lock(out: &Path) -> Result<File, Failure> {
+    let directory = File::open(out).map_err(|e| Failure::at(out, e))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(directory),
+        Err(TryLockError::WouldBlock) => Err(Failure::at(out, "another run measures into it")
+            .remedy("wait for it; two would measure each other")),
+        Err(TryLockError::Error(e)) => Err(Failure::at(out, e)),
+    }
 }
 
-fn is_dirty(head: Option<&Head>) -> bool {
-    head.is_some_and(|head| !head.changed.is_empty())
-}
-
-/// Whether the work tree differs from its commit by now.
+/// The commit by now, and what differs from it.
 ///
 /// # Errors
-/// It is another commit than that of the series.
-fn still_dirty(series: &RunSeries) -> Result<bool, Failure> {
+/// It is another commit than that of the series, another compiler, or the machine is kept
+/// differently.
+fn still_the_same(series: &RunSeries) -> Result<Option<Head>, Failure> {
+    let (began, now) = (&series.toolchain, toolchain());
+    let name = |name: Option<&String>| name.map_or("none", String::as_str).to_owned();
+    if *began != now {
+        let (began, now) = (name(began.as_ref()), name(now.as_ref()));
+        let cause = format!("these runs are by {began}, and the compiler is {now} by now");
+        return Err(Failure::new(cause).remedy("--out with another directory"));
+    }
+    let host = Host::read().map_err(|e| Failure::new(e.to_string()))?;
+    let machine = host.unlike(&series.host);
+    if !machine.is_empty() {
+        let cause = "the machine was kept differently when these runs began";
+        return Err(Failure::new(format!("{cause}: {}", machine.join("; ")))
+            .remedy("keep it as it was, and the same command again"));
+    }
     let head = repository::head(Path::new("."))?;
     let commit = head.as_ref().map(|head| &head.commit);
     if commit == series.commit.as_ref() {
-        return Ok(is_dirty(head.as_ref()));
+        return Ok(head);
     }
-    let name = |commit: Option<&String>| commit.map_or("none", String::as_str).to_owned();
     let (began, now) = (name(series.commit.as_ref()), name(commit));
     Err(Failure::new(format!(
         "these runs are of commit {began}, and the work tree is at {now} by now"
@@ -220,16 +234,23 @@ fn still_dirty(series: &RunSeries) -> Result<bool, Failure> {
     .remedy(format!("git checkout {began}, and the same command again")))
 }
 
+/// A directory for run `k` until it is whole. What an earlier program left running may still
+/// write into its own.
+fn begun(out: &Path, k: usize) -> Result<PathBuf, Failure> {
+    for left in input::begun_in(out, k)? {
+        fs::remove_dir_all(&left).map_err(|e| Failure::at(&left, e))?;
+    }
+    let partial = out.join(input::partial(k));
+    fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
+    Ok(partial)
+}
+
 /// One run. Its directory gets its name only when it is whole.
 fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
-    let partial = out.join(format!("{k}.partial"));
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
-    }
-    fs::create_dir_all(&partial).map_err(|e| Failure::at(&partial, e))?;
+    let head_before = still_the_same(series)?;
+    let partial = begun(out, k)?;
     let log_path = partial.join(input::LOG);
     let log = File::create(&log_path).map_err(|e| Failure::at(&log_path, e))?;
-    let dirty_before = still_dirty(series)?;
     let before = probes::measure();
     let (started, clock, watch) = (Timestamp::now(), Instant::now(), Watch::start());
     let mut variables = vec![
@@ -262,7 +283,11 @@ fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
     }
     let (seconds, surroundings) = (clock.elapsed().as_secs_f64(), watch.stop());
     let after = probes::measure();
-    let dirty_after = still_dirty(series)?;
+    let head_after = still_the_same(series)?;
+    let dirty = [&head_before, &head_after]
+        .into_iter()
+        .flatten()
+        .any(Head::is_dirty);
     let written: BTreeMap<_, _> = input::load_all(std::slice::from_ref(&partial))
         .map_err(|e| {
             Failure::new(format!(
@@ -281,7 +306,8 @@ fn one(out: &Path, k: usize, series: &RunSeries) -> Result<RunRecord, Failure> {
         started,
         seconds,
         command: series.command.clone(),
-        dirty: dirty_before || dirty_after,
+        dirty,
+        edits: head_after.and_then(|head| head.edits),
         commit: series.commit.clone(),
         toolchain: series.toolchain.clone(),
         surroundings,

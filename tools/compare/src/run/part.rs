@@ -54,9 +54,25 @@ pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failu
             "lists no benchmark of Criterion's",
         ));
     }
+    for listed in &all {
+        if let Some([title, id]) = twins(&listed.ids) {
+            let why = format!(
+                "lists two benchmarks as `{title}`, the other as `{id}`: parts tell them by their names"
+            );
+            return Err(Failure::new(format!("{}: {why}", listed.process.name()))
+                .remedy("give them names of their own, shorter than 100 bytes"));
+        }
+    }
     let portion = shard::portion(shard, names().map(String::as_str), gate)?;
     let own: Vec<String> = portion.own.iter().map(|id| pattern(id)).collect();
     let filter = format!("^(?:{})$", own.join("|"));
+    if let Some(listed) = all.iter().find(|listed| !listed.ids.is_empty())
+        && let Err(why) = list(&listed.process.asked(&filter))?
+    {
+        let shown = format!("{} {filter} --list", command.join(" "));
+        return Err(Failure::new(format!("{shown}: {why}"))
+            .remedy("leave out a filter of your own: --shard asks by one"));
+    }
     let ours = |listed: &&ListedProcess| {
         shard.index() == 1 || listed.ids.iter().any(|id| portion.own.contains(id))
     };
@@ -71,6 +87,15 @@ pub fn part(command: &[String], shard: Shard, gate: &Gate) -> Result<Part, Failu
         processes: processes.collect(),
         command: asked(command, &filter),
         portion,
+    })
+}
+
+/// Two benchmarks of one name, which Criterion tells apart by a number.
+fn twins(ids: &[String]) -> Option<[&str; 2]> {
+    ids.iter().find_map(|id| {
+        let (title, number) = id.rsplit_once(" #")?;
+        let is_twin = number.parse::<u32>().is_ok() && ids.iter().any(|other| other == title);
+        is_twin.then_some([title, id.as_str()])
     })
 }
 
@@ -169,6 +194,14 @@ fn asked(command: &[String], more: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_of_one_name_are_seen() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+        assert_eq!(twins(&ids(&["a", "b", "a #2"])), Some(["a", "a #2"]));
+        assert_eq!(twins(&ids(&["x... #2", "x..."])), Some(["x...", "x... #2"]));
+        assert_eq!(twins(&ids(&["issue #2", "issue #3", "a #b", "a"])), None);
+    }
 
     #[test]
     fn benches_are_asked_behind_what_cargo_takes_itself() {
