@@ -1187,23 +1187,30 @@ fn nothing_to_compare_has_a_reason() {
     }
 }
 
-/// An arm that ended has its own reason, and not that of too short a time.
+/// An arm that ended has its own reason, and not that of too short a time: what it would have
+/// cost afterwards nobody knows.
 #[test]
-fn too_few_pairs_of_an_arm_that_ended_are_not_a_question_of_time() {
-    let block = |seconds| ProgramBlock {
-        values: [(ImpactMeasure::Seconds, seconds)].into(),
+fn an_arm_that_ended_is_broken_however_much_was_measured() {
+    let block = |round| ProgramBlock {
+        round,
+        values: [(ImpactMeasure::Seconds, 1.0)].into(),
+        tries: 1,
         ..ProgramBlock::default()
     };
-    let log = |arm: &Arm| {
-        let mut log = ArmLog::new(arm);
-        log.blocks = vec![block(1.0)];
-        log
-    };
-    let mut measured = measured(&[], [log(&Arm::Off), log(&Arm::Stats)]);
-    measured.arms[1].ended = Some(Obstacle::new("the agent is gone", "look"));
-    let rows = rows_of(&measured);
-    let reason = rows[0].reason.as_ref().unwrap();
-    assert!(reason.contains("the agent is gone"), "{reason}");
+    for rounds in [1, 20] {
+        let log = |arm: &Arm| {
+            let mut log = ArmLog::new(arm);
+            log.blocks = (0..rounds).map(block).collect();
+            log
+        };
+        let mut measured = measured(&[], [log(&Arm::Off), log(&Arm::Stats)]);
+        measured.arms[1].ended = Some(Obstacle::new("the agent is gone", "look"));
+        for row in rows_of(&measured) {
+            assert_eq!(row.verdict, Outcome::Broken, "{row:?}");
+            let reason = row.reason.as_ref().unwrap();
+            assert!(reason.contains("the agent is gone"), "{reason}");
+        }
+    }
 }
 
 #[test]

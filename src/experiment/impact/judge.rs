@@ -50,7 +50,7 @@ impl Judged<'_> {
         }
         rows.push(self.errors());
         rows.extend(self.captured());
-        if let Some(obstacle) = &self.measured.ended {
+        if let Some(obstacle) = self.arm.ended.as_ref().or(self.measured.ended.as_ref()) {
             // What was measured is shown, and passes nothing.
             for row in &mut rows {
                 row.verdict = Outcome::Broken;
