@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::process::ChildStdin;
+use std::process::{ChildStdin, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::own::DETAIL;
@@ -25,6 +25,9 @@ const STEADY: Duration = Duration::from_secs(1);
 
 /// How long an agent may take to answer a signal, a line, or a command.
 const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long before a job's end an agent may be seen to end that ends with it.
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// An agent whose process runs. Dropped, it is switched off, ended by its own command, and
 /// killed with all that it started.
@@ -223,15 +226,32 @@ impl CommandAgent {
         let Some(status) = self.child.status() else {
             return Ok(());
         };
-        if self.spec.wants_pids() && status.success() {
-            // A tracer has nothing left to do when the program has ended.
-            return Ok(());
-        }
         self.child.output.settle(Duration::from_millis(50));
         Err(self.obstacle(
             &format!("ended by itself ({status})"),
             "run its command by hand; it may need root, tracefs, or another option",
         ))
+    }
+
+    /// Waits for the end of a job under it, at most so long; `None` where that still runs, or
+    /// somebody pressed Ctrl-C. Fails where it ends by itself before the job.
+    pub fn watch(
+        &mut self,
+        job: &mut Child,
+        longest: Duration,
+    ) -> Result<Option<ExitStatus>, Obstacle> {
+        let mut ended = job.wait_beside(&self.child, longest);
+        if let Some(status) = self.child.status()
+            && self.spec.wants_pids()
+            && status.success()
+        {
+            // A tracer has nothing left to do when the job has ended.
+            ended = ended.or_else(|| job.wait(TOGETHER));
+            if ended.is_some() {
+                return Ok(ended);
+            }
+        }
+        self.alive().map(|()| ended)
     }
 
     /// Whether this process may not know what it has attached.
@@ -387,5 +407,38 @@ mod tests {
         let obstacle = CommandAgent::start(&spec, place(), &[]).err().unwrap();
         assert!(obstacle.why.contains("not ready"), "{obstacle}");
         assert!(place().pids().is_empty());
+    }
+
+    /// Under a job that goes on it measured nothing from there on; after the job it has
+    /// nothing left to do, if it is one that follows processes.
+    #[test]
+    fn an_agent_that_ends_by_itself_is_excused_by_the_end_of_its_job_alone() {
+        let ward = Ward::new().unwrap();
+        let go = ward.directory().join("go");
+        let ready = regex::Regex::new("ready").unwrap();
+        let script = "echo ready; until test -e $0; do sleep 0.01; done";
+        for (pid, job, is_excused) in [
+            ("{pid}", &["sleep", "1000"][..], false),
+            ("{pid}", &["true"], true),
+            ("", &["true"], false),
+        ] {
+            let line = format!("a=sh -c '{script}' {} {pid}", go.display());
+            let mut spec = Spec::parse(&line).unwrap();
+            spec.ready = Ready::Line(ready.clone());
+            let mut agent = CommandAgent::start(&spec, ward.place("agent-a"), &[1]).unwrap();
+            let mut command = std::process::Command::new(job[0]);
+            command.args(&job[1..]);
+            let mut child = ward.place("program").start(command, &[]).unwrap();
+            if job == ["true"] {
+                assert!(child.wait_out(ANSWER).is_some());
+            }
+            std::fs::write(&go, "").unwrap();
+            assert!(agent.child.wait_out(ANSWER).is_some());
+            let watched = agent.watch(&mut child, Duration::from_secs(600));
+            let why = watched.as_ref().err().map(|obstacle| obstacle.why.clone());
+            assert_eq!(watched.is_ok(), is_excused, "{pid} {job:?}: {why:?}");
+            assert!(agent.alive().is_err(), "a service does not end");
+            std::fs::remove_file(&go).unwrap();
+        }
     }
 }

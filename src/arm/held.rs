@@ -1,11 +1,12 @@
 //! An arm that is on, from the switch to its end.
 
 use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::{Answer, Arm, CommandAgent, Evidence, Probe, Taken};
 use crate::host::Obstacle;
-use crate::process::Ward;
+use crate::process::{Child, Ward};
 use crate::schema::impact::Proof;
 
 /// An arm that is on.
@@ -107,6 +108,19 @@ impl Held {
         match self {
             Self::Agent(agent) => agent.alive(),
             Self::Off | Self::Stats(_) => Ok(()),
+        }
+    }
+
+    /// Waits for the end of a job, at most so long; `None` where it still runs, or somebody
+    /// pressed Ctrl-C. Fails where its agent ends by itself before the job.
+    pub fn watch(
+        &mut self,
+        job: &mut Child,
+        longest: Duration,
+    ) -> Result<Option<ExitStatus>, Obstacle> {
+        match self {
+            Self::Agent(agent) => agent.watch(job, longest),
+            Self::Off | Self::Stats(_) => Ok(job.wait(longest)),
         }
     }
 

@@ -91,33 +91,53 @@ impl Child {
     /// Waits for its end, at most so long; `None` where it still runs, or somebody
     /// pressed Ctrl-C.
     pub fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
-        self.wait_unless(interrupted, longest)
+        self.wait_unless(interrupted, &[], longest)
+    }
+
+    /// The same, and no longer than `other` runs.
+    pub fn wait_beside(&mut self, other: &Self, longest: Duration) -> Option<ExitStatus> {
+        let is_over = || interrupted() || other.ends_within(Duration::ZERO);
+        self.wait_unless(is_over, &[other], longest)
     }
 
     /// The same, and Ctrl-C does not cut it short: what that began must be brought to its
     /// end.
     pub fn wait_out(&mut self, longest: Duration) -> Option<ExitStatus> {
-        self.wait_unless(|| false, longest)
+        self.wait_unless(|| false, &[], longest)
     }
 
-    fn wait_unless(&mut self, over: fn() -> bool, longest: Duration) -> Option<ExitStatus> {
+    /// Looks again whether it is `over` when one of the `others` ends.
+    fn wait_unless(
+        &mut self,
+        over: impl Fn() -> bool,
+        others: &[&Self],
+        longest: Duration,
+    ) -> Option<ExitStatus> {
         let begin = Instant::now();
         while self.status().is_none() {
             let left = longest.checked_sub(begin.elapsed())?;
             if over() {
                 return None;
             }
-            self.ends_within(left.min(Duration::from_millis(200)));
+            let all = others.iter().copied().chain([&*self]);
+            Self::any_ends(all, left.min(Duration::from_millis(200)));
         }
         self.ended
     }
 
     fn ends_within(&self, longest: Duration) -> bool {
+        Self::any_ends([self], longest)
+    }
+
+    fn any_ends<'a>(all: impl IntoIterator<Item = &'a Self>, longest: Duration) -> bool {
         let timeout = Timespec {
             tv_sec: longest.as_secs() as i64,
             tv_nsec: longest.subsec_nanos().into(),
         };
-        let mut ends = [PollFd::new(&self.handle, PollFlags::IN)];
+        let ends = all.into_iter();
+        let mut ends: Vec<_> = ends
+            .map(|child| PollFd::new(&child.handle, PollFlags::IN))
+            .collect();
         // An interrupted wait only means to look earlier.
         poll(&mut ends, Some(&timeout)).is_ok_and(|ended| ended > 0)
     }

@@ -187,18 +187,20 @@ impl Runner<'_> {
         let more = wants_more.then(|| held.prove(&pids, || self.run_untimed()));
         log.saw(&seen, more.as_ref());
         std::thread::sleep(SETTLE);
+        // Before the job has begun, nothing excuses an agent that has ended.
+        held.alive()?;
         // What takes longer under an agent comes first and last, so that all else is read
         // over the same time for every arm.
         let (counted, taken) = (held.counted(), held.taken());
         let cpu = |held: &Held| (self.cpu(), held.cpu_seconds());
         let (switched, before, begin) = (switches(), cpu(&held), Instant::now());
         let released = child.release();
-        let status = child.wait(PATIENCE);
+        let status = held.watch(child, PATIENCE);
         let seconds = begin.elapsed().as_secs_f64();
         let (after, switched) = (cpu(&held), switched.zip(switches()));
         // What it left would run beside whatever is measured next.
         self.place.kill();
-        held.alive()?;
+        let status = status?;
         let mut block = ProgramBlock {
             seconds,
             tries: 1,

@@ -295,6 +295,8 @@ impl Stage<'_> {
         let is_whole = wait_until(from + length, interrupted);
         let (to, after) = (Instant::now(), cpu(&held));
         let switched = monitor.as_mut().and_then(Monitor::look);
+        // A tracer ends with the service: that is no fault of its own.
+        self.service.alive()?;
         held.alive()?;
         let mut block = ProgramBlock {
             seconds: (to - from).as_secs_f64(),
