@@ -425,6 +425,7 @@ fn a_service_of_ones_own_is_started_asked_and_ended() {
     let event = arm(&impact, "event");
     assert!(event.proven && event.blocks >= 2, "{event:?}");
     assert_eq!(event.program, "timeout");
+    assert!(event.across.is_some(), "{event:?}");
     let row = |word| {
         impact
             .rows

@@ -152,7 +152,7 @@ impl LoadTally {
 pub struct LoadBlock {
     /// How long it was.
     pub length: Duration,
-    /// Requests due in it whose end came in it, and for whoever says so those that failed later.
+    /// Requests due in it whose end came in it, and for whoever says so those that ended later.
     pub tally: LoadTally,
     /// Requests due in it whose end came later: latencies that two arms have a share in.
     pub across: u64,

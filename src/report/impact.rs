@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::schema::Outcome;
-use crate::schema::impact::{ArmKind, Impact, ImpactMeasure, ImpactRow};
+use crate::schema::impact::{ArmKind, ArmReport, Impact, ImpactMeasure, ImpactRow};
 use crate::stats::Interval;
 
 /// The table, and below it what each agent was seen to be.
@@ -90,8 +90,13 @@ pub(super) fn notes(impact: &Impact) -> Vec<String> {
         let switch = arm.switch_ms.map_or(String::new(), |[on, off]| {
             format!("; on in {on:.0} ms, off in {off:.0} ms")
         });
+        let is_off = |off: &&ArmReport| off.kind == ArmKind::Off && off.program == arm.program;
+        let off = impact.arms.iter().find(is_off).and_then(|off| off.across);
+        let across = arm.across.zip(off).map_or(String::new(), |(with, off)| {
+            format!("; {with} answers came after their block, {off} under off")
+        });
         notes.push(format!(
-            "{} under {}: {proof}{switch}",
+            "{} under {}: {proof}{switch}{across}",
             arm.program, arm.arm
         ));
     }

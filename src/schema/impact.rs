@@ -109,6 +109,10 @@ pub struct ArmReport {
     pub switch_ms: Option<[f64; 2]>,
     /// How many blocks it had.
     pub blocks: usize,
+    /// Requests at the fixed rate that were answered after their block, in which they count as
+    /// having taken until its end; none of a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<u64>,
     /// What it printed, begin and end, where it printed anything.
     pub printed: Option<String>,
     /// What is to be known about it.

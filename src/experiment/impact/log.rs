@@ -61,6 +61,8 @@ pub struct ArmLog {
     pub blocks: Vec<ProgramBlock>,
     /// Blocks left out, in which the load itself was late.
     pub misled: usize,
+    /// Requests at the fixed rate that were answered after their block; none of a job.
+    pub across: Option<u64>,
     /// What our own agent counted, over all blocks.
     pub counted: Counted,
     printed: Option<String>,
@@ -128,6 +130,7 @@ impl ArmLog {
             off_ms: Vec::new(),
             blocks: Vec::new(),
             misled: 0,
+            across: None,
             counted: Counted::default(),
             printed: None,
             note: None,
@@ -247,6 +250,7 @@ impl ArmLog {
                 _ => None,
             },
             blocks: self.blocks.len(),
+            across: self.across,
             printed: self.printed.clone(),
             reason: self.doubt().or_else(|| self.note.clone()),
         }

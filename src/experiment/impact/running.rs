@@ -251,6 +251,7 @@ impl Stage<'_> {
         for ((arm, block), seen) in blocks {
             if let Regime::Rate(_) = regime {
                 self.lag.add(&seen.tally.lag).expect("the same bounds");
+                *logs[arm].across.get_or_insert_default() += seen.across;
                 if seen.tally.fell_behind() {
                     logs[arm].misled += 1;
                     continue;

@@ -74,7 +74,7 @@ impl<T> Underneath<T> {
         };
         Ok(Self {
             source,
-            stretches: Stretches::since(begin),
+            stretches: Stretches::since(begin, matches!(regime, Regime::Rate(_))),
         })
     }
 
@@ -141,6 +141,8 @@ impl<T> Underneath<T> {
 /// What came of a load in each of some stretches.
 struct Stretches<T> {
     begin: Instant,
+    /// Whether requests are due by a schedule, which goes on while the service stands still.
+    has_schedule: bool,
     /// When the last request ended that was heard of.
     heard: u64,
     open: VecDeque<Stretch<T>>,
@@ -154,9 +156,10 @@ struct Stretch<T> {
 }
 
 impl<T> Stretches<T> {
-    fn since(begin: Instant) -> Self {
+    fn since(begin: Instant, has_schedule: bool) -> Self {
         Self {
             begin,
+            has_schedule,
             heard: 0,
             open: VecDeque::new(),
         }
@@ -193,9 +196,11 @@ impl<T> Stretches<T> {
         over.map(|stretch| (stretch.what, stretch.block)).collect()
     }
 
-    /// An answer belongs to the stretch in which it was due and came: under the next arm it
-    /// would say nothing of either. An error belongs to that in which it was due, however
-    /// long it took to show: a timeout is longer than most stretches.
+    /// A request belongs to the stretch in which it was due. One that was answered later has
+    /// waited in it until its end, at least: what it waited for under the next arm says
+    /// nothing of this one, but without it no stall that outlives its stretch would be seen.
+    /// As fast as it answers there is no schedule, and only what it answered in time counts.
+    /// An error is one, however long it took to show: a timeout is longer than most stretches.
     fn add(&mut self, record: &RequestRecord) {
         self.heard = self.heard.max(record.ended);
         let place = (self.open).partition_point(|stretch| stretch.span[1] <= record.intended);
@@ -204,9 +209,11 @@ impl<T> Stretches<T> {
         };
         let [start, end] = stretch.span;
         if start <= record.intended {
-            match record.ended < end || record.outcome.is_err() {
-                true => stretch.block.tally.add(record),
-                false => stretch.block.across += 1,
+            let is_across = record.ended >= end && record.outcome.is_ok();
+            stretch.block.across += u64::from(is_across);
+            if self.has_schedule || !is_across {
+                let ended = record.ended.min(end);
+                stretch.block.tally.add(&RequestRecord { ended, ..*record });
             }
         }
     }
@@ -218,10 +225,10 @@ mod tests {
     use crate::schema::load::RequestError;
 
     #[test]
-    fn an_answer_belongs_to_the_stretch_it_was_due_and_came_in_and_an_error_to_its_start() {
+    fn a_request_belongs_to_the_stretch_it_was_due_in() {
         let begin = Instant::now();
         let at = |ms: u64| begin + Duration::from_millis(ms);
-        let mut stretches = Stretches::since(begin);
+        let mut stretches = Stretches::since(begin, true);
         stretches.push((at(0), at(10)), 'a');
         stretches.push((at(20), at(30)), 'b');
         let timeout = Err(RequestError::Timeout);
@@ -251,7 +258,39 @@ mod tests {
             stretches.settled().into_iter().map(counts).collect()
         };
         assert_eq!(settled(3009), []);
-        assert_eq!(settled(3010), [('a', 1, 1, 1)]);
+        assert_eq!(settled(3010), [('a', 2, 1, 1)]);
         assert_eq!(settled(3030), [('b', 1, 0, 0)]);
+    }
+
+    /// The service stands still from 50 ms on, and nothing that is due then is answered before
+    /// the stretch is over: half of it waits, evenly between nothing and 50 ms.
+    #[test]
+    fn a_stall_that_outlives_its_stretch_is_seen_in_it() {
+        let begin = Instant::now();
+        let of = |has_schedule: bool| {
+            let mut stretches = Stretches::since(begin, has_schedule);
+            stretches.push((begin, begin + Duration::from_millis(100)), ());
+            for number in 0..100 {
+                let intended = 1_000_000 * number;
+                stretches.add(&RequestRecord {
+                    number,
+                    intended,
+                    noticed: intended,
+                    ended: match number {
+                        0..50 => intended + 1000,
+                        _ => 900_000_000 + intended,
+                    },
+                    outcome: Ok(()),
+                });
+            }
+            let (_, block) = stretches.before(u64::MAX).remove(0);
+            (block.across, block.tally.answered, block.tally)
+        };
+        let (across, answered, tally) = of(true);
+        assert_eq!((across, answered), (50, 100));
+        let p75 = tally.latency_us(0.75).unwrap();
+        assert!((p75 / 25_000.0 - 1.0).abs() < 0.01, "{p75}");
+        let (across, answered, _) = of(false);
+        assert_eq!((across, answered), (50, 50));
     }
 }
