@@ -1091,11 +1091,7 @@ fn a_service_that_dies_lets_agents_end_by_their_own_command() {
     let note = impact.programs[0].note.as_ref().unwrap();
     assert!(note.contains("timeout ended"), "{note}");
     let measured = arm(&impact, "kept").blocks;
-    assert!(
-        measured > 0 || note.contains("left out"),
-        "{note}: {:?}",
-        impact.arms
-    );
+    assert!(measured > 0, "{note}: {:?}", impact.arms);
     let mut rows = impact.rows.iter();
     assert!(rows.all(|row| row.verdict == Outcome::Broken && row.reason.is_some()));
 }
@@ -1158,26 +1154,67 @@ fn blocks_are_compared_with_those_beside_them() {
     assert_eq!(row.observations, 1);
 }
 
+/// It was judged only where it left the load its CPU: that is no pass, unless `off` did not
+/// either. What fails there fails.
+#[test]
+fn latencies_of_an_arm_that_holds_the_load_up_pass_nothing() {
+    let log = |arm: &Arm, ms: f64, misled: usize| {
+        let mut log = ArmLog::new(arm);
+        (log.rated, log.misled) = (100, misled);
+        let values = [
+            (ImpactMeasure::P50, ms),
+            (ImpactMeasure::P95, ms),
+            (ImpactMeasure::Throughput, 1000.0),
+        ];
+        let block = |round| ProgramBlock {
+            round,
+            values: values.into(),
+            ..ProgramBlock::default()
+        };
+        log.blocks = (0..20).map(block).collect();
+        log
+    };
+    for (ms, off, with, p95) in [
+        (1.0, 0, 10, Outcome::Pass),
+        (1.0, 0, 11, Outcome::Inconclusive),
+        (1.0, 10, 20, Outcome::Inconclusive),
+        (1.0, 11, 20, Outcome::Pass),
+        (2.0, 0, 50, Outcome::Fail),
+    ] {
+        let arms = [log(&Arm::Off, 1.0, off), log(&Arm::Stats, ms, with)];
+        let rows = rows_of(&measured(&[], arms));
+        let row = |measure| rows.iter().find(|row| row.measure == measure).unwrap();
+        let verdict = |measure| row(measure).verdict;
+        let said = format!("{off} {with}: {rows:?}");
+        assert_eq!(verdict(ImpactMeasure::P95), p95, "{said}");
+        assert_eq!(verdict(ImpactMeasure::Throughput), Outcome::Pass, "{said}");
+        if p95 == Outcome::Inconclusive {
+            assert_eq!(verdict(ImpactMeasure::P50), p95, "{said}");
+            let row = row(ImpactMeasure::P95);
+            let reason = row.reason.as_deref().unwrap_or_default();
+            let share = format!("{with} of 100 blocks");
+            assert!(reason.contains(&share) && row.ratio.is_none(), "{reason}");
+        }
+    }
+}
+
 fn rows_of(measured: &ProgramMeasured) -> Vec<ImpactRow> {
     let limits = probecost::gate::Gate::here().unwrap().impact;
     rows(measured, 2, &limits)
 }
 
-/// Cut off in its first round, left out as a whole, or ended: it is always said why.
+/// Cut off in its first round, or ended: it is always said why.
 #[test]
 fn nothing_to_compare_has_a_reason() {
     let none = || [ArmLog::new(&Arm::Off), ArmLog::new(&Arm::Stats)];
     let obstacle = |why: &str| Some(Obstacle::new(why, "look"));
     let cut_off = measured(&[], none());
-    let mut left_out = measured(&[], none());
-    left_out.arms[1].misled = 4;
     let mut died = measured(&[], none());
     died.ended = obstacle("the server is gone");
     let mut arm_died = measured(&[], none());
     arm_died.arms[1].ended = obstacle("the agent is gone");
     for (measured, cause) in [
         (cut_off, "interrupted"),
-        (left_out, "4 blocks"),
         (died, "the server is gone"),
         (arm_died, "the agent is gone"),
     ] {

@@ -190,6 +190,11 @@ impl ImpactMeasure {
 }
 
 impl ImpactMeasure {
+    /// Whether it is how long requests took at a fixed rate.
+    pub fn is_latency(self) -> bool {
+        matches!(self, Self::P50 | Self::P95 | Self::P99 | Self::Max)
+    }
+
     /// Whether its value with the agent says something only beside that without.
     fn is_compared(self) -> bool {
         match self {

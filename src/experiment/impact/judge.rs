@@ -10,6 +10,12 @@ use crate::stats::{
     CONFIDENCE, Interval, fisher, median, median_interval, runs_for_median_interval,
 };
 
+/// The share of an arm's blocks above which it matters that their latencies are left out.
+const MISLED: f64 = 0.1;
+
+/// How many times that of `off` the share then is, where the arm may have held the load up.
+const OFTENER: f64 = 2.0;
+
 /// The rows of one program.
 pub fn rows(measured: &ProgramMeasured, cpus: usize, limits: &ImpactLimits) -> Vec<ImpactRow> {
     let Some((off, arms)) = measured.arms.split_first() else {
@@ -63,27 +69,18 @@ impl Judged<'_> {
     /// Why there is nothing to compare.
     fn why_nothing(&self) -> String {
         let ended = self.measured.ended.as_ref().map(ToString::to_string);
-        let misled =
-            || (self.misled() > 0).then(|| format!("no pair is left: {}", self.fell_behind()));
         (self.arm.ended.as_ref().map(ToString::to_string))
             .or(ended)
             .or_else(|| self.arm.doubt())
-            .or_else(misled)
             .unwrap_or_else(|| "interrupted before there was a pair to compare".into())
     }
 
-    /// Blocks of either side that were left out.
+    /// Blocks of either side whose latencies are left out.
     fn misled(&self) -> usize {
         self.off.misled + self.arm.misled
     }
 
-    fn fell_behind(&self) -> String {
-        let blocks = self.misled();
-        format!("{blocks} blocks are left out, in which the load fell behind by itself")
-    }
-
-    /// Blocks of `off` and of the arm beside each other: two pairs a round. One whose
-    /// neighbour was left out has no pair.
+    /// Blocks of `off` and of the arm beside each other: two pairs a round.
     fn pairs(&self) -> Vec<[&ProgramBlock; 2]> {
         let blocks = self.arm.blocks.iter();
         blocks
@@ -148,7 +145,30 @@ impl Judged<'_> {
             observations: ratios.len(),
             ..self.row(measure)
         };
-        self.with_control(self.decided(row, change, limit))
+        self.with_control(self.unless_misled(self.decided(row, change, limit)))
+    }
+
+    /// Latencies of those blocks alone in which the load kept pace decide nothing where the
+    /// arm may be why it did not in others. What fails even there fails.
+    fn unless_misled(&self, row: ImpactRow) -> ImpactRow {
+        let share = |log: &ArmLog| log.misled as f64 / log.rated.max(1) as f64;
+        let (off, with) = (share(self.off), share(self.arm));
+        let is_misled = with > MISLED && with >= OFTENER * off;
+        let is_kept = row.verdict == Outcome::Fail || row.reason.is_some();
+        if !is_misled || !row.measure.is_latency() || is_kept {
+            return row;
+        }
+        ImpactRow {
+            // No budget is met by it.
+            ratio: None,
+            verdict: Outcome::Inconclusive,
+            reason: Some(format!(
+                "the load fell behind by itself in {} of {} blocks, and in {} of {} without the \
+                 agent, which may be what held it up: let nothing else run on the load's CPU",
+                self.arm.misled, self.arm.rated, self.off.misled, self.off.rated
+            )),
+            ..row
+        }
     }
 
     /// What the negative control says of everything else, where the program is one.
@@ -355,11 +375,11 @@ impl Judged<'_> {
         let pairs = row.observations;
         let fewest = runs_for_median_interval(CONFIDENCE);
         let have = format!("{pairs} of the {fewest} pairs that an interval takes");
-        // As fast as it answers, a load has no schedule that it could fall behind.
-        if self.misled() > 0 && row.measure != ImpactMeasure::Throughput {
+        let misled = self.misled();
+        if misled > 0 && row.measure.is_latency() {
             return format!(
-                "{have}: {}; let nothing else run on its CPU",
-                self.fell_behind()
+                "{have}: the latencies of {misled} blocks are left out, in which the load fell \
+                 behind by itself; let nothing else run on its CPU"
             );
         }
         if pairs == 0 {

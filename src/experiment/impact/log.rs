@@ -59,7 +59,9 @@ pub struct ArmLog {
     pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
     pub blocks: Vec<ProgramBlock>,
-    /// Blocks left out, in which the load itself was late.
+    /// Blocks at the fixed rate.
+    pub rated: usize,
+    /// Those of them in which the load itself was late, and whose latencies are left out.
     pub misled: usize,
     /// Requests at the fixed rate that were answered after their block; none of a job.
     pub across: Option<u64>,
@@ -129,6 +131,7 @@ impl ArmLog {
             on_ms: Vec::new(),
             off_ms: Vec::new(),
             blocks: Vec::new(),
+            rated: 0,
             misled: 0,
             across: None,
             counted: Counted::default(),

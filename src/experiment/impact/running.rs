@@ -93,7 +93,9 @@ pub fn running(
     }
     let misled: usize = logs.iter().map(|log| log.misled).sum();
     if misled > 0 {
-        note += &format!("; {misled} blocks left out, in which the load fell behind by itself");
+        note += &format!(
+            "; the latencies of {misled} blocks left out, in which the load fell behind by itself"
+        );
     }
     if interrupted() {
         note += "; interrupted: what was measured until then";
@@ -249,15 +251,14 @@ impl Stage<'_> {
         logs: &mut [ArmLog],
     ) {
         for ((arm, block), seen) in blocks {
+            let log = &mut logs[arm];
             if let Regime::Rate(_) = regime {
                 self.lag.add(&seen.tally.lag).expect("the same bounds");
-                *logs[arm].across.get_or_insert_default() += seen.across;
-                if seen.tally.fell_behind() {
-                    logs[arm].misled += 1;
-                    continue;
-                }
+                log.rated += 1;
+                log.misled += usize::from(seen.tally.fell_behind());
+                *log.across.get_or_insert_default() += seen.across;
             }
-            logs[arm].blocks.push(filled(block, &seen, regime));
+            log.blocks.push(filled(block, &seen, regime));
         }
     }
 
@@ -344,6 +345,9 @@ fn filled(mut block: ProgramBlock, seen: &LoadBlock, regime: Regime) -> ProgramB
         .filter(|(_, count)| *count > 0)
         .collect();
     match regime {
+        // What the load was late for by itself is no latency of the service's. All else is
+        // measured as in any block, and may be what held the load up.
+        Regime::Rate(_) if seen.tally.fell_behind() => {}
         Regime::Rate(_) => {
             let quantiles = [
                 (ImpactMeasure::P50, 0.5),
@@ -378,6 +382,7 @@ impl ArmLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::RequestRecord;
 
     #[test]
     fn a_block_that_is_cut_short_is_not_whole() {
@@ -386,5 +391,40 @@ mod tests {
         assert!(wait_until(now + Duration::from_millis(1), || false));
         // What comes behind its end cuts nothing.
         assert!(wait_until(now, || true));
+    }
+
+    #[test]
+    fn a_block_in_which_the_load_was_late_has_all_but_latencies() {
+        let block = ProgramBlock {
+            values: [(ImpactMeasure::Switches, 7.0)].into(),
+            cpu: Some(0.5),
+            agent_cpu: Some(0.1),
+            memory: 9,
+            ..ProgramBlock::default()
+        };
+        for (late, has_latencies) in [(2_000_000, false), (0, true)] {
+            let mut tally = LoadTally::default();
+            for outcome in [Ok(()), Err(RequestError::Reset)] {
+                tally.add(&RequestRecord {
+                    number: 0,
+                    intended: 0,
+                    noticed: late,
+                    ended: 3_000_000,
+                    outcome,
+                });
+            }
+            let seen = LoadBlock {
+                length: Duration::from_millis(100),
+                tally,
+                across: 0,
+            };
+            let block = filled(block.clone(), &seen, Regime::Rate(20.0));
+            let measures: Vec<_> = block.values.keys().copied().collect();
+            let latencies = measures.iter().filter(|measure| measure.is_latency());
+            assert_eq!(latencies.count() > 0, has_latencies, "{measures:?}");
+            assert!(measures.contains(&ImpactMeasure::Switches));
+            assert_eq!((block.cpu, block.agent_cpu), (Some(0.5), Some(0.1)));
+            assert_eq!((block.memory, block.tries, block.failed.len()), (9, 2, 1));
+        }
     }
 }

@@ -216,10 +216,13 @@ impl TracingMeasured {
         Ok(())
     }
 
-    /// Blocks in which the load fell behind by itself, and all blocks.
-    pub(super) fn left_out(&self) -> (usize, usize) {
-        let left_out = self.arms.iter().map(|arm| arm.left_out).sum();
-        (left_out, left_out + self.blocks.len())
+    /// Of each arm the blocks in which the load fell behind by itself, and all its blocks.
+    pub(super) fn left_out(&self) -> [(usize, usize); ARMS.len()] {
+        ARMS.map(|arm| {
+            let left_out = self.arms[arm as usize].left_out;
+            let kept = self.blocks.iter().filter(|block| block.arm == arm);
+            (left_out, left_out + kept.count())
+        })
     }
 
     /// The arms, one by one.

@@ -231,7 +231,9 @@ fn notes(measured: &TracingMeasured) -> Vec<String> {
         .into_iter()
         .map(|unseen| format!("not seen: {unseen}"))
         .collect();
-    let (left_out, all) = measured.left_out();
+    let blocks = measured.left_out();
+    let left_out: usize = blocks.iter().map(|(left_out, _)| left_out).sum();
+    let all: usize = blocks.iter().map(|(_, all)| all).sum();
     if left_out > 0 {
         notes.push(format!(
             "{left_out} of {all} blocks left out, in which the load fell behind by itself"
