@@ -63,7 +63,7 @@ impl Pgbench {
         Ok(Self {
             log: Tail::of(directory.join(format!("{log}.{}", child.pid()))),
             child,
-            transactions: Transactions::since(since_epoch),
+            transactions: Transactions::since(since_epoch, timeout),
             begin,
             prompt: None,
         })
@@ -166,14 +166,17 @@ impl Tail {
 struct Transactions {
     /// The beginning of the load, since 1970.
     begin: Duration,
+    /// How long after it was due one is given up.
+    timeout: Duration,
     /// When each client ended its last one, in nanoseconds since that.
     ends: BTreeMap<u64, u64>,
 }
 
 impl Transactions {
-    fn since(begin: Duration) -> Self {
+    fn since(begin: Duration, timeout: Duration) -> Self {
         Self {
             begin,
+            timeout,
             ends: BTreeMap::new(),
         }
     }
@@ -188,7 +191,8 @@ impl Transactions {
         let end = Duration::from_secs(number(4)?) + Duration::from_micros(number(5)?);
         let ended = end.checked_sub(self.begin)?.as_nanos() as u64;
         let (taken, outcome) = match *fields.get(2)? {
-            "skipped" => (0, Err(RequestError::Unsent)),
+            // It is written down when it is given up, which is no sooner than that.
+            "skipped" => (self.timeout.as_nanos() as u64, Err(RequestError::Unsent)),
             time => match time.parse::<u64>() {
                 Ok(microseconds) => (1000 * microseconds, Ok(())),
                 Err(_) => (0, Err(RequestError::Status)),
@@ -219,7 +223,7 @@ mod tests {
     use super::*;
 
     fn transactions() -> Transactions {
-        Transactions::since(Duration::from_secs(1000))
+        Transactions::since(Duration::from_secs(1000), Duration::from_secs(2))
     }
 
     #[test]
@@ -228,14 +232,14 @@ mod tests {
         let one = record("0 7 2500 0 1001 500000 300").unwrap();
         assert_eq!((one.intended, one.ended), (1_497_500_000, 1_500_000_000));
         assert!(one.outcome.is_ok());
-        let outcome = |line| record(line).unwrap().outcome;
+        let failed = record("0 8 failed 0 1001 500000").unwrap();
+        assert_eq!(failed.outcome, Err(RequestError::Status));
+        // It counts where it was due, as an error of our own load does.
+        let skipped = record("0 8 skipped 0 1003 500000 0").unwrap();
+        assert_eq!(skipped.outcome, Err(RequestError::Unsent));
         assert_eq!(
-            outcome("0 8 failed 0 1001 500000"),
-            Err(RequestError::Status)
-        );
-        assert_eq!(
-            outcome("0 8 skipped 0 1001 500000 0"),
-            Err(RequestError::Unsent)
+            (skipped.intended, skipped.ended),
+            (1_500_000_000, 3_500_000_000)
         );
         assert!(
             record("0 9 2500 0 999 5").is_none(),
