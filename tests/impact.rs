@@ -1317,6 +1317,44 @@ fn runs_that_all_fail_are_not_a_question_of_time() {
     assert!(reason.contains("a run failed; run it by hand"), "{reason}");
 }
 
+/// Under the agent every third run fails at once, and has used next to nothing.
+#[test]
+fn of_a_run_that_failed_nothing_is_compared_but_that() {
+    let block = |round: usize, has_worked: bool| {
+        let share = if has_worked { 1.0 } else { 0.01 };
+        ProgramBlock {
+            round,
+            values: [
+                (ImpactMeasure::Seconds, share),
+                (ImpactMeasure::Switches, 100.0 * share),
+            ]
+            .into(),
+            seconds: share,
+            cpu: Some(share),
+            agent_cpu: Some(0.1 * share),
+            failed: (!has_worked).then_some(("failed", 1)).into_iter().collect(),
+            tries: 1,
+            ..ProgramBlock::default()
+        }
+    };
+    let spec = Spec::parse("a=agent").unwrap();
+    let mut arms = [&Arm::Off, &Arm::Agent(Box::new(spec))].map(ArmLog::new);
+    arms[0].blocks = (0..60).map(|round| block(round, true)).collect();
+    arms[1].blocks = (0..60).map(|round| block(round, round % 3 > 0)).collect();
+    for row in rows_of(&measured(&[ImpactMeasure::Seconds], arms)) {
+        let wanted = match row.measure {
+            ImpactMeasure::Seconds | ImpactMeasure::Switches => 40,
+            ImpactMeasure::CpuPoints | ImpactMeasure::AgentCpuPoints => 40,
+            ImpactMeasure::Errors => 60,
+            _ => continue,
+        };
+        assert_eq!(row.observations, wanted, "{row:?}");
+        if row.measure == ImpactMeasure::Errors {
+            assert_eq!(row.errors["failed"], [0, 20]);
+        }
+    }
+}
+
 #[test]
 fn a_service_elsewhere_is_refused_with_what_can_be_done() {
     let measured = ["--service", "sleep 1000", "--url", "http://192.0.2.1/"];

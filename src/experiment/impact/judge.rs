@@ -88,6 +88,13 @@ impl Judged<'_> {
             .collect()
     }
 
+    /// Those of them in which the work was done. A run that failed may have ended early, or
+    /// taken the time of other work: nothing of it is compared but that it failed.
+    fn worked(&self) -> Vec<[&ProgramBlock; 2]> {
+        let has_worked = |pair: &[&ProgramBlock; 2]| !pair.iter().any(|block| block.is_failed());
+        self.pairs().into_iter().filter(has_worked).collect()
+    }
+
     /// What was wanted, and what either side gave: an arm so slow that it gave nothing has
     /// a row that says so.
     fn measures(&self) -> BTreeSet<ImpactMeasure> {
@@ -122,12 +129,9 @@ impl Judged<'_> {
 
     /// A row whose ratio, with over without, is judged.
     fn ratio(&self, measure: ImpactMeasure) -> ImpactRow {
-        let value = |block: &ProgramBlock| {
-            let failed = !block.failed.is_empty() && measure == ImpactMeasure::Seconds;
-            block.values.get(&measure).copied().filter(|_| !failed)
-        };
+        let value = |block: &ProgramBlock| block.values.get(&measure).copied();
         let pairs: Vec<(f64, f64)> = self
-            .pairs()
+            .worked()
             .into_iter()
             .filter_map(|[off, with]| Some((value(off)?, value(with)?)))
             .filter(|(off, _)| *off > 0.0)
@@ -196,7 +200,7 @@ impl Judged<'_> {
     fn cpu(&self) -> Vec<ImpactRow> {
         let points =
             |cpu: f64, block: &ProgramBlock| 100.0 * cpu / (self.cpus as f64 * block.seconds);
-        let pairs = self.pairs();
+        let pairs = self.worked();
         let shares: Vec<(f64, f64)> = pairs
             .iter()
             .filter_map(|&[off, with]| Some((points(off.cpu?, off), points(with.cpu?, off))))
@@ -384,7 +388,9 @@ impl Judged<'_> {
         }
         if pairs == 0 {
             let why = match row.measure {
-                ImpactMeasure::Seconds => "in every pair a run failed; run it by hand and see",
+                _ if self.worked().is_empty() => {
+                    "in every pair a run failed; run it by hand and see"
+                }
                 ImpactMeasure::CpuPoints => {
                     "CPU time is counted by cgroup, and there is none; run as root"
                 }

@@ -274,6 +274,11 @@ impl ArmLog {
 }
 
 impl ProgramBlock {
+    /// Whether it is a run of a job that failed. What fails of a service are single requests.
+    pub fn is_failed(&self) -> bool {
+        self.values.contains_key(&ImpactMeasure::Seconds) && !self.failed.is_empty()
+    }
+
     /// The memory that its agent took, at two looks.
     pub fn took(&mut self, before: Taken, after: Taken) {
         // A tracer may have ended with what it traced.
