@@ -56,6 +56,8 @@ struct DueRequest {
     number: u64,
     intended: u64,
     noticed: u64,
+    /// When it got a connection; 0 while it waits for one.
+    sent: u64,
 }
 
 impl DueRequest {
@@ -64,7 +66,17 @@ impl DueRequest {
         number: 0,
         intended: 0,
         noticed: 0,
+        sent: 0,
     };
+
+    /// How it has failed that is given up `now`. One that waited longer for a connection than
+    /// then for its answer was late before the server had it.
+    fn given_up(&self, now: u64) -> Error {
+        match self.sent.saturating_sub(self.intended) > now.saturating_sub(self.sent) {
+            true => Error::Unsent,
+            false => Error::Timeout,
+        }
+    }
 }
 
 impl Generator {
@@ -154,6 +166,7 @@ impl Generator {
             number,
             intended,
             noticed: now,
+            sent: 0,
         };
         match self.plan.regime {
             Regime::Rate(_) => {
@@ -185,7 +198,10 @@ impl Generator {
                     target.write_request(request.number, out)
                 });
             match sent {
-                Ok(()) => self.busy[key] = Some(request),
+                Ok(()) => {
+                    let sent = self.now();
+                    self.busy[key] = Some(DueRequest { sent, ..request });
+                }
                 Err(error) => {
                     self.connections[key].close();
                     self.free.push_back(key);
@@ -249,7 +265,7 @@ impl Generator {
                 // An answer that comes later must not be taken for the next one's.
                 self.connections[key].close();
                 self.free.push_back(key);
-                self.end(request, Err(Error::Timeout));
+                self.end(request, Err(request.given_up(now)));
             }
         }
         while let Some(request) = self.waiting.front().copied().filter(is_late) {
@@ -282,6 +298,25 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    /// A queue that grows is no silence of the server's.
+    #[test]
+    fn what_had_its_connection_too_late_is_no_timeout() {
+        for (intended, sent, error) in [
+            (1000, 1000, Error::Timeout),
+            (1000, 1999, Error::Timeout),
+            (1000, 2001, Error::Unsent),
+            (1000, 2990, Error::Unsent),
+        ] {
+            let request = DueRequest {
+                number: 0,
+                intended,
+                noticed: intended,
+                sent,
+            };
+            assert_eq!(request.given_up(3000), error, "sent at {sent}");
+        }
+    }
 
     #[test]
     fn what_fell_due_while_the_generator_slept_is_open() {

@@ -142,12 +142,15 @@ impl WholeLoad {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.tally().answered == 0 {
+        let tally = self.tally();
+        // A queue that grows ends in these, where the load is long enough.
+        let is_queue = tally.failed() == tally.errors(RequestError::Unsent);
+        if tally.answered == 0 {
             Outcome::Broken
-        } else if self.tally().failed() > 0 {
-            Outcome::Fail
-        } else if !self.is_reached() {
+        } else if !self.is_reached() && is_queue {
             Outcome::Inconclusive
+        } else if tally.failed() > 0 {
+            Outcome::Fail
         } else {
             Outcome::Pass
         }
@@ -206,4 +209,54 @@ fn latency(tally: &LoadTally) -> Option<LatencyUs> {
         min: us(tally.latency.min()),
         max: us(tally.latency.max()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::RequestRecord;
+
+    /// Longer than a request's timeout, its queue ends in requests that were never sent: that
+    /// is the rate, too, and no failure of the server's.
+    #[test]
+    fn a_rate_that_was_not_reached_is_undecided_however_long_it_was_asked_for() {
+        let second = 1_000_000_000;
+        let outcome = |errors: &[(u64, RequestError)]| {
+            let target = "http://127.0.0.1:9/".parse().unwrap();
+            let mut whole = WholeLoad {
+                plan: LoadPlan::new(target, Regime::Rate(1000.0), 2),
+                length: Duration::from_secs(1),
+                pace: LoadPace::default(),
+                by_second: Vec::new(),
+                is_interrupted: false,
+            };
+            let errors = errors.iter();
+            let failed = errors.flat_map(|&(count, error)| (0..count).map(move |_| Err(error)));
+            let outcomes = failed.chain(std::iter::repeat(Ok(())));
+            for (number, outcome) in (0..1000).zip(outcomes) {
+                let intended = 1_000_000 * number;
+                let record = RequestRecord {
+                    number,
+                    intended,
+                    noticed: intended,
+                    ended: intended + 1000,
+                    outcome,
+                };
+                whole.pace.add(&record, second);
+            }
+            whole.report().outcome
+        };
+        let (unsent, timeout) = (RequestError::Unsent, RequestError::Timeout);
+        for (errors, wanted) in [
+            (&[][..], Outcome::Pass),
+            (&[(300, unsent)], Outcome::Inconclusive),
+            (&[(300, unsent), (1, timeout)], Outcome::Fail),
+            (&[(300, RequestError::Reset)], Outcome::Fail),
+            // The rate was reached.
+            (&[(5, unsent)], Outcome::Fail),
+            (&[(1000, unsent)], Outcome::Broken),
+        ] {
+            assert_eq!(outcome(errors), wanted, "{errors:?}");
+        }
+    }
 }

@@ -121,7 +121,7 @@ impl LoadTally {
         self.answered + self.failed()
     }
 
-    /// Those that left this machine's generator.
+    /// Those that had a connection in time.
     pub fn sent(&self) -> u64 {
         self.due() - self.errors(Error::Unsent) - self.errors(Error::Refused)
     }
