@@ -108,7 +108,11 @@ fn table(done: &[(Trial, Verdict)]) -> String {
         if these.is_empty() {
             return;
         }
-        let share = Share::of(these.iter().map(|(trial, verdict)| trial.right(verdict)));
+        let share = Share::of(
+            these
+                .iter()
+                .map(|(trial, verdict)| trial.right(&verdict.rows)),
+        );
         let seconds = |of: fn(&Verdict) -> Option<f64>| -> Vec<f64> {
             these.iter().filter_map(|(_, v)| of(v)).collect()
         };
@@ -158,7 +162,7 @@ fn table(done: &[(Trial, Verdict)]) -> String {
 /// What came otherwise, by name; and what made all of it.
 fn wrong(done: &[(Trial, Verdict)]) -> String {
     let mut text = String::new();
-    for (trial, verdict) in done.iter().filter(|(t, v)| !t.right(v)) {
+    for (trial, verdict) in done.iter().filter(|(t, v)| !t.right(&v.rows)) {
         let first = verdict.rows.iter().take(2).map(|row| {
             let change = row
                 .change_pct

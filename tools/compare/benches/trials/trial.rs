@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use compare::failure::Failure;
-use probecost::schema::{Status, Verdict};
+use probecost::schema::{Status, Verdict, VerdictRow};
 
 use crate::project::{Change, Files, Recipe};
 
@@ -89,7 +89,7 @@ impl Trial {
     }
 
     /// Which one it is of those with its change.
-    fn turn(self) -> usize {
+    pub fn turn(self) -> usize {
         self.number / Change::ALL.len()
     }
 
@@ -134,7 +134,7 @@ impl Trial {
     }
 
     /// The benchmark that is made slower, where one is.
-    fn slower(self) -> Option<usize> {
+    pub fn slower(self) -> Option<usize> {
         (self.kind == Kind::Planted).then_some(11 * self.number % 30)
     }
 
@@ -157,9 +157,9 @@ impl Trial {
         duet(&project, &["--seed", &(1 + self.number).to_string()])
     }
 
-    /// Whether it came as it should.
-    pub fn right(self, verdict: &Verdict) -> bool {
-        let called: Vec<String> = (verdict.rows.iter())
+    /// Whether it came as it should: every benchmark decided, and called what it is.
+    pub fn right(self, rows: &[VerdictRow]) -> bool {
+        let called: Vec<String> = (rows.iter())
             .filter(|row| matches!(row.status, Status::Regressed | Status::Improved))
             .map(|row| format!("{}{:?}", row.id, row.status))
             .collect();
@@ -167,8 +167,15 @@ impl Trial {
             let id = crate::project::id(benchmark);
             format!("{id}{:?}", Status::Regressed)
         });
-        let whole = verdict.rows.len() == self.recipe().benchmarks
-            && verdict.rows.iter().all(|row| row.change_pct.is_some());
+        // No benchmark here is too short to be judged.
+        let is_decided = |status| {
+            matches!(
+                status,
+                Status::Regressed | Status::Improved | Status::Unchanged
+            )
+        };
+        let whole =
+            rows.len() == self.recipe().benchmarks && rows.iter().all(|row| is_decided(row.status));
         whole && called == planted.into_iter().collect::<Vec<_>>()
     }
 }
