@@ -48,12 +48,21 @@ impl BenchPlace {
     }
 
     /// The same on one side of two: with libraries looked for in `first`, where there are any,
-    /// and with what else cargo says there.
-    pub fn on_a_side(mut self, first: &Path, told: BTreeMap<OsString, OsString>) -> Self {
-        if let Some(libraries) = self.variables.get_mut(OsStr::new(LIBRARIES))
-            && first.is_dir()
-        {
-            *libraries = joined(vec![first.to_owned()], libraries);
+    /// and in the side's `own` of what is in one place for both; and with what else cargo says
+    /// there.
+    pub fn on_a_side(
+        mut self,
+        first: &Path,
+        own: impl Fn(&OsStr) -> Option<OsString>,
+        told: BTreeMap<OsString, OsString>,
+    ) -> Self {
+        if let Some(libraries) = self.variables.get_mut(OsStr::new(LIBRARIES)) {
+            let mut places: Vec<PathBuf> = (first.is_dir().then(|| first.to_owned()))
+                .into_iter()
+                .collect();
+            let rest = env::split_paths(libraries);
+            places.extend(rest.map(|path| own(path.as_os_str()).map_or(path, PathBuf::from)));
+            *libraries = joined(places, OsStr::new(""));
         }
         for (name, value) in told {
             self.variables.entry(name).or_insert(value);
@@ -159,6 +168,19 @@ mod tests {
         let found = linked(&messages, Path::new("/t/release/deps/bench-1"));
         let expected = ["/t/release/build/a-2/out", "/t/release/build/p-1/out"];
         assert_eq!(found, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_side_looks_for_its_own_libraries() {
+        let mut place = BenchPlace::directory(Path::new("/"));
+        let shared = "/t/build/p-1/out:/t/release/deps";
+        (place.variables).insert(LIBRARIES.into(), shared.into());
+        let own = |path: &OsStr| (path == "/t/build/p-1/out").then(|| "/t/base/out/p-1".into());
+        let place = place.on_a_side(Path::new("/nowhere"), own, BTreeMap::new());
+        assert_eq!(
+            place.variables[OsStr::new(LIBRARIES)],
+            "/t/base/out/p-1:/t/release/deps"
+        );
     }
 
     #[test]

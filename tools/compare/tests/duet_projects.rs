@@ -542,15 +542,28 @@ fn a_bench_uses_what_was_built_of_its_own_side() {
         ("binary", number(&std::process::Command::new(env!("CARGO_BIN_EXE_tool")).output().unwrap().stdout)),
         ("generated", number(&fs::read(concat!(env!("OUT_DIR"), "/time")).unwrap())),
         ("library", fake::time()),
+        ("native", fake::native_time()),
     ]"#,
     );
     let number = "fn number(said: &[u8]) -> u64 {\n    \
                   String::from_utf8_lossy(said).trim().parse().unwrap()\n}\n";
     let time = "#[inline(never)]\npub fn time() -> u64 {\n    \
-                include_str!(\"../time\").trim().parse().unwrap()\n}\n";
-    let generate = "fn main() {\n    \
-                    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
-                    std::fs::write(out + \"/time\", include_str!(\"time\")).unwrap();\n}\n";
+                include_str!(\"../time\").trim().parse().unwrap()\n}\n\
+                unsafe extern \"C\" {\n    safe fn native() -> u64;\n}\n#[inline(never)]\n\
+                pub fn native_time() -> u64 {\n    native()\n}\n";
+    let generate = r#"use std::{env, fs, process::Command};
+fn main() {
+    let (out, time) = (env::var("OUT_DIR").unwrap(), include_str!("time"));
+    fs::write(format!("{out}/time"), time).unwrap();
+    let source = format!("{out}/native.c");
+    fs::write(&source, format!("unsigned long long native(void) {{ return {time}; }}\n")).unwrap();
+    let library = format!("{out}/libnative.so");
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-o", &library, &source]).status();
+    assert!(made.unwrap().success());
+    println!("cargo::rustc-link-search=native={out}");
+    println!("cargo::rustc-link-lib=dylib=native");
+}
+"#;
     let project = Project::of(&[
         (
             "Cargo.toml",
@@ -576,7 +589,7 @@ fn a_bench_uses_what_was_built_of_its_own_side() {
         let ran = project
             .duet(&[&["--base", "HEAD~1"][..], more].concat())
             .exits(1);
-        for id in ["binary", "generated", "library"] {
+        for id in ["binary", "generated", "library", "native"] {
             assert_eq!(ran.row(id)["status"], "regressed", "{id} {more:?}");
         }
     }

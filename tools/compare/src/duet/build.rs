@@ -17,8 +17,9 @@ use super::checkouts::{checkouts, settings};
 use super::criterion;
 use super::harness::Executable;
 use super::interrupt::Interrupt;
+use super::link;
 use super::names::{Names, bench_names, cause, named, none_built, requiring, without_features};
-use super::{link, own};
+use super::own::{self, Made};
 
 pub use super::names::Target;
 use super::stand_in;
@@ -298,6 +299,7 @@ impl BuildDir {
             Failure::at(path, format!("cannot keep what was built: {e}")).remedy("df -h")
         };
         own::keep(&own, &tree.root, messages).map_err(|e| cannot(&own, e))?;
+        let scripts = Made::of(&own, messages);
         let mut benches = BTreeMap::new();
         for message in messages {
             let Message::CompilerArtifact(artifact) = message else {
@@ -314,10 +316,11 @@ impl BuildDir {
             let manifest = artifact.manifest_path.as_std_path();
             let target = Target::of(&tree.root, manifest, &artifact.target.name);
             let path = own.join(format!("{:02}", benches.len())).join(&target.name);
-            link::rescue(made.as_std_path(), &path).map_err(|e| cannot(&path, e))?;
+            link::rescue(made.as_std_path(), &path, &scripts).map_err(|e| cannot(&path, e))?;
             let place = BenchPlace::built(package.as_std_path(), made.as_std_path(), messages)
                 .on_a_side(
                     &own::libraries(&own),
+                    |path| scripts.own(path),
                     own::environment(&own, made.as_std_path()),
                 );
             benches.insert(target, Executable { path, place });

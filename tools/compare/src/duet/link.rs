@@ -10,6 +10,8 @@ use std::process::Command;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
+use super::own::Made;
+
 /// A function as an executable has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
@@ -32,6 +34,9 @@ pub struct Link {
 
 /// Before an argument that is a file which was kept.
 const KEPT: &[u8] = b"kept:";
+
+/// The file with the linker, the place where it was called, and its arguments.
+const ARGUMENTS: &str = "arguments";
 
 /// Where a link's parts are kept.
 fn place(executable: &Path) -> PathBuf {
@@ -79,7 +84,7 @@ pub fn keep(linker: &OsStr, directory: &Path, arguments: &[OsString]) -> io::Res
         kept.push(0);
         kept.extend_from_slice(argument.as_bytes());
     }
-    fs::write(place.join("arguments"), kept)
+    fs::write(place.join(ARGUMENTS), kept)
 }
 
 fn name(path: &Path) -> String {
@@ -93,27 +98,35 @@ fn output(arguments: &[OsString]) -> Option<usize> {
     (flag + 1 < arguments.len()).then_some(flag + 1)
 }
 
-/// Moves an executable and what it was linked from, where that was kept.
+/// Moves an executable and what it was linked from, where that was kept. Of what build scripts
+/// `made` it is linked with its side's own from then on.
 ///
 /// # Errors
 /// There is no room.
-pub fn rescue(executable: &Path, to: &Path) -> io::Result<()> {
+pub fn rescue(executable: &Path, to: &Path, made: &Made) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
     fs::copy(executable, to)?;
     let kept = place(executable);
-    match kept.is_dir() {
-        true => fs::rename(kept, place(to)),
-        false => Ok(()),
+    if !kept.is_dir() {
+        return Ok(());
     }
+    let arguments = kept.join(ARGUMENTS);
+    let parts = fs::read(&arguments)?;
+    let parts = parts.split(|byte| *byte == 0).map(OsStr::from_bytes);
+    let own: Vec<OsString> = parts
+        .map(|part| made.own(part).unwrap_or_else(|| part.to_owned()))
+        .collect();
+    fs::write(&arguments, own.join(OsStr::new("\0")).as_bytes())?;
+    fs::rename(kept, place(to))
 }
 
 impl Link {
     /// How `executable` was linked, where that was kept.
     pub fn of(executable: &Path) -> Option<Self> {
         let place = place(executable);
-        let kept = fs::read(place.join("arguments")).ok()?;
+        let kept = fs::read(place.join(ARGUMENTS)).ok()?;
         let mut parts = kept.split(|b| *b == 0).map(|b| match b.strip_prefix(KEPT) {
             Some(name) => place.join(OsStr::from_bytes(name)).into_os_string(),
             None => OsString::from_vec(b.to_vec()),
@@ -231,17 +244,26 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let [object, out] = ["x.o", "out"].map(|name| place.path().join(name));
         fs::write(&object, "code").unwrap();
-        let arguments = [object.as_os_str(), OsStr::new("-o"), out.as_os_str()];
+        let [directory, now] = ["safe/made", "made"].map(|name| place.path().join(name));
+        let arguments = [
+            object.as_os_str(),
+            OsStr::new("-o"),
+            out.as_os_str(),
+            OsStr::new("-L"),
+            now.as_os_str(),
+        ];
         let here = place.path().join("here");
         keep(OsStr::new("cc"), &here, &arguments.map(OsStr::to_owned)).unwrap();
         fs::remove_file(&object).unwrap();
         fs::write(&out, "program").unwrap();
         let safe = place.path().join("safe/out");
-        rescue(&out, &safe).unwrap();
+        let made = Made(vec![[directory.clone(), now.clone()]]);
+        rescue(&out, &safe, &made).unwrap();
         let link = Link::of(&safe).unwrap();
         assert_eq!((link.linker, link.directory), ("cc".into(), here));
         assert_eq!(fs::read(&link.arguments[0]).unwrap(), b"code");
         assert_eq!(link.arguments[2], out.as_os_str());
+        assert_eq!(link.arguments[4], directory.as_os_str());
         assert!(Link::of(&out).is_none());
     }
 }

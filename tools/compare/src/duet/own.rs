@@ -104,10 +104,45 @@ fn own(place: &Path, out: Option<[&Path; 2]>, name: &OsStr, value: &OsStr) -> Op
     if let Some(binary) = name.as_bytes().strip_prefix(BINARY) {
         return Some(binaries(place).join(OsStr::from_bytes(binary)).into());
     }
-    let [own, now] = out?.map(|path| path.as_os_str().as_bytes());
-    let inside = value.as_bytes().strip_prefix(now)?;
+    moved(out?, value)
+}
+
+/// A path in a directory, by where the directory will lie and where it lies now.
+fn moved(directory: [&Path; 2], path: &OsStr) -> Option<OsString> {
+    let [own, now] = directory.map(|path| path.as_os_str().as_bytes());
+    let inside = path.as_bytes().strip_prefix(now)?;
     let whole = inside.is_empty() || inside.starts_with(b"/");
     whole.then(|| OsString::from_vec([own, inside].concat()))
+}
+
+/// The directories of build scripts that a side keeps: where each is kept, and where cargo has
+/// it for both sides.
+pub struct Made(pub Vec<[PathBuf; 2]>);
+
+impl Made {
+    /// Those of which cargo said `messages`, as far as `place` has them.
+    pub fn of(place: &Path, messages: &[Message]) -> Self {
+        let directories = messages.iter().filter_map(|message| match message {
+            Message::BuildScriptExecuted(script) => Some(script.out_dir.as_std_path()),
+            _ => None,
+        });
+        let kept = directories.filter_map(|out| {
+            let own = made(place).join(out.parent()?.file_name()?);
+            own.is_dir().then(|| [own, out.to_owned()])
+        });
+        Self(kept.collect())
+    }
+
+    /// The side's own of what `said` names, where it names anything of it. Behind what stands
+    /// before it, such as `-L`, that is a path.
+    pub fn own(&self, said: &OsStr) -> Option<OsString> {
+        let at = said.as_bytes().iter().position(|byte| *byte == b'/')?;
+        let (before, path) = said.as_bytes().split_at(at);
+        let path = OsStr::from_bytes(path);
+        let mut kept = self.0.iter();
+        let own = kept.find_map(|[own, now]| moved([own, now], path))?;
+        Some(OsString::from_vec([before, own.as_bytes()].concat()))
+    }
 }
 
 /// Keeps in `place` what a build has left of the packages in `tree`, by what cargo said of it.
@@ -224,5 +259,32 @@ mod tests {
             assert_eq!(own, expected.map(Into::into), "{name}");
         }
         assert_eq!(own(place, None, "HOME".as_ref(), "/root".as_ref()), None);
+    }
+
+    #[test]
+    fn what_a_build_script_had_linked_is_a_sides_own_where_it_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let ours = made(place.path()).join("p-1");
+        fs::create_dir_all(&ours).unwrap();
+        let script = |package: &str| {
+            serde_json::from_value(serde_json::json!({
+                "reason": "build-script-executed", "package_id": "p", "linked_libs": [],
+                "linked_paths": [], "cfgs": [], "env": [],
+                "out_dir": format!("/t/build/{package}/out"),
+            }))
+            .unwrap()
+        };
+        let made = Made::of(place.path(), &["p-1", "dependency-2"].map(script));
+        let ours = ours.display();
+        for (said, expected) in [
+            ("/t/build/p-1/out", Some(format!("{ours}"))),
+            ("/t/build/p-1/out/lib", Some(format!("{ours}/lib"))),
+            ("-L/t/build/p-1/out", Some(format!("-L{ours}"))),
+            ("/t/build/p-1/outer", None),
+            ("/t/build/dependency-2/out", None),
+            ("-lfoo", None),
+        ] {
+            assert_eq!(made.own(said.as_ref()), expected.map(Into::into), "{said}");
+        }
     }
 }
