@@ -13,7 +13,7 @@ use super::process::{Cpu, Patience, Process, RunError, failed};
 use super::turns::Pipes;
 use crate::bench_place::BenchPlace;
 use crate::input::Samples;
-use crate::listing::listed;
+use crate::listing::{beginning, listed};
 
 /// A bench executable, and where cargo would run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,11 +175,36 @@ impl Executable {
     }
 }
 
-/// Whether what Criterion printed is time, and not another measurement's unit.
-fn is_time(said: &str) -> bool {
-    let line = said.lines().find_map(|line| line.split_once("time:   ["));
-    let unit = line.and_then(|(_, values)| values.split_whitespace().nth(1));
-    unit.is_none_or(|unit| ["ps", "ns", "us", "µs", "ms", "s"].contains(&unit))
+/// Whether what Criterion printed of each id is time, and not another measurement's unit. The
+/// id stands before the figures, or on the line above them where it is long.
+fn units(said: &str) -> Vec<(&str, bool)> {
+    let mut units = Vec::new();
+    let mut above = "";
+    for line in said.lines() {
+        let Some((id, values)) = line.split_once("time:   [") else {
+            above = line.trim();
+            continue;
+        };
+        let id = match id.trim() {
+            "" => above,
+            id => id,
+        };
+        if let Some(unit) = values.split_whitespace().nth(1) {
+            let is_time = ["ps", "ns", "us", "µs", "ms", "s"].contains(&unit);
+            units.push((id, is_time));
+        }
+    }
+    units
+}
+
+/// Whether a benchmark's measurement is time; where nothing was printed of it, as the first is.
+fn is_time(units: &[(&str, bool)], id: &str) -> bool {
+    let is_of = |printed: &str| match beginning(printed) {
+        Some(beginning) => id.starts_with(beginning),
+        None => id == printed,
+    };
+    let own = units.iter().find(|(printed, _)| is_of(printed));
+    own.or(units.first()).is_none_or(|(_, is_time)| *is_time)
 }
 
 /// What a process measured of a benchmark.
@@ -203,8 +228,12 @@ pub fn samples(process: &Process, home: &Path) -> Result<BTreeMap<String, Sample
             "ended well and wrote no sample.json{said}"
         )));
     }
-    let is_time = is_time(&process.stdout());
-    let sampled = |(id, Samples(values))| (id, Sampled { values, is_time });
+    let said = process.stdout();
+    let units = units(&said);
+    let sampled = |(id, Samples(values)): (String, Samples)| {
+        let is_time = is_time(&units, &id);
+        (id, Sampled { values, is_time })
+    };
     Ok(all.into_iter().map(sampled).collect())
 }
 
@@ -226,10 +255,25 @@ mod tests {
 
     #[test]
     fn cycles_are_no_time() {
-        assert!(is_time("a   time:   [1.20 µs 1.21 µs 1.22 µs]\n"));
-        assert!(is_time("nothing of the kind"));
-        assert!(!is_time(
-            "a   time:   [120.1 cycles 121.0 cycles 122.2 cycles]\n"
-        ));
+        let time = units("a   time:   [1.20 µs 1.21 µs 1.22 µs]\n");
+        assert!(is_time(&time, "a"));
+        assert!(is_time(&units("nothing of the kind"), "a"));
+        let cycles = units("a   time:   [120.1 cycles 121.0 cycles 122.2 cycles]\n");
+        assert!(!is_time(&cycles, "a"));
+    }
+
+    #[test]
+    fn each_benchmark_of_a_process_has_its_own_unit() {
+        let long = "b".repeat(110);
+        let cut = format!("{}...", &long[..100]);
+        let said = format!(
+            "Benchmarking a: Analyzing\n\
+             a                       time:   [1.20 ns 1.21 ns 1.22 ns]\n\
+             Benchmarking {cut}: Analyzing\n\
+             {cut}\n                        time:   [120.1 cycles 121.0 cycles 122.2 cycles]\n"
+        );
+        let units = units(&said);
+        assert!(is_time(&units, "a") && !is_time(&units, &long));
+        assert!(is_time(&units, "unheard of"));
     }
 }

@@ -68,7 +68,7 @@ impl Rounds<'_> {
                 Ok([base, head]) => {
                     let rounds = base.into_iter().zip(head).zip(several);
                     let made = rounds.map(|((base, head), (subject, first))| match (base, head) {
-                        (Ok(base), Ok(head)) => Ok(round(&base, &head, false)),
+                        (Ok(base), Ok(head)) => round(&base, &head, false),
                         // Alone it may, or at least it can be told why not.
                         _ => self.one(executables, subject, *first),
                     });
@@ -103,7 +103,7 @@ impl Rounds<'_> {
             true => self.in_turns(executables, subject, first, places)?,
             false => self.one_after_the_other(executables, subject, first, places)?,
         };
-        Ok(round(&base, &head, subject.lockstep))
+        round(&base, &head, subject.lockstep)
     }
 
     fn one_after_the_other(
@@ -243,7 +243,20 @@ fn whole(both: [Option<Sampled>; 2]) -> Result<[Sampled; 2], RunError> {
     }
 }
 
-fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Round {
+/// What both sides' samples come to.
+///
+/// # Errors
+/// They are of two units.
+fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Result<Round, RunError> {
+    if base.is_time != head.is_time {
+        let [time, other] = match base.is_time {
+            true => ["base", "head"],
+            false => ["head", "base"],
+        };
+        return Err(failed(format!(
+            "{time} measures time, {other} something else"
+        )));
+    }
     let middle = |sampled: &Sampled| median(&sampled.values).unwrap_or(f64::NAN);
     let middles = [middle(base), middle(head)];
     let ratio = match lockstep {
@@ -255,12 +268,12 @@ fn round(base: &Sampled, head: &Sampled, lockstep: bool) -> Round {
         }
         false => (middles[1] / middles[0]).ln(),
     };
-    Round {
+    Ok(Round {
         base: middles[0],
         head: middles[1],
         ratio,
-        is_time: base.is_time && head.is_time,
-    }
+        is_time: base.is_time,
+    })
 }
 
 /// The orders of so many rounds: by twos base first and head first, and by turns of a
@@ -289,6 +302,29 @@ fn blame(side: usize, error: RunError) -> RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sides_of_two_units_are_not_compared() {
+        let side = |is_time| Sampled {
+            values: vec![100.0],
+            is_time,
+        };
+        let [time, cycles] = [true, false].map(side);
+        let why = |base, head| match round(base, head, false) {
+            Err(RunError::Failed(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            why(&time, &cycles),
+            "base measures time, head something else"
+        );
+        assert_eq!(
+            why(&cycles, &time),
+            "head measures time, base something else"
+        );
+        assert!(round(&time, &time, false).is_ok_and(|round| round.is_time));
+        assert!(round(&cycles, &cycles, false).is_ok_and(|round| !round.is_time));
+    }
 
     #[test]
     fn either_side_begins_as_often() {
