@@ -15,11 +15,8 @@ use super::layout::Order;
 use super::listed;
 use super::process::RunError;
 use super::round::{Round, Rounds, orders};
-use super::sequential::{FEWEST, Look, Rule, Screened, Settled, Threshold, screen};
+use super::sequential::{FEWEST, Look, Rule, SHORT_SCREEN, Screened, Settled, Threshold, screen};
 use super::subjects::{Subject, Subjects};
-
-/// The fewest rounds of a screen that may clear a benchmark, where time is short.
-const SHORT_SCREEN: usize = 3;
 
 /// The share of the time that the screen may take, where time is short.
 const SCREEN_SHARE: f64 = 0.6;

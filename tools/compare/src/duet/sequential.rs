@@ -15,6 +15,9 @@ pub const FEWEST: usize = 8;
 /// Rounds between two looks at a benchmark, and before the first.
 const STRIDE: usize = FEWEST;
 
+/// The fewest rounds of a screen that may clear a benchmark, where time is short.
+pub const SHORT_SCREEN: usize = 3;
+
 /// What the screen says of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screened {
@@ -66,14 +69,19 @@ impl Threshold {
     }
 }
 
-/// Clears a benchmark whose rounds are mostly below half the threshold. The rounds of the
+/// Clears a benchmark whose rounds are mostly below half the threshold: two in three, and
+/// all where there are so few that two would often be so by chance. The rounds of the
 /// screen are not used again, so that what it lets through is judged as if there had
 /// been none. Of a benchmark that seems faster all rounds must say so, and clearly: a
 /// gain is worth fewer rounds.
 pub fn screen(rounds: &[f64], Threshold(threshold): Threshold) -> Screened {
     let calm = rounds.iter().filter(|d| **d < threshold / 2.0).count();
+    let enough = match rounds.len() {
+        few if few <= SHORT_SCREEN => few,
+        several => (2 * several).div_ceil(3),
+    };
     let faster = !rounds.is_empty() && rounds.iter().all(|d| *d < -threshold);
-    match 3 * calm >= 2 * rounds.len() && !faster {
+    match calm >= enough && !faster {
         true => Screened::Cleared,
         false => Screened::Open,
     }
@@ -296,6 +304,24 @@ mod tests {
         assert_eq!(screen([0.05, 0.04, 0.06, 0.0, 0.0, 0.0]), Screened::Open);
         assert_eq!(screen([-0.02; 6]), Screened::Cleared);
         assert_eq!(screen([-0.04; 6]), Screened::Open);
+    }
+
+    /// However few rounds the time suffices for.
+    #[test]
+    fn a_screen_seldom_clears_five_percent() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let tries = 20_000;
+        for sigma in [0.01, 0.025, 0.035] {
+            for rounds in SHORT_SCREEN..=gate().screen_rounds {
+                let mut cleared = || {
+                    let change = 0.05f64.ln_1p();
+                    let rounds = (0..rounds).map(|_| round(&mut rng, change, sigma));
+                    screen(&Vec::from_iter(rounds), three_percent()) == Screened::Cleared
+                };
+                let cleared = (0..tries).filter(|_| cleared()).count();
+                assert!(30 * cleared <= tries, "{cleared} by {rounds} at {sigma}");
+            }
+        }
     }
 
     #[test]
