@@ -352,6 +352,38 @@ fn a_set_up_that_costs_is_shared_and_one_that_ends_early_takes_nobody_along() {
     assert_eq!(ran.json()["summary"]["unchanged"], 7);
 }
 
+/// Not again in each round.
+#[test]
+fn those_that_cannot_share_a_process_are_asked_to_once() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a b c d", "[[ $filter == *'|'* ]] && exit 7");
+        edit(&place, name, "    exit\n", "    sleep 0.6\n    exit\n");
+    }
+    duet(&place, &[]).exits(0);
+    let processes = fs::read_to_string(place.path("old.count")).unwrap();
+    assert_eq!(processes.lines().count(), 1 + 6 * 4);
+}
+
+/// Each takes half a second: three of either side have begun when a second and a half is over.
+#[test]
+fn what_shares_a_process_ends_when_time_is_up() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(
+            &place,
+            name,
+            "a b c d e f",
+            "echo $id >>measured; sleep 0.5",
+        );
+        edit(&place, name, "    exit\n", "    sleep 0.6\n    exit\n");
+    }
+    let ran = duet(&place, &["--minutes", "0.025"]).exits(3);
+    assert_eq!(ran.json()["summary"]["inconclusive"], 6);
+    let measured = fs::read_to_string(place.path("measured")).unwrap();
+    assert!(measured.lines().count() <= 6, "{measured}");
+}
+
 #[test]
 fn what_time_does_not_suffice_for_is_inconclusive() {
     let place = Place::new();

@@ -1,5 +1,7 @@
 //! A benchmark of a suite, as far as it came.
 
+use std::time::Duration;
+
 use probecost::stats::median;
 
 use super::round::{First, Round};
@@ -13,6 +15,8 @@ pub struct BenchmarkRun {
     pub fresh: Vec<Round>,
     pub end: End,
     pub seconds: f64,
+    /// What a process spent on it in its last round, beside what it set up.
+    pub measuring: Duration,
     /// Which side begins each round, from the first to the last that there may be.
     pub orders: Vec<First>,
 }
@@ -51,6 +55,7 @@ impl BenchmarkRun {
             fresh: Vec::new(),
             end: End::Open,
             seconds: 0.0,
+            measuring: Duration::ZERO,
             orders,
         }
     }

@@ -1,7 +1,7 @@
 //! Rounds of all benchmarks: a screen, then fresh ones for what it leaves open, as long as
 //! there is time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::announcement::{announcement, correction};
 use super::benchmark::{BenchmarkRun, DuetSuite, End, ratios};
 use super::layout::Order;
 use super::listed;
+use super::pair::Pair;
 use super::process::RunError;
 use super::round::{Round, Rounds, orders};
 use super::sequential::{FEWEST, Look, Rule, SHORT_SCREEN, Screened, Settled, Threshold, screen};
@@ -49,10 +50,17 @@ struct Progress {
     /// What was announced that it takes.
     estimate: Duration,
     time: Option<Duration>,
+    /// The targets whose benchmarks cannot share a process.
+    apart: BTreeSet<*const Pair>,
     bar: ProgressBar,
 }
 
 impl Progress {
+    /// When time is up.
+    fn deadline(&self) -> Option<Instant> {
+        self.started.checked_add(self.time?)
+    }
+
     fn left(&self) -> Option<Duration> {
         Some(self.time?.saturating_sub(self.started.elapsed()))
     }
@@ -77,6 +85,7 @@ impl DuetBench<'_> {
             started: Instant::now(),
             estimate,
             time: self.time,
+            apart: BTreeSet::new(),
             bar: bar(runs.len() * self.gate.duet.screen_rounds),
         };
         self.screen(&mut runs, &mut progress);
@@ -93,7 +102,8 @@ impl DuetBench<'_> {
     pub fn estimate(&self, subjects: &[Subject]) -> Duration {
         let rounds = self.gate.duet.screen_rounds as u32;
         let once = |subject: &Subject| {
-            self.benchmark_time(subject) + subject.set_up / self.batch_size(subject) as u32
+            let planned = self.planned_time(subject);
+            planned + subject.set_up / batch_size(subject, planned) as u32
         };
         2 * rounds * subjects.iter().map(once).sum::<Duration>() + self.link_time(subjects)
     }
@@ -107,13 +117,19 @@ impl DuetBench<'_> {
         more as u32 * pairs.values().sum::<Duration>()
     }
 
-    /// What a process spends on a benchmark.
-    fn benchmark_time(&self, subject: &Subject) -> Duration {
+    /// What a process is asked to spend on a benchmark.
+    fn planned_time(&self, subject: &Subject) -> Duration {
         let sampling = self.rounds.sampling;
         match subject.whole_seconds && !subject.yields {
             true => sampling.whole_seconds().time(),
             false => sampling.time(),
         }
+    }
+
+    /// What a process spends on a benchmark, as far as that was seen: one iteration may be long,
+    /// and a bench may keep times of its own.
+    fn benchmark_time(&self, run: &BenchmarkRun) -> Duration {
+        self.planned_time(&run.subject).max(run.measuring)
     }
 
     /// The rounds of the screen, one of each benchmark after the other.
@@ -267,9 +283,12 @@ impl DuetBench<'_> {
         progress: &mut Progress,
         rounds: impl Fn(&mut BenchmarkRun) -> &mut Vec<Round>,
     ) {
-        for batch in self.batches(runs, which, &mut progress.rng) {
+        for mut batch in self.batches(runs, which, progress) {
             if progress.is_over() || self.interrupted() {
                 break;
+            }
+            if let Some(left) = progress.left() {
+                batch.truncate(self.fitting(&batch, runs, left));
             }
             let started = Instant::now();
             let pair = Rc::clone(&runs[batch[0]].subject.pair);
@@ -279,7 +298,19 @@ impl DuetBench<'_> {
                 Ok(executables) => {
                     let of = |i: &usize| (&runs[*i].subject, runs[*i].begins());
                     let tasks: Vec<_> = batch.iter().map(of).collect();
-                    self.rounds.batch(executables, &tasks)
+                    let started = Instant::now();
+                    let made = (self.rounds).batch(executables, &tasks, progress.deadline());
+                    let each = started.elapsed() / 2;
+                    if made.together {
+                        let set_up = runs[batch[0]].subject.set_up;
+                        for i in &batch {
+                            runs[*i].measuring = each.saturating_sub(set_up) / batch.len() as u32;
+                        }
+                    } else if made.rounds.iter().all(Result::is_ok) {
+                        // Were it for one that gives nothing, the others could without it.
+                        progress.apart.insert(Rc::as_ptr(&pair));
+                    }
+                    made.rounds
                 }
             };
             for (i, result) in batch.iter().zip(&mut results) {
@@ -335,23 +366,33 @@ impl DuetBench<'_> {
         &self,
         runs: &[BenchmarkRun],
         which: &[usize],
-        rng: &mut fastrand::Rng,
+        progress: &mut Progress,
     ) -> Vec<Vec<usize>> {
+        let pair = |i: usize| Rc::as_ptr(&runs[i].subject.pair);
+        let mut times: BTreeMap<_, Vec<Duration>> = BTreeMap::new();
+        for i in which {
+            let time = self.benchmark_time(&runs[*i]);
+            times.entry(pair(*i)).or_default().push(time);
+        }
+        let size = |i: usize| {
+            let times = &times[&pair(i)];
+            let mean = times.iter().sum::<Duration>() / times.len() as u32;
+            match progress.apart.contains(&pair(i)) {
+                true => 1,
+                false => batch_size(&runs[i].subject, mean),
+            }
+        };
         let mut targets: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         let mut batches = Vec::new();
         for i in which {
-            let subject = &runs[*i].subject;
-            match self.batch_size(subject) {
+            match size(*i) {
                 1 => batches.push(vec![*i]),
-                _ => targets
-                    .entry(Rc::as_ptr(&subject.pair))
-                    .or_default()
-                    .push(*i),
+                _ => targets.entry(pair(*i)).or_default().push(*i),
             }
         }
         for mut members in targets.into_values() {
-            rng.shuffle(&mut members);
-            let size = self.batch_size(&runs[members[0]].subject);
+            let size = size(members[0]);
+            progress.rng.shuffle(&mut members);
             // The last one is no smaller than the others by more than one.
             let size = members.len().div_ceil(members.len().div_ceil(size));
             for batch in members.chunks(size) {
@@ -363,16 +404,26 @@ impl DuetBench<'_> {
         batches
     }
 
-    /// How many share a process, so that what it sets up is no more than half of what it
-    /// measures.
-    fn batch_size(&self, subject: &Subject) -> usize {
-        if subject.lockstep || subject.plant.is_some() {
-            return 1;
-        }
-        let wanted =
-            2.0 * subject.set_up.as_secs_f64() / self.benchmark_time(subject).as_secs_f64();
-        (wanted.ceil() as usize).clamp(1, LARGEST_BATCH)
+    /// How many of a batch, at least one, there is time enough for.
+    fn fitting(&self, batch: &[usize], runs: &[BenchmarkRun], left: Duration) -> usize {
+        let mut left = left.saturating_sub(2 * runs[batch[0]].subject.set_up);
+        let fits = batch.iter().take_while(|i| {
+            let rest = left.checked_sub(2 * self.benchmark_time(&runs[**i]));
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        });
+        fits.count().max(1)
     }
+}
+
+/// How many share a process that spends `time` on each, so that what it sets up is no more than
+/// half of what it measures.
+fn batch_size(subject: &Subject, time: Duration) -> usize {
+    if subject.lockstep || subject.plant.is_some() {
+        return 1;
+    }
+    let wanted = 2.0 * subject.set_up.as_secs_f64() / time.as_secs_f64();
+    (wanted.ceil() as usize).clamp(1, LARGEST_BATCH)
 }
 
 fn open(runs: &[BenchmarkRun]) -> Vec<usize> {

@@ -34,7 +34,7 @@ const MEASURED: &[u8] = b": Analyzing\n";
 /// Why a process gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunError {
-    /// Somebody asked us to stop.
+    /// Somebody asked us to stop, or time was up.
     Interrupted,
     /// It ended well, and wrote no result: in words.
     Nothing(String),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use probecost::stats::median;
 
@@ -48,43 +49,55 @@ pub struct Rounds<'a> {
     pub patience: Patience<'a>,
 }
 
+/// What the rounds of a batch came to.
+pub struct Batch {
+    /// By benchmark, what its round gave.
+    pub rounds: Vec<Result<Round, RunError>>,
+    /// Whether they shared a process; else each was tried alone.
+    pub together: bool,
+}
+
 /// What each benchmark of a batch gave on a side, or why it gave nothing.
 type Measured = Vec<Result<Sampled, RunError>>;
 
 impl Rounds<'_> {
     /// Makes one of several benchmarks of one target, which share a process of base and one
-    /// of head; by benchmark, what it gave. Which side begins is said for each of them.
+    /// of head. Which side begins is said for each of them. None is begun after `deadline`.
     pub fn batch(
         &self,
         executables: &[Executable; 2],
         batch: &[(&Subject, First)],
-    ) -> Vec<Result<Round, RunError>> {
+        deadline: Option<Instant>,
+    ) -> Batch {
+        // Alone it may, or at least it can be told why not.
+        let alone = |(subject, first): &(&Subject, First)| match is_over(deadline) {
+            true => Err(RunError::Interrupted),
+            false => self.one(executables, subject, *first),
+        };
+        let together = |rounds| Batch {
+            rounds,
+            together: true,
+        };
         match batch {
-            [] => Vec::new(),
-            [(subject, first)] => vec![self.one(executables, subject, *first)],
-            several => match self.alternating(executables, several) {
-                Err(RunError::Interrupted) => vec![Err(RunError::Interrupted); several.len()],
-                Err(_) => self.one_by_one(executables, several),
+            [] | [_] => together(batch.iter().map(alone).collect()),
+            several => match self.alternating(executables, several, deadline) {
+                Err(RunError::Interrupted) => {
+                    together(vec![Err(RunError::Interrupted); several.len()])
+                }
+                Err(_) => Batch {
+                    rounds: several.iter().map(alone).collect(),
+                    together: false,
+                },
                 Ok([base, head]) => {
                     let rounds = base.into_iter().zip(head).zip(several);
-                    let made = rounds.map(|((base, head), (subject, first))| match (base, head) {
+                    let made = rounds.map(|((base, head), one)| match (base, head) {
                         (Ok(base), Ok(head)) => round(&base, &head, false),
-                        // Alone it may, or at least it can be told why not.
-                        _ => self.one(executables, subject, *first),
+                        _ => alone(one),
                     });
-                    made.collect()
+                    together(made.collect())
                 }
             },
         }
-    }
-
-    fn one_by_one(
-        &self,
-        executables: &[Executable; 2],
-        batch: &[(&Subject, First)],
-    ) -> Vec<Result<Round, RunError>> {
-        let one = |(subject, first): &(&Subject, First)| self.one(executables, subject, *first);
-        batch.iter().map(one).collect()
     }
 
     /// Makes one of a single benchmark.
@@ -133,6 +146,7 @@ impl Rounds<'_> {
         &self,
         executables: &[Executable; 2],
         batch: &[(&Subject, First)],
+        deadline: Option<Instant>,
     ) -> Result<[Measured; 2], RunError> {
         let homes = [harness::home()?, harness::home()?];
         let patterns: Vec<&str> = batch.iter().map(|(s, _)| s.pattern.as_str()).collect();
@@ -140,6 +154,9 @@ impl Rounds<'_> {
         let mut processes: [Option<Process>; 2] = [None, None];
         let mut ended = [false; 2];
         for (done, (_, first)) in batch.iter().enumerate() {
+            if is_over(deadline) {
+                return Err(RunError::Interrupted);
+            }
             for side in first.sides() {
                 let process = match &mut processes[side] {
                     Some(process) => process,
@@ -288,6 +305,11 @@ pub fn orders(rng: &mut fastrand::Rng, rounds: usize) -> Vec<First> {
     }
     orders.truncate(rounds);
     orders
+}
+
+/// Whether it is too late to begin anything.
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 fn blame(side: usize, error: RunError) -> RunError {
