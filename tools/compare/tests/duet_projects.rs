@@ -625,7 +625,8 @@ fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
         "version = 4\n\n[[package]]\nname = \"fake\"\nversion = \"0.1.0\"\n",
     )
     .unwrap();
-    project.write("benches/more.rs", "fn main() {}");
+    let lists = "fn main() {\n    println!(\"m: benchmark\\nn: benchmark\");\n}\n";
+    project.write("benches/more.rs", lists);
     project.edit(
         "Cargo.toml",
         "[profile",
@@ -638,6 +639,14 @@ fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     assert_eq!(ran.row("more")["status"], "new");
     let notes = ran.json()["notes"].to_string();
     assert!(notes.contains("base has no Cargo.lock"), "{notes}");
+    // Of a target that one side lacks, what matches is a row.
+    let ran = project
+        .duet(&["--base", "HEAD", "--head", "HEAD~1", "--only", "^[am]$"])
+        .exits(2);
+    let gone = ran.row("m");
+    assert_eq!(gone["status"], "missing");
+    assert_eq!(gone["reason"], "more: head has no such bench target");
+    assert_eq!(ran.json()["rows"].as_array().unwrap().len(), 2);
     let said = project
         .duet(&["--base", "HEAD", "--bench", "mor"])
         .exits(2)

@@ -14,7 +14,7 @@ use super::build::{BuildDir, Built, Target};
 use super::harness::Executable;
 use super::listed::{self, Listed};
 use super::pair::Pair;
-use super::process::{Cpu, Patience};
+use super::process::{Cpu, Patience, RunError};
 use super::subjects::{Gap, Subjects, nothing, pair, together};
 use crate::bench_place::BenchPlace;
 use crate::failure::Failure;
@@ -24,13 +24,55 @@ use crate::thresholds::Thresholds;
 pub struct Sides {
     pairs: BTreeMap<String, Rc<Pair>>,
     /// Targets that only one side has.
-    lone: Vec<Gap>,
+    lone: Vec<Lone>,
     names: [Name; 2],
     notes: Vec<String>,
     /// The executables lie here, where they were given.
     _place: Option<TempDir>,
     /// They were built here, and lie here.
     _directory: Option<BuildDir>,
+}
+
+/// A target that only one side has.
+struct Lone {
+    /// What is said of the whole of it.
+    gap: Gap,
+    /// The executable of the side that has it, where it was built.
+    executable: Option<Executable>,
+}
+
+impl Lone {
+    /// What is said of those of its benchmarks that match, or why they are not known.
+    ///
+    /// # Errors
+    /// Somebody asked us to stop.
+    fn matching(
+        &self,
+        only: &Regex,
+        cpu: &Cpu,
+        patience: &Patience,
+    ) -> Result<Result<Vec<Gap>, String>, RunError> {
+        let listing = match &self.executable {
+            None => return Ok(Ok(vec![self.gap.clone()])),
+            Some(executable) => executable.list(cpu, patience),
+        };
+        let Gap { id, status, reason } = &self.gap;
+        match listing {
+            Ok(listing) => {
+                let ids = listing.map_or_else(Vec::new, |l| l.ids).into_iter();
+                let gap = |benchmark: String| Gap {
+                    id: benchmark,
+                    status: *status,
+                    reason: format!("{id}: {reason}"),
+                };
+                Ok(Ok(ids.filter(|id| only.is_match(id)).map(gap).collect()))
+            }
+            Err(RunError::Failed(why) | RunError::Nothing(why)) => Ok(Err(format!(
+                "{id}: {reason}, and it does not list its benchmarks: it {why}."
+            ))),
+            Err(RunError::Interrupted) => Err(RunError::Interrupted),
+        }
+    }
 }
 
 /// What a side is called.
@@ -98,7 +140,7 @@ impl Sides {
             reason: format!("{} {why}", ["base", "head"][side]),
         };
         let none = || "has no such bench target".to_owned();
-        let lacking = |side: usize, target: &Target| {
+        let lacking = |side: usize, target: &Target, other: &Executable| {
             let why = match built.unbuilt[side].get(target) {
                 Some(features) => format!(
                     "has it only with the features {} (--features)",
@@ -106,12 +148,22 @@ impl Sides {
                 ),
                 None => none(),
             };
-            gap(side, target.to_string(), why)
+            Lone {
+                gap: gap(side, target.to_string(), why),
+                executable: Some(other.clone()),
+            }
         };
-        let mut lone: Vec<Gap> = Vec::new();
-        for side in 0..2 {
-            let names = built.lacking[side].iter().cloned();
-            lone.extend(names.map(|name| gap(side, name, none())));
+        let mut lone: Vec<Lone> = Vec::new();
+        for (side, others) in [&head, &base].into_iter().enumerate() {
+            let names = built.lacking[side].iter();
+            lone.extend(names.map(|name| {
+                let mut others = others.iter();
+                let other = others.find(|(target, _)| target.name == *name);
+                Lone {
+                    gap: gap(side, name.clone(), none()),
+                    executable: other.map(|(_, executable)| executable.clone()),
+                }
+            }));
         }
         let named = |target: &Target| built.lacking.iter().flatten().any(|n| *n == target.name);
         let mut pairs = BTreeMap::new();
@@ -124,11 +176,12 @@ impl Sides {
                     pairs.insert(target.to_string(), Rc::new(pair));
                 }
                 None if named(target) => {}
-                None => lone.push(lacking(1, target)),
+                None => lone.push(lacking(1, target, old)),
             }
         }
-        let new = head.keys().filter(|t| !base.contains_key(t) && !named(t));
-        lone.extend(new.map(|target| lacking(0, target)));
+        let new = head.iter();
+        let new = new.filter(|(target, _)| !base.contains_key(target) && !named(target));
+        lone.extend(new.map(|(target, executable)| lacking(0, target, executable)));
         let mut names = asked
             .into_iter()
             .zip(built.commits)
@@ -192,11 +245,11 @@ impl Sides {
         cpu: &Cpu,
         patience: &Patience,
     ) -> Result<Subjects, Failure> {
+        let interrupted = |_| Failure::new("interrupted before anything was measured");
         let mut targets = Vec::new();
         let mut silent = Vec::new();
         for (target, executables) in &self.pairs {
-            let lists = listed::both(executables, cpu, patience)
-                .map_err(|_| Failure::new("interrupted before anything was measured"))?;
+            let lists = listed::both(executables, cpu, patience).map_err(interrupted)?;
             let lists = lists.filter(|sides| !sides.iter().all(Listed::is_empty));
             let Some(lists) = lists else {
                 silent.push(format!("`{target}`"));
@@ -205,9 +258,18 @@ impl Sides {
             let found = pair(target, executables, &Rc::new(lists), only, thresholds);
             targets.push((target.as_str(), found));
         }
-        let some = !targets.is_empty();
+        let some = !targets.is_empty() || !self.lone.is_empty();
         let mut found = together(targets);
-        found.gaps.extend(self.lone.iter().cloned());
+        for lone in &self.lone {
+            let Some(only) = only else {
+                found.gaps.push(lone.gap.clone());
+                continue;
+            };
+            match lone.matching(only, cpu, patience).map_err(interrupted)? {
+                Ok(gaps) => found.gaps.extend(gaps),
+                Err(note) => found.notes.push(note),
+            }
+        }
         if !silent.is_empty() {
             let silent = silent.join(", ");
             found.notes.push(format!(
@@ -215,7 +277,7 @@ impl Sides {
             ));
         }
         match found.all.is_empty() && found.gaps.is_empty() {
-            true => Err(nothing(only, some)),
+            true => Err(nothing(only, some, &found.notes)),
             false => Ok(found),
         }
     }

@@ -103,20 +103,25 @@ pub fn pair(
         status,
         reason,
     };
+    let matches = |side: &Listed| side.ids().iter().any(|id| wanted(id));
+    let mut unlisted = |reason: String, matches: bool| match only.is_some() && !matches {
+        true => found.notes.push(format!("{reason}.")),
+        false => found.gaps.push(gap(name, Status::Broken, reason)),
+    };
     match (&base.first, &head.first) {
         (Err(why), Err(_)) => {
             let reason = format!("{name} does not list its benchmarks on either side: it {why}");
-            found.gaps.push(gap(name, Status::Broken, reason));
+            unlisted(reason, false);
             return found;
         }
         (Err(why), Ok(_)) => {
             let reason = format!("base's {name} does not list its benchmarks: it {why}");
-            found.gaps.push(gap(name, Status::Broken, reason));
+            unlisted(reason, matches(head));
         }
         // No row of base would say so.
-        (Ok(_), Err(why)) if !base.ids().iter().any(|id| wanted(id)) => {
+        (Ok(_), Err(why)) if !matches(base) => {
             let reason = format!("head's {name} does not list its benchmarks: it {why}");
-            found.gaps.push(gap(name, Status::Broken, reason));
+            unlisted(reason, false);
         }
         _ => {}
     }
@@ -205,15 +210,23 @@ pub fn together(targets: Vec<(&str, Subjects)>) -> Subjects {
             .for_each(|id| name(target, id));
         all.all.extend(found.all);
         all.gaps.extend(found.gaps);
+        all.notes.extend(found.notes);
     }
     all
 }
 
-/// Why there is nothing to compare.
-pub fn nothing(only: Option<&Regex>, listed: bool) -> Failure {
+/// Why there is nothing to compare, with what is to be known of those that do not list.
+pub fn nothing(only: Option<&Regex>, listed: bool, notes: &[String]) -> Failure {
     match only {
-        Some(only) if listed => Failure::new(format!("--only {only}: no benchmark matches"))
-            .remedy("leave it out to see all"),
+        Some(only) if listed => {
+            let words = [
+                &[format!("--only {only}: no benchmark matches.")][..],
+                notes,
+            ]
+            .concat();
+            let words = words.join(" ");
+            Failure::new(words.trim_end_matches('.')).remedy("leave it out to see all")
+        }
         _ => Failure::new(
             "neither side lists benchmarks as Criterion does: all end well, and name none",
         )
@@ -338,12 +351,40 @@ mod tests {
         assert_eq!(found.gaps[0].status, Status::Missing);
         assert!(found.gaps[0].reason.contains("signal: 6"));
         let found = pair_with(&Gate::shipped(), &listed(&["a"]), &silent(), Some("^b"));
+        assert!(found.gaps.is_empty());
+        assert!(found.notes[0].contains("head's t does not list"));
+        let found = pair(&listed(&[]), &silent());
         assert_eq!(found.gaps[0].status, Status::Broken);
         assert!(found.gaps[0].reason.contains("head's t does not list"));
         let found = pair(&silent(), &listed(&["a"]));
         let statuses = [found.gaps[0].status, found.gaps[1].status];
         assert_eq!(statuses, [Status::Broken, Status::New]);
         assert_eq!(pair(&silent(), &silent()).gaps[0].status, Status::Broken);
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_no_row_though_it_does_not_list() {
+        let silent = || Listed {
+            first: Err("ended with signal: 6".to_owned()),
+            again: None,
+        };
+        let only =
+            |base: &Listed, head: &Listed| pair_with(&Gate::shipped(), base, head, Some("^b"));
+        for found in [
+            only(&silent(), &silent()),
+            only(&silent(), &listed(&["a"])),
+            only(&listed(&["a"]), &silent()),
+        ] {
+            assert!(found.all.is_empty() && found.gaps.is_empty());
+            let found = together(vec![("t", found)]);
+            assert!(
+                found.notes[0].contains("it ended with signal: 6."),
+                "{:?}",
+                found.notes
+            );
+        }
+        let found = only(&silent(), &listed(&["b"]));
+        assert_eq!(found.gaps[0].status, Status::Broken);
     }
 
     #[test]
