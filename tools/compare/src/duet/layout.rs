@@ -37,20 +37,19 @@ pub fn orders(base: &[Function], head: &[Function], order: Order) -> [Vec<String
     [sorted(&base, &head), sorted(&head, &base)]
 }
 
-/// How much of base's code lies where head has it, 0..=1.
+/// How much of base's code lies where head has it, 0..=1: functions of one name and size at one
+/// address.
 pub fn shared(base: &[Function], head: &[Function]) -> f64 {
     let head = by_key(head);
-    let base = by_key(base);
-    let size = |alike: bool| {
-        let sizes = base.iter().filter(|(key, function)| {
-            !alike
-                || head
-                    .get(*key)
-                    .is_some_and(|there| there.size == function.size)
-        });
-        sizes.map(|(_, function)| function.size).sum::<u64>() as f64
-    };
-    size(true) / size(false).max(1.0)
+    let place = |function: &Function| (function.size, function.address);
+    let (mut same, mut all) = (0, 0);
+    for (key, function) in by_key(base) {
+        all += function.size;
+        if head.get(&key).map(|there| place(there)) == Some(place(function)) {
+            same += function.size;
+        }
+    }
+    same as f64 / all.max(1) as f64
 }
 
 /// A function's name, and which one it is of those that share it.
@@ -91,9 +90,19 @@ mod tests {
                 name: symbol.split('#').next().unwrap_or_default().to_owned(),
                 symbol: (*symbol).to_owned(),
                 size: *size,
+                address: 0,
             })
             .collect();
         functions.sort();
+        functions
+    }
+
+    /// The same, one behind the other from this address on.
+    fn laid_out(mut functions: Vec<Function>, mut address: u64) -> Vec<Function> {
+        for function in &mut functions {
+            function.address = address;
+            address += function.size;
+        }
         functions
     }
 
@@ -104,7 +113,22 @@ mod tests {
         let [old, new] = orders(&base, &head, Order::Name);
         assert_eq!(old, ["a#1", "c#1", "b#1", "old#1"]);
         assert_eq!(new, ["a#2", "c#2", "b#2", "aa#2"]);
-        assert!((shared(&base, &head) - 40.0 / 65.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn code_is_shared_where_it_lies_at_the_same_addresses() {
+        let base = laid_out(functions(&[("a#1", 10), ("b#1", 20), ("c#1", 30)]), 64);
+        let of = |head: &[(&str, u64)], from| shared(&base, &laid_out(functions(head), from));
+        let same = [("a#2", 10), ("b#2", 20), ("c#2", 30)];
+        assert_eq!(of(&same, 64), 1.0);
+        assert_eq!(of(&same, 65), 0.0);
+        // What follows one that grew lies elsewhere.
+        assert_eq!(
+            of(&[("a#2", 10), ("b#2", 24), ("c#2", 30)], 64),
+            10.0 / 60.0
+        );
+        assert_eq!(of(&same[..2], 64), 30.0 / 60.0);
+        assert_eq!(shared(&[], &base), 0.0);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Function {
     pub symbol: String,
     /// In bytes.
     pub size: u64,
+    /// Where it lies.
+    pub address: u64,
 }
 
 /// How an executable was linked.
@@ -209,6 +211,7 @@ pub fn functions(executable: &Path) -> Result<Vec<Function>, String> {
                 name: format!("{:#}", rustc_demangle::demangle(symbol)),
                 symbol: symbol.to_owned(),
                 size: s.size(),
+                address: s.address(),
             })
         })
         .collect();

@@ -18,6 +18,9 @@ use crate::bench_place::target_libraries;
 pub struct Pair {
     sides: [Executable; 2],
     placement: Placement,
+    /// How much of base's code lies at the same addresses where both are in the order by names,
+    /// 0..=1.
+    share: f64,
     /// Which layout each side has now.
     orders: [Cell<Option<Order>>; 2],
 }
@@ -35,8 +38,6 @@ struct Shared {
     links: [Link; 2],
     functions: [Vec<Function>; 2],
     lld: PathBuf,
-    /// How much of base's code lies at the same addresses, 0..=1.
-    share: f64,
     /// What linking both sides once takes.
     link_time: Duration,
 }
@@ -54,13 +55,18 @@ impl Pair {
             side.path = path.clone();
         }
         let shared = Shared::of([&made[0].path, &made[1].path], place);
-        let pair = Self {
+        let mut pair = Self {
             sides,
+            share: 0.0,
             placement: shared.map_or_else(Placement::Own, |s| Placement::Shared(Box::new(s))),
             orders: Default::default(),
         };
-        match pair.lay_out([Order::Name; 2]) {
-            Ok(()) => Ok(pair),
+        let laid_out = pair.lay_out([Order::Name; 2]);
+        match laid_out.and_then(|()| pair.same_addresses()) {
+            Ok(share) => {
+                pair.share = share;
+                Ok(pair)
+            }
             Err(why) => {
                 for (path, executable) in paths.iter().zip(made) {
                     let _ = fs::remove_file(path);
@@ -88,7 +94,7 @@ impl Pair {
     /// How much of base's code head has at the same addresses, or why that cannot be said.
     pub fn shared(&self) -> Result<f64, &str> {
         match &self.placement {
-            Placement::Shared(shared) => Ok(shared.share),
+            Placement::Shared(_) => Ok(self.share),
             Placement::Own(why) => Err(why),
         }
     }
@@ -99,6 +105,16 @@ impl Pair {
             Placement::Shared(shared) => shared.link_time,
             Placement::Own(_) => Duration::ZERO,
         }
+    }
+
+    /// How much of base's code head has at the same addresses, as both lie now.
+    fn same_addresses(&self) -> Result<f64, String> {
+        let functions = |side: &Executable| {
+            let cannot = |e| format!("where functions lie cannot be read: {e}");
+            link::functions(&side.path).map_err(cannot)
+        };
+        let [base, head] = &self.sides;
+        Ok(layout::shared(&functions(base)?, &functions(head)?))
     }
 
     fn lay_out(&self, orders: [Order; 2]) -> Result<(), String> {
@@ -147,7 +163,6 @@ impl Shared {
         let link_time = started.elapsed();
         let _ = fs::remove_file(&plain);
         Ok(Self {
-            share: layout::shared(&old, &new),
             links: [base, head],
             functions: [old, new],
             lld,
@@ -189,9 +204,9 @@ mod tests {
                 links: [link.clone(), link],
                 functions: Default::default(),
                 lld: "/nowhere".into(),
-                share: 1.0,
                 link_time: Duration::ZERO,
             })),
+            share: 1.0,
             orders: Default::default(),
         }
     }
