@@ -450,14 +450,29 @@ fn a_signal_ends_a_build_and_breaks_no_link() {
         ".cargo/config.toml",
         "[target.x86_64-unknown-linux-gnu]\nlinker = \"./slow-cc\"\n",
     );
-    // From the third time on that functions are ordered, rounds are being made.
+    // From the fifth time on that functions are ordered, rounds of the two targets are made.
     let linker = "#!/bin/sh\n\
                   case \"$*\" in *symbol-ordering-file*)\n\
                   echo . >>\"$SIGNS/links\"\n\
-                  [ \"$(wc -l <\"$SIGNS/links\")\" -le 2 ] || { touch \"$SIGNS/again\"; sleep 2; };;\n\
+                  [ \"$(wc -l <\"$SIGNS/links\")\" -le 4 ] || { touch \"$SIGNS/again\"; sleep 2; };;\n\
+                  */pairs/00/plain*)\n\
+                  [ -e \"$SIGNS/plain\" ] || { touch \"$SIGNS/plain\"; sleep 2; };;\n\
                   esac\nexec cc \"$@\"\n";
     program(&project.place.path("slow-cc"), linker);
+    project.write("benches/more.rs", &bench_of("&[(\"more\", 1000)]"));
+    project.edit(
+        "Cargo.toml",
+        "[profile",
+        "[[bench]]\nname = \"more\"\nharness = false\n[profile",
+    );
     project.commit();
+    let duet = command(&["--base", "HEAD"]);
+    let said = Ran::signalled(duet, &signs.path().join("plain"), |pid| {
+        kill_process(pid, Signal::INT)
+    });
+    let said = said.exits(2).err;
+    assert!(said.contains("interrupted while laying out"), "{said}");
+    let _ = fs::remove_file(signs.path().join("links"));
     let duet = command(&["--base", "HEAD"]);
     let terminal = |pid| kill_process_group(pid, Signal::INT);
     let ran = Ran::signalled(duet, &signs.path().join("again"), terminal).exits(3);

@@ -276,7 +276,7 @@ fn sides(what: &What, interrupt: &Interrupt) -> Result<Sides, Failure> {
             };
             let directory = BuildDir::enter()?;
             let built = directory.build(base, &head, selection, interrupt)?;
-            Sides::built(directory, [base, &head], built)
+            Sides::built(directory, [base, &head], built, interrupt)
         }
     }
 }

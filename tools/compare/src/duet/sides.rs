@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::build::{BuildDir, Built, Target};
 use super::harness::Executable;
+use super::interrupt::Interrupt;
 use super::listed::{self, Listed};
 use super::pair::Pair;
 use super::process::{Cpu, Patience, RunError};
@@ -130,8 +131,13 @@ impl Sides {
     /// Two revisions that were built in `directory`.
     ///
     /// # Errors
-    /// There is no room for their executables.
-    pub fn built(directory: BuildDir, asked: [&str; 2], built: Built) -> Result<Self, Failure> {
+    /// There is no room for their executables, or somebody asked us to stop.
+    pub fn built(
+        directory: BuildDir,
+        asked: [&str; 2],
+        built: Built,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
         let place = directory.pairs();
         let [base, head] = built.benches;
         let gap = |side: usize, id: String, why: String| Gap {
@@ -168,6 +174,9 @@ impl Sides {
         let named = |target: &Target| built.lacking.iter().flatten().any(|n| *n == target.name);
         let mut pairs = BTreeMap::new();
         for (i, (target, old)) in base.iter().enumerate() {
+            if interrupt.came() {
+                return Err(Failure::new("interrupted while laying out"));
+            }
             match head.get(target) {
                 Some(new) => {
                     let place = place.join(format!("{i:02}"));
