@@ -238,6 +238,7 @@ fn a_base_that_cannot_serve_says_why() {
     project.commit();
     let said = project.duet(&["--base", "HEAD"]).exits(2).err;
     assert!(said.contains("base HEAD: does not build"), "{said}");
+    assert!(said.contains("no files that are not committed"), "{said}");
     assert_eq!(project.left(), ["build", "lock", "tools"]);
     let said = project.duet(&["--base", "nowhere"]).exits(2).err;
     assert!(
@@ -693,6 +694,7 @@ fn sides_that_cannot_be_held_against_each_other_say_so_in_a_sentence() {
     let said = project.duet(&["--base", "HEAD~1"]).exits(2).err;
     assert!(said.contains("base HEAD~1: cargo cannot read it"), "{said}");
     assert!(said.contains("gone/Cargo.toml`: No such file"), "{said}");
+    assert!(said.contains("no files that are not committed"), "{said}");
     project.write("later/x", "");
     project.commit();
     let mut command = project.command(&["--base", "HEAD~1"]);

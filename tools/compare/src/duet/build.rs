@@ -23,7 +23,7 @@ use super::own::{self, Made};
 
 pub use super::names::Target;
 use super::stand_in;
-use super::tree::{Side, Tree, lock_file, one_lock_file, one_toolchain};
+use super::tree::{COMMITTED, Side, Tree, lock_file, one_lock_file, one_toolchain};
 use crate::bench_place::{self, BenchPlace};
 use crate::failure::Failure;
 use crate::repository;
@@ -282,7 +282,7 @@ impl BuildDir {
         match status.success() {
             true => Ok(messages),
             false => Err(failed(&format!(
-                "does not build (cargo bench --no-run ended with {status}; its errors stand above)"
+                "does not build (cargo bench --no-run ended with {status}; its errors stand above){COMMITTED}"
             ))),
         }
     }
@@ -376,7 +376,11 @@ fn yielding(
         for (tree, patch) in trees.iter().zip(&patches) {
             if !patch.is_empty() {
                 // Of its words the first line, without what to type next.
-                let why = |e: Failure| e.to_string().lines().next().unwrap_or_default().to_owned();
+                let why = |e: Failure| {
+                    let said = e.to_string();
+                    let line = said.lines().next().unwrap_or_default();
+                    line.trim_end_matches(COMMITTED).to_owned()
+                };
                 tree.metadata(patch).map_err(why)?;
             }
         }

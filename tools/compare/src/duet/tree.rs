@@ -13,6 +13,10 @@ use walkdir::WalkDir;
 use super::names::cause;
 use crate::failure::Failure;
 
+/// Behind an error of cargo's that nobody has where the project lies.
+pub(super) const COMMITTED: &str =
+    "; a side has no `.git` around it, and no files that are not committed";
+
 /// A build's name, of one length for both, since it is part of their paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -73,7 +77,8 @@ impl Tree {
             .other_options([self.settings.clone(), options].concat())
             .exec()
             .map_err(|e| {
-                Failure::new(format!("{self}: cargo cannot read it: {}", cause(&e))).remedy(
+                let cause = cause(&e);
+                Failure::new(format!("{self}: cargo cannot read it: {cause}{COMMITTED}")).remedy(
                     format!(
                         "git checkout {} && cargo fetch, where there is a network",
                         self.revision
