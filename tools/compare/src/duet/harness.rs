@@ -10,6 +10,7 @@ use probecost::schema::turns::{PLANT, VARIABLE};
 
 use super::criterion;
 use super::process::{Cpu, Patience, Process, RunError, failed};
+use super::strays;
 use super::turns::Pipes;
 use crate::bench_place::BenchPlace;
 use crate::input::Samples;
@@ -153,7 +154,7 @@ impl Executable {
         self.place.apply(&mut command);
         command
             .args(arguments)
-            .env("CRITERION_HOME", home)
+            .env(strays::HOME, home)
             .env_remove(VARIABLE);
         if let Some(task) = task {
             let SamplingConfig {

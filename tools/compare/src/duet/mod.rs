@@ -26,6 +26,7 @@ mod round;
 pub(crate) mod sequential;
 mod sides;
 mod stand_in;
+mod strays;
 mod subjects;
 mod tree;
 mod turns;

@@ -1,5 +1,6 @@
 //! A process that measures, on a CPU of its own, watched from another one.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -12,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::interrupt::Interrupt;
+use super::strays;
 
 /// How often one looks for a Ctrl-C while nothing else happens.
 const GLANCE: Timespec = Timespec {
@@ -102,6 +104,8 @@ pub struct Process {
     stdout: Stream,
     stderr: Stream,
     started: Instant,
+    /// Its Criterion home, where it has one: what it started in other groups has it as well.
+    home: Option<OsString>,
     /// Whether its status was taken: its number may be somebody else's since.
     reaped: bool,
 }
@@ -132,6 +136,9 @@ impl Process {
             // A Ctrl-C is for us alone: we end what we started.
             .process_group(0);
         let program = command.get_program().display().to_string();
+        let mut variables = command.get_envs();
+        let home = variables.find_map(|(name, home)| home.filter(|_| name == strays::HOME));
+        let home = home.map(OsStr::to_owned);
         let mut child = cpu
             .start(|| spawn(command))
             .map_err(|e| failed(format!("{program}: {e}")))?;
@@ -145,6 +152,7 @@ impl Process {
             stdout,
             stderr,
             started: Instant::now(),
+            home,
             reaped: false,
         })
     }
@@ -254,12 +262,16 @@ impl Process {
         String::from_utf8_lossy(&self.stdout.kept).into_owned()
     }
 
-    /// Ends its group while its number is still its own, and takes its status.
+    /// Ends its group while its number is still its own, takes its status, and ends what it
+    /// started in other groups.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         // No group is left where nothing of it runs.
         let _ = kill_process_group(self.pid, Signal::KILL);
         let status = self.child.wait()?;
         self.reaped = true;
+        if let Some(home) = &self.home {
+            strays::end(home);
+        }
         Ok(status)
     }
 }
@@ -331,18 +343,22 @@ mod tests {
             limit: Duration::from_secs(60),
             interrupt: &interrupt,
         };
-        let mut command = Command::new("sh");
-        command.args(["-c", "sleep 100 >/dev/null 2>&1 & echo $!"]);
-        let mut process = Process::start(&mut command, &cpu, Command::spawn).unwrap();
-        while !process.wait_for(None, &patience).unwrap().1 {}
-        let left = Path::new("/proc")
-            .join(process.stdout().trim())
-            .join("cmdline");
-        let runs = || std::fs::read(&left).is_ok_and(|words| !words.is_empty());
-        // Nothing is written there while it is between two programs.
-        comes("it never ran", runs);
-        drop(process);
-        comes("it still runs", || !runs());
+        let home = tempfile::tempdir().unwrap();
+        for left in ["sleep 100", "setsid sleep 100"] {
+            let mut command = Command::new("sh");
+            let script = format!("{left} >/dev/null 2>&1 & echo $!");
+            command.args(["-c", &script]).env(strays::HOME, home.path());
+            let mut process = Process::start(&mut command, &cpu, Command::spawn).unwrap();
+            while !process.wait_for(None, &patience).unwrap().1 {}
+            let words = Path::new("/proc")
+                .join(process.stdout().trim())
+                .join("cmdline");
+            // Nothing is written there while it is between two programs.
+            let runs = || std::fs::read(&words).is_ok_and(|words| words.starts_with(b"sleep"));
+            comes("it never ran", runs);
+            drop(process);
+            comes("it still runs", || !runs());
+        }
     }
 
     #[test]
