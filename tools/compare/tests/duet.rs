@@ -465,6 +465,19 @@ fn an_id_with_the_time_of_day_is_one_benchmark() {
     }
 }
 
+/// Each machine looks at another clock, and both have one suite.
+#[test]
+fn shards_share_out_what_stays_of_an_id() {
+    let place = Place::new();
+    for name in ["old", "new"] {
+        executable(&place, name, "a at/$(date +%T)", "");
+    }
+    let parts = ["1/2", "2/2"].map(|shard| duet(&place, &["--shard", shard]).exits(0).json());
+    for part in &parts {
+        assert_eq!(part["shard"]["suite"], json!(["a", "at/…:…:…"]));
+    }
+}
+
 /// Criterion's list cuts them, its filter and its results do not.
 #[test]
 fn an_id_longer_than_the_list_shows_is_measured() {

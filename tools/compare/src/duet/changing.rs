@@ -12,6 +12,8 @@ use crate::listing;
 pub struct Changing {
     /// What it matches.
     pub pattern: String,
+    /// What stays of it, with `…` for the rest: the same on every machine.
+    pub name: String,
     /// What it was told by.
     pub told_by: &'static str,
 }
@@ -33,15 +35,10 @@ pub fn changing(sides: &[Listed; 2]) -> BTreeMap<&str, Changing> {
     let new = without(sides[1].ids(), sides[0].ids());
     let of_head = sides[1].ids().iter().map(String::as_str);
     let of_head = of_head.filter(|id| volatile[1].contains(id) || new.contains(id));
-    let masks = |id| (id, mask(id));
-    let base: Vec<(&str, String)> = volatile[0].iter().copied().map(masks).collect();
-    let head: Vec<(&str, String)> = of_head.map(masks).collect();
-    let in_head = |mask: &String| head.iter().any(|(_, other)| other == mask);
-    let told_by = "all but its digits";
-    let mut found: BTreeMap<&str, Changing> = (base.iter())
-        .filter(|(_, mask)| in_head(mask) && alone(sides, mask))
-        .map(|(id, mask)| (*id, mask.clone()))
-        .map(|(id, pattern)| (id, Changing { pattern, told_by }))
+    let base = volatile[0].iter().map(|id| (*id, by_digits(id)));
+    let head: Vec<Changing> = of_head.map(by_digits).collect();
+    let mut found: BTreeMap<&str, Changing> = base
+        .filter(|(_, changing)| head.contains(changing) && alone(sides, &changing.pattern))
         .collect();
     let by_place = by_place(sides, &volatile, &found);
     found.extend(by_place);
@@ -69,9 +66,8 @@ fn by_place<'a>(
         return BTreeMap::new();
     }
     let at = |place: usize| {
-        let pattern = what_stays(&all.map(|ids| ids[place]));
-        let told_by = "its place in the list";
-        alone(sides, &pattern).then_some((base[place], Changing { pattern, told_by }))
+        let changing = by_words(&all.map(|ids| ids[place]));
+        alone(sides, &changing.pattern).then_some((base[place], changing))
     };
     (0..base.len()).filter_map(at).collect()
 }
@@ -91,32 +87,49 @@ pub fn whole(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("^(?:{pattern})$")).ok()
 }
 
-/// What an id matches, its digits left open.
-fn mask(id: &str) -> String {
+/// An id by all but its digits.
+fn by_digits(id: &str) -> Changing {
     let beginning = listing::beginning(id);
-    let mut mask = String::new();
+    let (mut pattern, mut name) = (String::new(), String::new());
     let mut digits = false;
     for letter in beginning.unwrap_or(id).chars() {
         match (letter.is_ascii_digit(), digits) {
-            (true, false) => mask.push_str("[0-9]+"),
+            (true, false) => {
+                pattern.push_str("[0-9]+");
+                name.push('…');
+            }
             (true, true) => {}
-            (false, _) => mask.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4]))),
+            (false, _) => {
+                pattern.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4])));
+                name.push(letter);
+            }
         }
         digits = letter.is_ascii_digit();
     }
-    mask.push_str(beginning.map_or("", |_| ".+"));
-    mask
+    if beginning.is_some() {
+        pattern.push_str(".+");
+        name.push('…');
+    }
+    Changing {
+        pattern,
+        name,
+        told_by: "all but its digits",
+    }
 }
 
-/// What several ids match: the words that all begin and end with, and anything between.
-fn what_stays(ids: &[&str]) -> String {
+/// Several ids of one benchmark by the words that all begin and end with.
+fn by_words(ids: &[&str]) -> Changing {
     let begin = common(ids, |id| id.chars().collect());
     let mut end = common(ids, |id| id.chars().rev().collect());
     let shortest = ids.iter().map(|id| id.chars().count()).min().unwrap_or(0);
     end.truncate(shortest.saturating_sub(begin.len() + 1));
     let end: String = end.iter().rev().collect();
     let begin: String = begin.into_iter().collect();
-    format!("{}.+{}", regex::escape(&begin), regex::escape(&end))
+    Changing {
+        pattern: format!("{}.+{}", regex::escape(&begin), regex::escape(&end)),
+        name: format!("{begin}…{end}"),
+        told_by: "its place in the list",
+    }
 }
 
 /// The whole words that all of `ids` have in common at their beginning.
@@ -172,6 +185,11 @@ mod tests {
         assert_eq!(told_by, "its place in the list");
         assert!(whole(pattern).unwrap().is_match("read //tmp/.tmpZZZZZ/x"));
         assert!(whole(by("hash/0fa3bc").1).unwrap().is_match("hash/000000"));
+        let names = found.values().map(|changing| changing.name.as_str());
+        assert_eq!(
+            Vec::from_iter(names),
+            ["at …:…", "hash/…", "read //tmp/.…/x"]
+        );
     }
 
     #[test]

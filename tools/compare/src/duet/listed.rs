@@ -60,15 +60,20 @@ pub fn without<'a>(ids: &'a [String], others: &[String]) -> Vec<&'a str> {
 }
 
 /// What both sides list; `None` where they are no Criterion harness. Where they differ, a
-/// second time, since an id may change from process to process.
+/// second time, since an id may change from process to process; and where `twice` is asked for.
 ///
 /// # Errors
 /// Somebody asked us to stop.
-pub fn both(pair: &Pair, cpu: &Cpu, patience: &Patience) -> Result<Option<[Listed; 2]>, RunError> {
+pub fn both(
+    pair: &Pair,
+    twice: bool,
+    cpu: &Cpu,
+    patience: &Patience,
+) -> Result<Option<[Listed; 2]>, RunError> {
     let sides = [once(pair, 0, cpu, patience)?, once(pair, 1, cpu, patience)?];
     let apart = match &sides {
         [Ok(None), Ok(None)] => return Ok(None),
-        [Ok(Some(base)), Ok(Some(head))] => base.ids != head.ids,
+        [Ok(Some(base)), Ok(Some(head))] => twice || base.ids != head.ids,
         _ => false,
     };
     let listed = sides.map(|said| Listed {

@@ -211,6 +211,8 @@ impl Stage {
         let thresholds = Thresholds::of(&self.gate, request.policy)?;
         let mut subjects = self.sides.subjects(
             request.only.as_ref(),
+            // Shards share out names that are the same on every machine.
+            request.shard.is_some(),
             &thresholds,
             &self.cpu,
             &bench.rounds.patience,

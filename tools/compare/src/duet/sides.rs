@@ -243,13 +243,15 @@ impl Sides {
         notes
     }
 
-    /// Lists both sides and pairs what they have in common.
+    /// Lists both sides, `twice` where every id that changes must be known from the beginning,
+    /// and pairs what they have in common.
     ///
     /// # Errors
     /// Neither side has a benchmark that matches, or somebody asked us to stop.
     pub fn subjects(
         &self,
         only: Option<&Regex>,
+        twice: bool,
         thresholds: &Thresholds,
         cpu: &Cpu,
         patience: &Patience,
@@ -258,7 +260,7 @@ impl Sides {
         let mut targets = Vec::new();
         let mut silent = Vec::new();
         for (target, executables) in &self.pairs {
-            let lists = listed::both(executables, cpu, patience).map_err(interrupted)?;
+            let lists = listed::both(executables, twice, cpu, patience).map_err(interrupted)?;
             let lists = lists.filter(|sides| !sides.iter().all(Listed::is_empty));
             let Some(lists) = lists else {
                 silent.push(format!("`{target}`"));

@@ -156,8 +156,9 @@ pub fn pair(
         let Some(pattern) = whole(&pattern) else {
             continue;
         };
+        let own = changes.map_or(id, |changes| &changes.name);
         found.all.push(Subject {
-            id: id.clone(),
+            id: own.clone(),
             listed: id.clone(),
             pattern,
             pair: Rc::clone(executables),
@@ -167,7 +168,7 @@ pub fn pair(
             whole_seconds: listings().any(|l| l.whole_seconds),
             yields: all(|l| l.yields),
             set_up,
-            threshold_pct: match thresholds.gate.benchmark.get(id) {
+            threshold_pct: match thresholds.gate.benchmark.get(own) {
                 Some(own) => own.change_pct,
                 None => thresholds.gate.duet.change_pct,
             },
@@ -399,6 +400,7 @@ mod tests {
         let [subject] = &found.all[..] else { panic!() };
         assert!(subject.pattern.is_match("at 7:59:59"));
         assert!(subject.note.is_some());
+        assert_eq!(subject.id, "at …:…:…");
         // An id that stays is another benchmark, however like it looks.
         let gaps: Vec<&str> = found.gaps.iter().map(|g| g.id.as_str()).collect();
         assert_eq!(gaps, ["a/10", "a/20"]);
