@@ -14,7 +14,7 @@ use super::kinds;
 use super::row::Row;
 use crate::host::Obstacle;
 use crate::schema::impact::{ImpactMeasure, ImpactRow};
-use crate::schema::{Host, Outcome, Status};
+use crate::schema::{Exit, Host, Outcome, Status};
 use crate::stats::Interval;
 
 /// No result is larger.
@@ -263,19 +263,37 @@ fn rows(document: &Value) -> Vec<Row> {
         .flatten()
         .flat_map(|value| {
             // A row may hold budgets of its own, which say more than it does.
-            let own: Vec<Row> = ["budgets", "checks"]
+            let mut own: Vec<Row> = ["budgets", "checks"]
                 .iter()
                 .filter_map(|list| value.get(*list)?.as_array())
                 .flatten()
                 .filter_map(|budget| row(budget, &name(value)))
                 .collect();
             if own.is_empty() {
-                row(value, "").into_iter().collect()
-            } else {
-                own
+                return row(value, "").into_iter().collect();
             }
+            if let Some(verdict) = distrust(value, &own) {
+                for budget in &mut own {
+                    budget.verdict = verdict;
+                    budget.reason = reason(value).to_owned();
+                }
+            }
+            own
         })
         .collect()
+}
+
+/// The verdict of a row of whose controls its budgets know nothing.
+fn distrust(value: &Value, budgets: &[Row]) -> Option<Outcome> {
+    let own = outcome(value.get("verdict")?)?;
+    let is_doubt = matches!(own, Outcome::Broken | Outcome::Inconclusive);
+    let theirs = Exit::of(budgets.iter().map(|budget| budget.verdict));
+    (is_doubt && Exit::of([own]) != theirs).then_some(own)
+}
+
+fn reason(value: &Value) -> &str {
+    let reason = value.get("reason").and_then(Value::as_str);
+    reason.unwrap_or_default()
 }
 
 fn row(value: &Value, within: &str) -> Option<Row> {
@@ -317,7 +335,7 @@ fn row(value: &Value, within: &str) -> Option<Row> {
             || impact.is_some_and(|row| row.measure == ImpactMeasure::CapturedPct),
         measure,
         verdict,
-        reason: text("reason").to_owned(),
+        reason: reason(value).to_owned(),
     })
 }
 

@@ -461,6 +461,34 @@ fn documents_without_verdicts_are_read_too() {
     assert_eq!(stream("verdict").status, PageStatus::Failed);
 }
 
+/// What off against off and the controls of `overhead` say stands in the row alone.
+#[test]
+fn what_a_row_is_not_believed_for_holds_for_its_budgets() {
+    let found = |verdict: &str, budgets: [&str; 2]| {
+        let budgets = budgets.map(|verdict| {
+            json!({"measure": "ratio", "limit": 1.1, "verdict": verdict, "reason": "its own",
+                "measured": {"est": 1.5, "lo": 1.4, "hi": 1.6}})
+        });
+        let overhead = json!({"schema": 2, "rows": [{"workload": "open_close", "arm": "event",
+            "verdict": verdict, "reason": "the row's", "budgets": budgets}]});
+        let page = page(&reading(&[("overhead.json", overhead)]), &RULES);
+        let rows = &page.streams[0].rows;
+        let all_say = |why: &str| rows.iter().all(|row| row.reason == why);
+        (page.streams[0].status, all_say("the row's"))
+    };
+    let (on_track, at_risk) = (PageStatus::OnTrack, PageStatus::AtRisk);
+    for (verdict, budgets, wanted) in [
+        ("inconclusive", ["fail", "pass"], (at_risk, true)),
+        ("inconclusive", ["pass", "pass"], (at_risk, true)),
+        ("inconclusive", ["inconclusive", "pass"], (at_risk, false)),
+        ("broken", ["pass", "pass"], (PageStatus::Failed, true)),
+        ("fail", ["fail", "pass"], (PageStatus::Failed, false)),
+        ("pass", ["pass", "pass"], (on_track, false)),
+    ] {
+        assert_eq!(found(verdict, budgets), wanted, "{verdict}: {budgets:?}");
+    }
+}
+
 #[test]
 fn a_day_is_a_day() {
     let at = |text: &str| day(text).unwrap().to_string();
