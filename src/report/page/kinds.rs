@@ -76,14 +76,15 @@ fn coverage(document: &Value) -> Option<Vec<Row>> {
         .filter_map(Value::as_str)
         .collect();
     let share = at(document, "/share");
+    let is_cut_off = document.get("out_of_time") == Some(&Value::Bool(true));
     let row = |name: &str, value: Option<f64>, reason: String| Row {
         value: value.map(Interval::exact),
         limit: Some(LEAST_PCT),
         at_least: true,
         verdict: match value {
             Some(pct) if pct < LEAST_PCT => Outcome::Fail,
-            Some(_) => Outcome::Pass,
-            None => Outcome::Inconclusive,
+            Some(_) if !is_cut_off => Outcome::Pass,
+            _ => Outcome::Inconclusive,
         },
         reason,
         ..unmeasured(name, "seen_calls_pct")

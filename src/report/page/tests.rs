@@ -490,6 +490,16 @@ fn what_a_row_is_not_believed_for_holds_for_its_budgets() {
 }
 
 #[test]
+fn a_coverage_that_was_cut_off_is_not_all() {
+    for (share, status) in [(1.0, PageStatus::AtRisk), (0.9, PageStatus::Failed)] {
+        let coverage = json!({"schema": 1, "command": ["make"], "expected_by": "strace",
+            "share": share, "missed": [], "calls": [], "out_of_time": true});
+        let page = page(&reading(&[("coverage.json", coverage)]), &RULES);
+        assert_eq!(page.streams[0].status, status);
+    }
+}
+
+#[test]
 fn a_day_is_a_day() {
     let at = |text: &str| day(text).unwrap().to_string();
     assert_eq!(at("2026-11-14"), "2026-11-14T00:00:00Z");
