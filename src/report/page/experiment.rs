@@ -71,7 +71,15 @@ impl Experiment {
                 }
             }
             "tracing" => Self::named(&format!("{} {}", said("/server"), said("/rate"))),
-            "verdict" if document.get("duet").is_some() => Self::named("duet"),
+            "verdict" => {
+                let kind = document.get("duet").map_or("check", |_| "duet");
+                let (ids, shard) = (names(document, "/rows", "id"), said("/shard/shard"));
+                let short = format!("{kind} {} {shard}", listed(&ids, "benchmarks"));
+                Self {
+                    short: short.trim_end().to_owned(),
+                    whole: format!("{kind} {ids:?} {shard}"),
+                }
+            }
             "coverage" | "monitor" => {
                 let command = document
                     .pointer("/command/0")

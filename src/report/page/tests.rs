@@ -500,6 +500,46 @@ fn a_coverage_that_was_cut_off_is_not_all() {
 }
 
 #[test]
+fn verdicts_on_other_benchmarks_hide_none() {
+    let verdict = |day: u32, ids: &[&str], rest: serde_json::Value| {
+        let rows = ids.iter().map(|id| json!({"id": id, "status": "missing"}));
+        let mut verdict = json!({"schema": 1, "policy": "strict", "baseline": {"file": "b.json"},
+            "provenance": {"date": format!("2026-11-{day:02}T00:00:00Z")},
+            "rows": rows.collect::<Vec<_>>()});
+        let rest = rest.as_object().unwrap().clone();
+        verdict.as_object_mut().unwrap().extend(rest);
+        verdict
+    };
+    let duet = |of: u32| json!({"duet": {}, "shard": {"shard": format!("{of}/2"), "own": []}});
+    let all = ["a", "b", "c"];
+    let page = page(
+        &reading(&[
+            ("1.json", verdict(1, &["a"], json!({"duet": {}}))),
+            ("2.json", verdict(2, &["b"], json!({"duet": {}}))),
+            ("3.json", verdict(3, &["b"], json!({"duet": {}}))),
+            ("5.json", verdict(5, &["a"], duet(1))),
+            ("6.json", verdict(6, &["a"], duet(2))),
+            ("7.json", verdict(7, &all, json!({}))),
+            ("8.json", verdict(8, &["a"], json!({}))),
+        ]),
+        &RULES,
+    );
+    let found = page.streams.iter().map(|s| (s.name.as_str(), s.results));
+    let found: Vec<_> = found.collect();
+    assert_eq!(
+        found,
+        [
+            ("verdict-check-3-benchmarks", 1),
+            ("verdict-check-a", 1),
+            ("verdict-duet-a", 1),
+            ("verdict-duet-a-1-2", 1),
+            ("verdict-duet-a-2-2", 1),
+            ("verdict-duet-b", 2),
+        ]
+    );
+}
+
+#[test]
 fn a_day_is_a_day() {
     let at = |text: &str| day(text).unwrap().to_string();
     assert_eq!(at("2026-11-14"), "2026-11-14T00:00:00Z");
