@@ -69,14 +69,21 @@ fn what_is_broken_is_no_verdict() {
     }
 }
 
+/// `tools/results`, where nothing differs from the commit.
+fn results(probecost: &str, cargo: &str) -> Bench {
+    let git = "[[ $1 != rev-parse ]] || echo 0123456";
+    let stand_ins = [("probecost", probecost), ("cargo", cargo), ("git", git)];
+    Bench::new("results", &stand_ins)
+}
+
 #[test]
 fn one_broken_row_keeps_no_page_from_being_written() {
     let probecost =
         "case $1 in host) echo class ;; *) echo page >target/report/report.html; exit 2 ;; esac";
-    let build = "mkdir -p target/release target/report; cp \"${0%/*}/probecost\" target/release";
-    let git = "[[ $1 != rev-parse ]] || echo 0123456";
-    let stand_ins = [("probecost", probecost), ("cargo", build), ("git", git)];
-    let bench = Bench::new("results", &stand_ins);
+    let bench = results(
+        probecost,
+        "mkdir -p target/release target/report; cp \"${0%/*}/probecost\" target/release",
+    );
     fs::create_dir_all(bench.path("docs/results/class")).unwrap();
     fs::write(bench.path("docs/results/class/load.md"), "#\n\n``\n\nnew\n").unwrap();
     for document in ["README.md", "PERFORMANCE.md"] {
@@ -91,6 +98,44 @@ fn one_broken_row_keeps_no_page_from_being_written() {
     let readme = fs::read_to_string(bench.path("README.md")).unwrap();
     let wanted = "<!-- results: load -->\nnew\n<!-- end -->\n";
     assert_eq!((&*page, &*readme), ("page\n", wanted));
+}
+
+#[test]
+fn only_the_page_asks_the_gate_and_what_fails_leaves_no_older_one() {
+    let probecost = "case $1 in host) echo class ;; *) exit 2 ;; esac";
+    let cargo = r#"echo "$1" >>"${0%/*}/said"
+case $1 in
+build) mkdir -p target/release; cp "${0%/*}/probecost" target/release ;;
+compare) exit 2 ;;
+esac"#;
+    let bench = results(probecost, cargo);
+    for directory in [
+        "target/runs",
+        "target/results/gate",
+        "target/report",
+        "baselines",
+        "docs",
+    ] {
+        fs::create_dir_all(bench.path(directory)).unwrap();
+    }
+    let older = [
+        "target/results/gate/verdict.json",
+        "target/results/gate/history.json",
+        "target/report/report.html",
+    ];
+    let empty = ["baselines/class.json", "README.md", "PERFORMANCE.md"];
+    for file in older.iter().chain(&empty) {
+        fs::write(bench.path(file), "").unwrap();
+    }
+    let output = bench.run("results", &["load"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = fs::read_to_string(bench.path("bin/said")).unwrap();
+    assert_eq!(said, "build\nrun\n");
+    let output = bench.run("results", &["report"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for file in older.iter().chain(&["docs/report-example.html"]) {
+        assert!(!bench.path(file).exists(), "{file}");
+    }
 }
 
 #[test]
