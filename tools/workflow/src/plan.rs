@@ -21,12 +21,14 @@ pub enum Action {
     },
     /// Keeps directories from one run to the next.
     Cache,
-    /// Hands files on; they must be there.
+    /// Hands on those files that are there.
     Upload {
         /// What they are called together.
         name: String,
         /// Files and directories of the work tree.
         paths: Vec<String>,
+        /// Fails where none is there.
+        must_find: bool,
     },
     /// Takes files that another job handed on.
     Download {
@@ -161,9 +163,17 @@ impl<'a> Run<'a> {
             }
             "actions/upload-artifact" => {
                 known(&["name", "path", "if-no-files-found", "retention-days"])?;
+                let without = with("if-no-files-found")?;
                 Action::Upload {
                     name: must("name")?,
                     paths: must("path")?.lines().map(str::to_owned).collect(),
+                    must_find: match without.as_deref() {
+                        Some("error") => true,
+                        None | Some("warn" | "ignore") => false,
+                        Some(other) => {
+                            return Err(format!("if-no-files-found: {other} is not known"));
+                        }
+                    },
                 }
             }
             "actions/download-artifact" => {

@@ -162,15 +162,26 @@ impl Machine<'_> {
             }
             // Nothing was kept from an earlier run.
             Action::Cache => Ok(Ended::Well),
-            Action::Upload { name, paths } => {
+            Action::Upload {
+                name,
+                paths,
+                must_find,
+            } => {
+                let (found, missing): (Vec<_>, Vec<_>) =
+                    paths.iter().partition(|path| self.tree.join(path).exists());
+                for path in missing {
+                    println!("    {path} is not there");
+                }
+                if found.is_empty() {
+                    return Ok(match must_find {
+                        true => Ended::Badly,
+                        false => Ended::Well,
+                    });
+                }
                 let kept = self.artifact(name);
                 fs::create_dir_all(&kept).map_err(|e| e.to_string())?;
-                for path in paths {
+                for path in found {
                     let from = self.tree.join(path);
-                    if !from.exists() {
-                        println!("    {path} is not there");
-                        return Ok(Ended::Badly);
-                    }
                     // Of one directory, what is in it is handed on.
                     let from = if paths.len() == 1 && from.is_dir() {
                         from.join(".")

@@ -146,6 +146,32 @@ fn artifacts_go_from_job_to_job_and_must_be_there() {
 }
 
 #[test]
+fn an_upload_of_nothing_fails_where_it_is_told_to() {
+    let upload = |path: &str, without: &str| {
+        let steps = format!(
+            "
+      - run: touch there
+      - uses: actions/upload-artifact@0
+        with: {{name: a, path: {path}{without}}}
+"
+        );
+        ended(&steps, "push")
+    };
+    let both = "\"there\\nmissing\"";
+    for (path, without, wanted) in [
+        ("missing", "", Ended::Well),
+        ("missing", ", if-no-files-found: warn", Ended::Well),
+        ("missing", ", if-no-files-found: ignore", Ended::Well),
+        ("missing", ", if-no-files-found: error", Ended::Badly),
+        (both, ", if-no-files-found: error", Ended::Well),
+    ] {
+        assert_eq!(upload(path, without), Ok(wanted), "{path}{without}");
+    }
+    let why = upload("there", ", if-no-files-found: fail").unwrap_err();
+    assert!(why.contains("fail is not known"), "{why}");
+}
+
+#[test]
 fn a_step_that_needs_github_ends_there_and_is_no_success() {
     let steps = "
       - run: |
