@@ -115,13 +115,15 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        let begin = Instant::now();
-        while !(remove(&self.both) && self.memory.as_deref().is_none_or(remove)) {
-            if begin.elapsed() > PATIENCE {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        patiently(|| remove(&self.both) && self.memory.as_deref().is_none_or(remove));
+    }
+}
+
+/// Tries again until it is done, or groups have had their time to be empty.
+fn patiently(done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -133,7 +135,8 @@ fn sweep(hierarchy: &Path) {
         if let Some(owner) = owner.strip_prefix(PREFIX)
             && !Path::new("/proc").join(owner).exists()
         {
-            remove(&entry.path());
+            // Those whom its end killed may be about to end.
+            patiently(|| remove(&entry.path()));
         }
     }
 }
