@@ -240,10 +240,14 @@ impl Machine<'_> {
         }
         // The one command here that is GitHub's own.
         write(
-            "gh",
+            "gh.sh",
             &format!("#!/bin/sh\necho \"    gh $*\"\nexit {NEEDS_GITHUB}\n"),
         )?;
-        checked(Command::new("chmod").arg("755").arg(at("gh")))?;
+        // Had this process written what is started, a child that is forked meanwhile could
+        // still have it open: "Text file busy".
+        let mut install = Command::new("install");
+        install.arg("--mode=755").args([at("gh.sh"), at("gh")]);
+        checked(&mut install)?;
 
         let [program, options @ ..] = shell.words() else {
             unreachable!("a shell has a name")
