@@ -15,6 +15,11 @@ use probecost::schema::Outcome;
 use probecost::schema::load::{Load, RequestError};
 use probecost::schema::monitor::MonitorReport;
 
+#[path = "support/port.rs"]
+mod port;
+
+use port::Port;
+
 fn load(out: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_probecost"))
         .arg("load")
@@ -224,9 +229,8 @@ fn an_interrupted_load_keeps_what_it_has() {
 #[test]
 fn bad_input_is_named() {
     let out = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let port = Port::keep();
+    let gone = format!("http://{}/", port.address());
     for (arguments, said) in [
         (&["--url", gone.as_str()][..], "nobody answers"),
         (&["--url", "http://192.0.2.1/"], "--remote"),

@@ -17,6 +17,11 @@ use probecost::pipeline::http::{Tracer, TracerCounts};
 use probecost::schema::span::{HttpSpan, Side};
 use rustix::pipe::{SpliceFlags, splice};
 
+#[path = "support/port.rs"]
+mod port;
+
+use port::Port;
+
 type Spans = Arc<Mutex<Vec<HttpSpan>>>;
 
 /// The tests watch their own process: one at a time.
@@ -665,7 +670,7 @@ http {
     scgi_temp_path DIRECTORY;
     sendfile on;
     server {
-        listen 127.0.0.1:PORT;
+        listen ADDRESS;
         location / { return 200 hello; }
         location = /file { root DIRECTORY; }
     }
@@ -678,13 +683,11 @@ fn every_request_to_nginx_is_seen() {
         return;
     };
     let directory = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = Port::keep();
     let path = directory.path();
     let text = NGINX
         .replace("DIRECTORY", path.to_str().unwrap())
-        .replace("PORT", &port.to_string());
+        .replace("ADDRESS", &port.address().to_string());
     std::fs::write(path.join("nginx.conf"), text).unwrap();
     std::fs::write(path.join("file"), vec![b'x'; 100_000]).unwrap();
     let mut command = Command::new("nginx");
@@ -697,7 +700,7 @@ fn every_request_to_nginx_is_seen() {
         eprintln!("skipped: nginx is not installed");
         return;
     };
-    let address = format!("127.0.0.1:{port}");
+    let address = port.address().to_string();
     let start = Instant::now();
     while TcpStream::connect(&address).is_err() {
         assert!(

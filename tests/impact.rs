@@ -18,6 +18,11 @@ use probecost::report::impact_markdown::markdown;
 use probecost::schema::impact::{ArmReport, Impact, ImpactMeasure, ImpactRow, Proof};
 use probecost::schema::{Figures, Outcome};
 
+#[path = "support/port.rs"]
+mod port;
+
+use port::Port;
+
 /// Agents of one test would be strangers' agents to another.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -383,12 +388,10 @@ fn detailed_statistics_and_an_allow_list_of_our_own_agent() {
     }
 }
 
-/// nginx as a service of one's own: its command and URL. It ends by itself after so long.
-fn own_service(directory: &Path, seconds: u32) -> [String; 2] {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
+/// nginx as a service of one's own: its command, URL and port. It ends by itself after so long.
+fn own_service(directory: &Path, seconds: u32) -> (String, String, Port) {
+    let port = Port::keep();
+    let address = port.address();
     let path = directory.display();
     std::fs::write(directory.join("index.html"), "hello").unwrap();
     std::fs::write(
@@ -397,7 +400,7 @@ fn own_service(directory: &Path, seconds: u32) -> [String; 2] {
             "daemon off;\npid {path}/pid;\nerror_log {path}/error.log;\n{user}events {{}}\n\
              http {{ access_log off; keepalive_requests 1000000; client_body_temp_path {path}/b;\n\
              proxy_temp_path {path}/p; fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u;\n\
-             scgi_temp_path {path}/s; server {{ listen 127.0.0.1:{port}; root {path}; }} }}\n",
+             scgi_temp_path {path}/s; server {{ listen {address}; root {path}; }} }}\n",
             user = if nix::unistd::geteuid().is_root() {
                 "user root;\n"
             } else {
@@ -406,10 +409,11 @@ fn own_service(directory: &Path, seconds: u32) -> [String; 2] {
         ),
     )
     .unwrap();
-    [
+    (
         format!("timeout {seconds} nginx -c {path}/nginx.conf -e {path}/error.log"),
-        format!("http://127.0.0.1:{port}/index.html"),
-    ]
+        format!("http://{address}/index.html"),
+        port,
+    )
 }
 
 #[test]
@@ -419,7 +423,7 @@ fn a_service_of_ones_own_is_started_asked_and_ended() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let [service, url] = own_service(directory.path(), 1000);
+    let (service, url, _port) = own_service(directory.path(), 1000);
     let (output, impact) = impact(&["--service", &service, "--url", &url]);
     let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
     let event = arm(&impact, "event");
@@ -449,7 +453,7 @@ fn a_service_that_cannot_be_measured_says_why() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let [dies, url] = own_service(directory.path(), 4);
+    let (dies, url, _port) = own_service(directory.path(), 8);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("http://{}/", taken.local_addr().unwrap());
     for (service, url, cause) in [
@@ -1076,7 +1080,7 @@ fn a_service_that_dies_lets_agents_end_by_their_own_command() {
     let log = directory.path().join("log");
     let file = switched_agent(directory.path(), &log);
     let file = file.to_str().unwrap();
-    let [service, url] = own_service(directory.path(), 8);
+    let (service, url, _port) = own_service(directory.path(), 8);
     let arguments = ["--rounds", "200", "--service", &service, "--url", &url];
     // So little time makes short blocks.
     let output = command(directory.path(), &arguments)

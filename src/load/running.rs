@@ -279,6 +279,9 @@ mod tests {
     use super::*;
     use crate::schema::load::RequestError;
 
+    /// A port that the kernel gives to nobody, and that nothing has used for long.
+    const NOBODY: &str = "http://127.0.0.1:9/";
+
     fn plan(target: Endpoint, regime: Regime, ms: u64) -> LoadPlan {
         LoadPlan {
             length: Some(Duration::from_millis(ms)),
@@ -511,10 +514,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_said_at_once() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        drop(listener);
-        let target: Endpoint = url.parse().unwrap();
+        let target: Endpoint = NOBODY.parse().unwrap();
         let obstacle = Running::start(plan(target, Regime::Saturation, 300)).unwrap_err();
         assert!(obstacle.why.contains("nobody answers"), "{obstacle}");
         assert!(obstacle.remedy.contains("ss "), "{obstacle}");
