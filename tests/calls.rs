@@ -203,7 +203,7 @@ fn a_program_that_is_stopped_and_continued_is_not_killed_for_it() {
     let profile = directory.path().join("profile.json");
     let script = |signals: [&str; 2]| {
         let [one, two] = signals;
-        format!("sleep 1 & sleep 0.3; kill -{one} $!; kill -{two} $!; wait $!")
+        format!("sleep 5 & sleep 0.3; kill -{one} $!; kill -{two} $!; wait $!")
     };
     learn(&profile, &[], &["sh", "-c", &script(["0", "0"])]);
     let run = replay(&profile, "kill", &["sh", "-c", &script(["STOP", "CONT"])]);

@@ -617,7 +617,7 @@ fn an_agent_that_cannot_run_ends_its_own_arm_alone() {
         "--agent",
         "stays=sleep 1000000",
         "--agent",
-        "deaf=sh -c 'trap \"\" INT TERM; while :; do sleep 0.01; done'",
+        "deaf=sh -c 'trap \"\" INT TERM; while :; do sleep 0.1; done'",
         "--agent",
         "loud=sh -c 'yes gigabytes & sleep 1000000'",
         "--agent-file",

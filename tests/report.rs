@@ -99,6 +99,7 @@ fn browsed(page: &str, script: &str, width: u32) -> String {
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-dev-shm-usage",
         "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",
@@ -114,6 +115,7 @@ fn browsed(page: &str, script: &str, width: u32) -> String {
         .arg(format!("file://{}", file.display()))
         .output()
         .unwrap();
+    assert!(output.status.success(), "{output:?}");
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = dom
         .split("said:")

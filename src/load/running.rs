@@ -344,7 +344,11 @@ mod tests {
         let p99 = |regime| {
             let server = Server::start(behaviour, None).unwrap();
             // After a second of quiet, two that begin with a stall.
-            let load = Running::start(plan(server.target(), regime, 3000)).unwrap();
+            let plan = LoadPlan {
+                timeout: Duration::from_secs(2),
+                ..plan(server.target(), regime, 3000)
+            };
+            let load = Running::start(plan).unwrap();
             let mut tally = LoadTally::default();
             load.finish(|record| {
                 if record.intended >= 1_000_000_000 {
@@ -356,7 +360,11 @@ mod tests {
         };
         let expected = 200.0 * (1.0 - 0.01 / 0.2);
         let open = p99(Regime::Rate(400.0));
-        assert!((open - expected).abs() < 15.0, "{open} ms, not {expected}");
+        // Whatever else is slow only adds.
+        assert!(
+            expected - 15.0 < open && open < 2.0 * expected,
+            "{open} ms, not {expected}"
+        );
         let closed = p99(Regime::Saturation);
         assert!(closed < expected / 4.0, "{closed} ms");
     }
@@ -365,17 +373,19 @@ mod tests {
     fn a_request_belongs_to_the_block_that_holds_all_of_it() {
         let behaviour = Behaviour {
             stall: Some(Stall {
-                every: Duration::from_millis(300),
-                lasting: Duration::from_millis(200),
+                every: Duration::from_millis(600),
+                lasting: Duration::from_millis(400),
             }),
             ..Behaviour::default()
         };
+        // Stalls are counted from here, however long both take to start.
+        let start = Instant::now();
         let server = Server::start(behaviour, None).unwrap();
         let mut load =
             Running::start(LoadPlan::new(server.target(), Regime::Rate(1000.0), 2)).unwrap();
-        let at = |ms| load.begin() + Duration::from_millis(ms);
+        let at = |ms| start + Duration::from_millis(ms);
         let [quiet, stalled, later] =
-            [(100, 200), (200, 400), (500, 590)].map(|(a, b)| (at(a), at(b)));
+            [(400, 500), (500, 800), (1000, 1190)].map(|(a, b)| (at(a), at(b)));
         let mut block = |(from, to): (Instant, Instant)| {
             std::thread::sleep(to.saturating_duration_since(Instant::now()));
             let block = load.block(from, to).unwrap();
@@ -387,11 +397,11 @@ mod tests {
             "{answered}+{across}"
         );
         let (answered, across, _) = block(stalled);
-        assert_eq!(answered + across, 200);
-        // Those of the stall's first half of the block, at least, whatever else is slow.
-        assert!(across >= 80, "{across} across");
+        assert_eq!(answered + across, 300);
+        // Those of the stall's first half, but for what the server began late.
+        assert!(across >= 100, "{across} across");
         let (answered, across, _) = block(later);
-        assert_eq!(answered + across, 90);
+        assert_eq!(answered + across, 190);
     }
 
     /// It accepts, and never says a word: every request outlives its block.
@@ -431,7 +441,7 @@ mod tests {
         let behaviour = Behaviour {
             stall: Some(Stall {
                 every: Duration::from_millis(500),
-                lasting: Duration::from_millis(150),
+                lasting: Duration::from_millis(300),
             }),
             ..Behaviour::default()
         };

@@ -326,7 +326,7 @@ fn executables_that_cannot_be_used_are_named() {
 fn edit(place: &Place, name: &str, from: &str, to: &str) {
     let script = fs::read_to_string(place.path(name)).unwrap();
     assert!(script.contains(from), "{from} is not in {script}");
-    fs::write(place.path(name), script.replacen(from, to, 1)).unwrap();
+    program(&place.path(name), script.replacen(from, to, 1));
 }
 
 /// Where listing takes a while, so does whatever each process sets up: it is shared.
