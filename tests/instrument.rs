@@ -274,13 +274,10 @@ fn a_kill_loses_no_finished_row_and_leaves_no_hook() {
     child.wait().unwrap();
 
     let report: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let workloads: Vec<_> = report["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["workload"].clone())
-        .collect();
+    let rows = report["rows"].as_array().unwrap();
+    let workloads: Vec<_> = rows.iter().map(|row| row["workload"].clone()).collect();
     assert_eq!(workloads, ["open_close"; 3]);
+    assert!(rows.iter().all(|row| row["verdict"] != "pass"), "{rows:?}");
     assert!(
         report["warnings"].to_string().contains("cut off"),
         "{}",
