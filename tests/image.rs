@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -148,6 +148,38 @@ fn what_was_killed_leaves_no_mount_and_the_next_start_removes_its_files() {
     assert_eq!((files.len(), mounts), (1, 0));
     let (output, _) = run(&mut probecost(directory.path()));
     assert_ne!(output.status.code(), Some(2));
+    assert_eq!(left(directory.path()), (Vec::new(), 0));
+}
+
+/// The store goes away amid the rounds.
+#[test]
+fn what_was_measured_before_a_failure_is_judged_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    if !may_mount(directory.path()) {
+        return;
+    }
+    fs::create_dir_all(directory.path().join("work")).unwrap();
+    let long = probecost_of(Path::new("src"), 200, directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let is_pulled = || {
+        let pulled = |path: &PathBuf| path.join("pulled").exists();
+        left(directory.path()).0.iter().any(pulled)
+    };
+    // A pull begins, and comes to its end.
+    for wanted in [true, false] {
+        while is_pulled() != wanted {
+            assert!(begin.elapsed() < Duration::from_secs(60), "nothing ends");
+        }
+    }
+    fs::remove_dir_all(left(directory.path()).0[0].join("store")).unwrap();
+    let output = long.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_ne!(json["pulls"], Value::Array(Vec::new()));
+    assert_eq!(verdicts(&json, "cut_off"), ["broken"]);
     assert_eq!(left(directory.path()), (Vec::new(), 0));
 }
 

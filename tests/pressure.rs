@@ -122,6 +122,56 @@ fn the_monitor_reacts_and_everything_is_put_back() {
     );
 }
 
+/// The processes that watch the groups of `owner`.
+fn monitors(owner: &str) -> Vec<i32> {
+    let group = format!("probecost-pressure-{owner}/");
+    let watches = |pid: &i32| {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command);
+        command.contains("--threshold-us") && command.contains(&group)
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.filter(watches).collect()
+}
+
+/// A monitor is killed amid its block, which is not the first.
+#[test]
+fn what_was_measured_before_a_failure_is_judged_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    if obstacle(directory.path()).is_some() {
+        return;
+    }
+    let child = probecost(directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let owner = child.id().to_string();
+    let begin = Instant::now();
+    let next = |than: Option<i32>| {
+        loop {
+            assert!(begin.elapsed() < Duration::from_secs(60), "none watches");
+            let found = monitors(&owner).into_iter().find(|pid| Some(*pid) != than);
+            if let Some(pid) = found {
+                return pid;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let second = rustix::process::Pid::from_raw(next(Some(next(None))));
+    rustix::process::kill_process(second.unwrap(), rustix::process::Signal::KILL).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let blocks = json["blocks"].as_array().unwrap().len();
+    assert!((1..4).contains(&blocks), "{blocks} blocks");
+    let rows = json["rows"].as_array().unwrap().iter();
+    let cut_off: Vec<_> = rows.filter(|row| row["measure"] == "cut_off").collect();
+    assert_eq!(cut_off.len(), 1, "{json}");
+    assert_eq!(cut_off[0]["verdict"], "broken");
+    assert_eq!(groups(&owner), 0);
+}
+
 #[test]
 fn what_was_killed_leaves_no_process_and_the_next_start_removes_its_groups() {
     let directory = tempfile::tempdir().unwrap();

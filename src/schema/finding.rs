@@ -27,6 +27,22 @@ pub struct Finding {
     pub reason: String,
 }
 
+impl Finding {
+    /// Why a measurement ended before its end: what was measured until then is not all.
+    pub fn cut_off(why: String) -> Self {
+        Self {
+            name: "everything".into(),
+            measure: "cut_off".into(),
+            value: None,
+            unit: String::new(),
+            limit: None,
+            bound: Bound::AtMost,
+            verdict: Outcome::Broken,
+            reason: why,
+        }
+    }
+}
+
 /// Which side of a limit is the good one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

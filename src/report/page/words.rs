@@ -1,7 +1,7 @@
 //! What measures are called, and what they mean to someone who reads of them here first.
 
 /// Measures and their meaning.
-const MEANINGS: [(&str, &str); 64] = [
+const MEANINGS: [(&str, &str); 65] = [
     (
         "ratio",
         "mean time of a call with the agent, over that without",
@@ -107,6 +107,7 @@ const MEANINGS: [(&str, &str); 64] = [
     ("files_differing", "files that are not as in their source"),
     ("failures", "times that it failed"),
     ("faults_found", "planted faults that were found"),
+    ("cut_off", "whether the measurement came to its end"),
     ("left_mounted", "mounts left behind"),
     (
         "less_pct",

@@ -47,6 +47,11 @@ impl TreeTally {
         self.observed.entry(key).or_default().push(observation);
     }
 
+    /// Whether no pull came to its end.
+    pub(super) fn is_empty(&self) -> bool {
+        self.observed.is_empty()
+    }
+
     pub(super) fn compared(&mut self, how: How, differences: &[PathBuf]) {
         let (trees, all) = self.compared.entry(how).or_default();
         *trees += 1;

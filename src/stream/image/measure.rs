@@ -18,6 +18,7 @@ use super::pull::{PulledTree, Route, Took, erofs_name, storage};
 use super::{Contents, ImageArgs, ImageFailure, erofs, layer, tree};
 use crate::gate;
 use crate::host::{self, Host, Obstacle};
+use crate::schema::Finding;
 use crate::schema::image::{How, ImageReport, ImageSettings, Made, PullWay, SCHEMA};
 use crate::stream::Scratch;
 
@@ -38,7 +39,7 @@ struct ImageSample {
 pub fn measure(
     args: &ImageArgs,
     budgets: &gate::Image,
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<ImageReport, ImageFailure> {
     own_namespace()?;
     if args.cold {
@@ -66,34 +67,15 @@ pub fn measure(
         scratch: &scratch,
     };
     let mut tally = TreeTally::default();
-    let steps = args.rounds as usize * (samples.len() + 1);
-    let mut rng = Rng::with_seed(args.seed);
-    for round in 0..args.rounds as usize {
-        for (step, image) in (0..samples.len()).chain([0]).enumerate() {
-            progress((round * (samples.len() + 1) + step) as f64 / steps as f64);
-            let at_once = if step < samples.len() {
-                1
-            } else {
-                args.at_once as usize
-            };
-            // Tar a second time, against itself: what differs there is noise.
-            let mut order: Vec<(Route, bool)> = routes.iter().map(|r| (*r, false)).collect();
-            if at_once == 1 {
-                order.push((Route::Tar, true));
-            }
-            rng.shuffle(&mut order);
-            for (route, control) in order {
-                let observation = bench.observe(route, image, at_once, &mut tally)?;
-                tally.add(image, at_once, route.how(), control, observation);
-            }
-        }
-    }
-    for route in &routes {
-        bench.again(*route, &mut tally)?;
-        bench.plant(*route, &mut tally)?;
+    let failed = bench.all(&routes, progress, &mut tally).err();
+    if tally.is_empty()
+        && let Some(failure) = failed
+    {
+        return Err(failure);
     }
     tally.left_mounted = mounted_below(&fs::canonicalize(scratch.path())?)?;
-    let (pulls, rows) = judge(&tally, &images, &ways, args.rounds as usize, budgets);
+    let (pulls, mut rows) = judge(&tally, &images, &ways, args.rounds as usize, budgets);
+    rows.extend(failed.map(|failure| Finding::cut_off(failure.to_string())));
     Ok(ImageReport {
         schema: SCHEMA,
         provenance: host::provenance(),
@@ -260,6 +242,43 @@ struct ImageBench<'a> {
 }
 
 impl ImageBench<'_> {
+    /// Every round, and what comes after them, as far as it goes.
+    fn all(
+        &self,
+        routes: &[Route],
+        mut progress: impl FnMut(f64),
+        tally: &mut TreeTally,
+    ) -> Result<(), ImageFailure> {
+        let (rounds, images) = (self.args.rounds as usize, self.samples.len());
+        let steps = rounds * (images + 1);
+        let mut rng = Rng::with_seed(self.args.seed);
+        for round in 0..rounds {
+            for (step, image) in (0..images).chain([0]).enumerate() {
+                progress((round * (images + 1) + step) as f64 / steps as f64);
+                let at_once = if step < images {
+                    1
+                } else {
+                    self.args.at_once as usize
+                };
+                // Tar a second time, against itself: what differs there is noise.
+                let mut order: Vec<(Route, bool)> = routes.iter().map(|r| (*r, false)).collect();
+                if at_once == 1 {
+                    order.push((Route::Tar, true));
+                }
+                rng.shuffle(&mut order);
+                for (route, control) in order {
+                    let observation = self.observe(route, image, at_once, tally)?;
+                    tally.add(image, at_once, route.how(), control, observation);
+                }
+            }
+        }
+        for route in routes {
+            self.again(*route, tally)?;
+            self.plant(*route, tally)?;
+        }
+        Ok(())
+    }
+
     /// Pulls an image, reads it, compares it with its source, and removes it.
     fn observe(
         &self,

@@ -20,6 +20,7 @@ use super::{PressureArgs, judge};
 use crate::agent::clock::now_ns;
 use crate::gate;
 use crate::host::{self, Host, Obstacle};
+use crate::schema::Finding;
 use crate::schema::pressure::{
     MonitorBlock, PressureBlock, PressurePolicy, PressureReport, PressureSettings, SCHEMA,
 };
@@ -42,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub fn measure(
     args: &PressureArgs,
     budgets: &gate::PressureBudgets,
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<PressureReport, Obstacle> {
     stalled(Path::new(MACHINE))?;
     let host = Host::read().map_err(|e| Obstacle::new(e.to_string(), "mount /proc and /sys"))?;
@@ -52,22 +53,16 @@ pub fn measure(
 
     let mut policies = vec![PressurePolicy::Off, PressurePolicy::Observe];
     policies.extend(&args.policy);
-    let mut rng = Rng::with_seed(args.seed);
     let mut blocks = Vec::new();
-    let steps = args.rounds as usize * policies.len();
-    sleep(SETTLE);
-    for round in 0..args.rounds as usize {
-        let mut order = policies.clone();
-        rng.shuffle(&mut order);
-        for policy in order {
-            progress(blocks.len() as f64 / steps as f64);
-            blocks.push(bench.block(round, policy)?);
-        }
+    let failed = bench.rounds(&policies, progress, &mut blocks).err();
+    if let Some(obstacle) = failed.as_ref().filter(|_| blocks.is_empty()) {
+        return Err(obstacle.clone());
     }
     let frozen = bench.groups.frozen(Rank::Low) || bench.groups.frozen(Rank::High);
     let settings = bench.settings();
     drop(bench);
-    let (arms, rows) = judge::judge(&blocks, &policies, frozen, budgets, args.seed);
+    let (arms, mut rows) = judge::judge(&blocks, &policies, frozen, budgets, args.seed);
+    rows.extend(failed.map(|obstacle| Finding::cut_off(obstacle.to_string())));
     Ok(PressureReport {
         schema: SCHEMA,
         provenance: host::provenance(),
@@ -147,6 +142,28 @@ impl<'a> PressureBench<'a> {
             .into(),
             seed: self.args.seed,
         }
+    }
+
+    /// Every round of every policy, as far as it goes.
+    fn rounds(
+        &self,
+        policies: &[PressurePolicy],
+        mut progress: impl FnMut(f64),
+        blocks: &mut Vec<PressureBlock>,
+    ) -> Result<(), Obstacle> {
+        let mut rng = Rng::with_seed(self.args.seed);
+        let rounds = self.args.rounds as usize;
+        let steps = rounds * policies.len();
+        sleep(SETTLE);
+        for round in 0..rounds {
+            let mut order = policies.to_vec();
+            rng.shuffle(&mut order);
+            for policy in order {
+                progress(blocks.len() as f64 / steps as f64);
+                blocks.push(self.block(round, policy)?);
+            }
+        }
+        Ok(())
     }
 
     /// One block of one policy.
