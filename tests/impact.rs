@@ -282,8 +282,13 @@ fn our_own_agent_is_an_arm_in_every_mode() {
     for name in ["hook", "event", "elsewhere", "stalled"] {
         let arm = arm(&impact, name);
         assert!(arm.proof == Proof::Bpf && arm.proven, "{arm:?}");
+        let hooks = arm.hooks.as_ref().unwrap();
+        for hook in [&hooks.open, &hooks.connect, &hooks.exec] {
+            assert!(hook.rung.is_some(), "{arm:?}");
+        }
     }
     assert!(arm(&impact, "stats").proven);
+    assert_eq!(arm(&impact, "stats").hooks, None);
     let captured = |name: &str| {
         let row = impact
             .rows
@@ -296,6 +301,39 @@ fn our_own_agent_is_an_arm_in_every_mode() {
     assert_eq!(captured("stalled"), Some(0.0));
     assert_eq!(captured("hook"), None);
     assert_eq!(captured("elsewhere"), None);
+}
+
+/// Where programs are proven to be seen by one that cannot be started, that hook does not hold.
+#[test]
+fn our_own_agent_is_not_proven_by_some_of_its_hooks() {
+    let _alone = alone();
+    if !probecost::agent::is_required() {
+        println!("skipped: no agent is to be expected here");
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let arguments = with_job(&["--rounds", "1", "--arms", "event"]);
+    let mut command = command(out.path(), &arguments);
+    let hide = || -> std::io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        let bind = MsFlags::MS_BIND;
+        Ok(mount(Some("/dev/null"), "/bin/true", none, bind, none)?)
+    };
+    // SAFETY: system calls only.
+    let output = unsafe { command.pre_exec(hide) }.output().unwrap();
+    let impact: Option<Impact> = serde_json::from_slice(&output.stdout).ok();
+    let impact = impact.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let arm = arm(&impact, "event");
+    assert!(arm.proof == Proof::Bpf && !arm.proven, "{arm:?}");
+    let hooks = arm.hooks.as_ref().unwrap();
+    assert!(hooks.open.rung.is_some() && hooks.exec.rung.is_none());
+    let reason = arm.reason.as_ref().unwrap();
+    let said = "not proven: no hook for programs that run holds here";
+    assert!(reason.starts_with(said), "{reason}");
+    let mut rows = impact.rows.iter().filter(|row| row.limit.is_some());
+    assert!(rows.all(|row| row.verdict == Outcome::Inconclusive && row.reason == arm.reason));
 }
 
 /// Every program, each arm twice: none of them looks at a time.

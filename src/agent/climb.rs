@@ -13,6 +13,8 @@ use serde::Serialize;
 use super::ladder::{self, Operation, Rung};
 use super::record::{Record, Target};
 use super::ring::Ring;
+use crate::schema::impact::OwnHooks;
+use crate::schema::overhead::{HookReport, TriedRung};
 
 /// A rung that did not hold, and why.
 #[derive(Debug, Clone, Serialize)]
@@ -61,6 +63,29 @@ impl Hooks {
             Operation::Open => &self.open,
             Operation::Connect => &self.connect,
             Operation::Exec => &self.exec,
+        }
+    }
+}
+
+impl From<&Hook> for HookReport {
+    fn from(hook: &Hook) -> Self {
+        let tried = hook.tried.iter().map(|tried| TriedRung {
+            rung: tried.rung.name().into(),
+            error: tried.error.clone(),
+        });
+        Self {
+            rung: hook.rung.map(|rung| rung.name().into()),
+            tried: tried.collect(),
+        }
+    }
+}
+
+impl From<&Hooks> for OwnHooks {
+    fn from(hooks: &Hooks) -> Self {
+        Self {
+            open: (&hooks.open).into(),
+            connect: (&hooks.connect).into(),
+            exec: (&hooks.exec).into(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::proof::{map_memory, resident, wants_to_run, what_stays};
 use super::{Baseline, Evidence, Ready, Spec, Switch, Taken};
 use crate::host::Obstacle;
 use crate::process::{Child, WardPlace, interrupted, interruption};
+use crate::schema::impact::OwnHooks;
 
 /// How long an agent's programs and its use of the CPU must stay as they are.
 const CALM: Duration = Duration::from_millis(60);
@@ -42,6 +43,8 @@ pub struct CommandAgent {
     stdin: Option<ChildStdin>,
     baseline: Baseline,
     evidence: Evidence,
+    /// What it said that it hooks, where it is our own.
+    hooks: Option<OwnHooks>,
 }
 
 /// What an agent leaves when it has been stopped.
@@ -76,6 +79,7 @@ impl CommandAgent {
             stdin,
             baseline,
             evidence: Evidence::default(),
+            hooks: None,
         };
         agent.become_ready(program)?;
         Ok(agent)
@@ -90,6 +94,10 @@ impl CommandAgent {
                 Ready::Settled => self.settled(program, &mut seen)?,
                 Ready::Line(line) => self.child.output.text().lines().any(|l| line.is_match(l)),
                 Ready::Socket(path) => UnixStream::connect(path).is_ok(),
+                Ready::Hooks => {
+                    self.hooks = hooks_in(&self.child.output.text());
+                    self.hooks.is_some()
+                }
             };
             if ready {
                 return Ok(());
@@ -313,6 +321,11 @@ impl CommandAgent {
         self.spec.is_ours()
     }
 
+    /// What it hooks, where it is our own.
+    pub fn hooks(&self) -> Option<&OwnHooks> {
+        self.hooks.as_ref()
+    }
+
     /// The detailed statistics of our own agent: none where it keeps none, or has ended.
     fn detail(&mut self) -> String {
         let asked = self.ask(DETAIL).is_ok();
@@ -370,6 +383,13 @@ impl CommandAgent {
     }
 }
 
+/// The first line that says what our own agent hooks. One that has not ended may be a part.
+fn hooks_in(text: &str) -> Option<OwnHooks> {
+    let (whole, _) = text.rsplit_once('\n')?;
+    let said = |line| serde_json::from_str(line).ok();
+    whole.lines().find_map(said)
+}
+
 impl Drop for CommandAgent {
     fn drop(&mut self) {
         // What it set up outlives its processes. That it fails is no news: something did before.
@@ -392,6 +412,14 @@ impl Drop for CommandAgent {
 mod tests {
     use super::*;
     use crate::process::Ward;
+
+    #[test]
+    fn what_our_agent_hooks_is_read_when_it_is_whole() {
+        let hooks = OwnHooks::default();
+        let line = serde_json::to_string(&hooks).unwrap();
+        assert_eq!(hooks_in(&format!("a warning\n{line}")), None);
+        assert_eq!(hooks_in(&format!("a warning\n{line}\n")), Some(hooks));
+    }
 
     #[test]
     fn an_agent_that_never_becomes_ready_leaves_nothing_behind() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Arm, CommandAgent, Evidence, Probe, Taken};
 use crate::host::Obstacle;
 use crate::process::{Child, Ward};
-use crate::schema::impact::Proof;
+use crate::schema::impact::{OwnHooks, Proof};
 
 /// An arm that is on.
 pub enum Held {
@@ -30,6 +30,8 @@ pub struct Seen {
     pub runs: Option<u64>,
     /// Whether this process may not know what is loaded.
     pub is_blind: bool,
+    /// What our own agent hooks.
+    pub hooks: Option<OwnHooks>,
 }
 
 impl Held {
@@ -60,12 +62,14 @@ impl Held {
             programs: 0,
             runs: None,
             is_blind: false,
+            hooks: None,
         };
         let Self::Agent(agent) = self else {
             return seen;
         };
         let evidence: Evidence = agent.prove(program).clone();
         seen.is_blind = agent.is_unseen();
+        seen.hooks = agent.hooks().cloned();
         seen.proof = evidence.proof();
         seen.programs = evidence.programs.len();
         if seen.proof == Proof::Bpf

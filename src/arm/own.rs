@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{Ready, Spec, Switch};
@@ -15,6 +14,7 @@ use crate::agent::record::{FileId, Record};
 use crate::agent::{self, Counters, Options, Scope, Wakeup};
 use crate::host::{self, Obstacle};
 use crate::pipeline::{Cgroups, Detail, DetailReport, Hashing};
+use crate::schema::impact::OwnHooks;
 
 /// What our agent does to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl OwnMode {
             ],
             environment: Default::default(),
             directory: None,
-            ready: Ready::Line(Regex::new("^\\{").expect("a valid pattern")),
+            ready: Ready::Hooks,
             patience: Duration::from_secs(20),
             signals: vec![Signal::SIGTERM],
             stop: None,
@@ -172,8 +172,9 @@ fn start(
     Ok(agent)
 }
 
-/// Is our agent, in this process, until the end of standard input: a line is `off` or the
-/// name of a mode, anything else a question, and each is answered with what was counted so far.
+/// Is our agent, in this process, until the end of standard input. First it says what it
+/// hooks; then a line is `off` or the name of a mode, anything else a question, and each is
+/// answered with what was counted so far.
 pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     let detail = knobs.detail.then(SharedDetail::default);
     let counted = detail.clone();
@@ -187,8 +188,11 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
     agent.pause_consumer(true);
     agent::heap::release_free_memory();
     let mut reads = false;
-    let mut out = std::io::stdout();
-    let mut answer = |agent: &agent::Agent, reads: bool| -> Result<(), Obstacle> {
+    // Whoever asked is gone where a line cannot be written, and standard input ends next.
+    let say = |line: String| {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    };
+    let answer = |agent: &agent::Agent, reads: bool| -> Result<(), Obstacle> {
         let counters = agent.stats()?.total();
         if reads {
             // What has not arrived by then is shown by the counts.
@@ -199,20 +203,15 @@ pub fn serve(knobs: &Knobs) -> Result<(), Obstacle> {
             // Records come in their order: what came besides was submitted since.
             received: agent.stats()?.received.min(counters.submitted),
         };
-        // Whoever asked is gone where this fails, and standard input ends next.
-        let _ = writeln!(
-            out,
-            "{}",
-            serde_json::to_string(&answer).expect("plain data")
-        );
-        let _ = out.flush();
+        say(serde_json::to_string(&answer).expect("plain data"));
         Ok(())
     };
-    answer(&agent, false)?;
+    let hooks = OwnHooks::from(agent.hooks());
+    say(serde_json::to_string(&hooks).expect("plain data"));
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == DETAIL {
             let report = detail.as_ref().map(SharedDetail::report);
-            let _ = writeln!(std::io::stdout(), "{}", serde_json::json!(report));
+            say(serde_json::json!(report).to_string());
             continue;
         }
         let is_question = match (line.as_str(), line.parse::<OwnMode>()) {

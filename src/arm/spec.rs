@@ -47,6 +47,8 @@ pub enum Ready {
     Line(Regex),
     /// This socket takes connections.
     Socket(PathBuf),
+    /// It said what it hooks: our own agent.
+    Hooks,
 }
 
 /// What turns an agent on and off while its process stays.

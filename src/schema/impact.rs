@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::overhead::HookReport;
 use super::{Host, MergedShard, Outcome, Provenance, ShardPart};
 use crate::stats::Interval;
 
@@ -99,8 +100,12 @@ pub struct ArmReport {
     pub command: Option<String>,
     /// What the proof rests on.
     pub proof: Proof,
-    /// Whether that was seen in every block, and its programs, if any, ran.
+    /// Whether that was seen in every block, and its programs, if any, ran; of our own agent
+    /// also whether each of its hooks holds.
     pub proven: bool,
+    /// Of our own agent: what it hooks, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<OwnHooks>,
     /// The fewest eBPF programs that a block had.
     pub bpf_programs: usize,
     /// How often its programs ran in all, while that was counted between blocks.
@@ -117,6 +122,36 @@ pub struct ArmReport {
     pub printed: Option<String>,
     /// What is to be known about it.
     pub reason: Option<String>,
+}
+
+/// The hooks of our own agent: by which rung each holds, and which did not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnHooks {
+    /// How opens are hooked.
+    pub open: HookReport,
+    /// How connects are.
+    pub connect: HookReport,
+    /// How programs that run are.
+    pub exec: HookReport,
+}
+
+impl OwnHooks {
+    /// What it does not see for want of a hook, and why, where there is such a thing.
+    pub fn lacking(&self) -> Option<String> {
+        let lacking = [
+            ("opens", &self.open),
+            ("connects", &self.connect),
+            ("programs that run", &self.exec),
+        ]
+        .into_iter()
+        .filter(|(_, hook)| hook.rung.is_none())
+        .map(|(what, hook)| {
+            let tried = hook.tried.iter();
+            let why: Vec<_> = tried.map(|t| format!("{}: {}", t.rung, t.error)).collect();
+            format!("no hook for {what} holds here ({})", why.join("; "))
+        });
+        Some(lacking.collect::<Vec<_>>().join(", ")).filter(|lacking| !lacking.is_empty())
+    }
 }
 
 /// What is compared.

@@ -109,7 +109,7 @@ pub struct AgentReport {
 }
 
 /// The rung taken for one operation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HookReport {
     /// Its name; none where all failed.
     pub rung: Option<String>,
@@ -118,7 +118,7 @@ pub struct HookReport {
 }
 
 /// A rung that did not hold.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriedRung {
     /// Its name.
     pub rung: String,

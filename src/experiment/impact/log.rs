@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::arm::{Answer, Arm, Ended, Seen, Taken};
 use crate::host::Obstacle;
-use crate::schema::impact::{ArmKind, ArmReport, ImpactMeasure, Proof};
+use crate::schema::impact::{ArmKind, ArmReport, ImpactMeasure, OwnHooks, Proof};
 use crate::stats::median;
 
 /// What one program's measurement gave.
@@ -55,6 +55,8 @@ pub struct ArmLog {
     silent: usize,
     /// Whether this process may not know what it attached.
     is_unseen: bool,
+    /// What our own agent hooks; where it lacked a hook in a block, then.
+    hooks: Option<OwnHooks>,
     pub(super) on_ms: Vec<f64>,
     pub(super) off_ms: Vec<f64>,
     /// The blocks of each round, in order.
@@ -128,6 +130,7 @@ impl ArmLog {
             is_stirred: false,
             silent: 0,
             is_unseen: false,
+            hooks: None,
             on_ms: Vec::new(),
             off_ms: Vec::new(),
             blocks: Vec::new(),
@@ -153,6 +156,9 @@ impl ArmLog {
         self.proof = Some(if same { seen.proof } else { Proof::None });
         self.programs = self.programs.min(seen.programs);
         self.is_unseen |= seen.is_blind;
+        if self.lacking().is_none() {
+            self.hooks.clone_from(&seen.hooks);
+        }
         let [stirred, besides] = [Some(seen), program].map(|seen| seen.and_then(|s| s.runs));
         self.is_stirred |= stirred > Some(0);
         self.silent += usize::from(self.is_stirred && stirred == Some(0) && besides <= Some(0));
@@ -192,12 +198,20 @@ impl ArmLog {
         self.proof != Some(Proof::Bpf) || (self.runs > 0 && self.silent == 0)
     }
 
-    /// Whether something was attached in every block, and its programs ran.
+    /// What our own agent does not see for want of a hook.
+    fn lacking(&self) -> Option<String> {
+        self.hooks.as_ref().and_then(OwnHooks::lacking)
+    }
+
+    /// Whether something was attached in every block, and its programs ran; of our own agent,
+    /// for all that it is to see.
     pub fn proven(&self) -> bool {
         match self.kind {
             ArmKind::Off | ArmKind::Stats => true,
             ArmKind::Own | ArmKind::Command => {
-                !matches!(self.proof, None | Some(Proof::None)) && self.fires()
+                !matches!(self.proof, None | Some(Proof::None))
+                    && self.fires()
+                    && self.lacking().is_none()
             }
         }
     }
@@ -206,6 +220,11 @@ impl ArmLog {
     pub fn doubt(&self) -> Option<String> {
         if let Some(obstacle) = &self.ended {
             return Some(obstacle.to_string());
+        }
+        if let Some(lacking) = self.lacking() {
+            return Some(format!(
+                "not proven: {lacking}; see cargo run -- host --rungs"
+            ));
         }
         match self.proof {
             _ if self.proven() => None,
@@ -242,6 +261,7 @@ impl ArmLog {
             command: self.command.clone(),
             proof: self.proof.unwrap_or(Proof::None),
             proven: self.proven() && self.ended.is_none(),
+            hooks: self.hooks.clone(),
             bpf_programs: if self.programs == usize::MAX {
                 0
             } else {
@@ -302,6 +322,7 @@ type CpuSeconds = (Option<f64>, Option<f64>);
 mod tests {
     use super::*;
     use crate::arm::Spec;
+    use crate::schema::overhead::{HookReport, TriedRung};
 
     fn log() -> ArmLog {
         let spec = Spec::parse("a=agent").unwrap();
@@ -314,6 +335,7 @@ mod tests {
             programs: 1,
             runs: Some(runs),
             is_blind: false,
+            hooks: None,
         }
     }
 
@@ -331,6 +353,37 @@ mod tests {
             doubt.contains("none of its eBPF programs ran in 1 block"),
             "{doubt}"
         );
+    }
+
+    #[test]
+    fn our_own_agent_is_not_proven_where_a_hook_did_not_hold() {
+        let held = |rung: Option<&str>| HookReport {
+            rung: rung.map(str::to_owned),
+            tried: vec![TriedRung {
+                rung: "lsm".into(),
+                error: "no such hook".into(),
+            }],
+        };
+        let block = |connect| Seen {
+            hooks: Some(OwnHooks {
+                open: held(Some("tp_btf/sys_enter")),
+                connect: held(connect),
+                exec: held(Some("tp_btf/sched_process_exec")),
+            }),
+            ..seen(3)
+        };
+        let mut log = log();
+        log.saw(&block(Some("cgroup/connect4+connect6")), None);
+        assert!(log.proven(), "{:?}", log.doubt());
+        log.saw(&block(None), None);
+        // It stays in doubt, whatever comes.
+        log.saw(&block(Some("cgroup/connect4+connect6")), None);
+        let report = log.report("program");
+        assert!(!report.proven);
+        let reason = report.reason.unwrap();
+        let said = "not proven: no hook for connects holds here (lsm: no such hook)";
+        assert!(reason.starts_with(said), "{reason}");
+        assert_eq!(report.hooks.unwrap().connect.rung, None);
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::judging::OverheadBudget;
-use crate::agent::{Agent, Counters, Hook};
+use crate::agent::{Agent, Counters};
 use crate::experiment::{Block, Hooked, Latencies, Latency, Measured, Round, compare};
 use crate::host::Obstacle;
 use crate::schema::overhead::{
-    AgentReport, HookReport, Observation, OffAgainstOff, OverheadRow, Pair, PairedComparison,
-    TriedRung,
+    AgentReport, Observation, OffAgainstOff, OverheadRow, Pair, PairedComparison,
 };
 use crate::schema::{Outcome, OverheadArm};
 use crate::stats::{Interval, median};
@@ -30,19 +29,6 @@ impl AgentReport {
         Self {
             missing: Some(obstacle.to_string()),
             ..Self::default()
-        }
-    }
-}
-
-impl From<&Hook> for HookReport {
-    fn from(hook: &Hook) -> Self {
-        let tried = hook.tried.iter().map(|tried| TriedRung {
-            rung: tried.rung.name().into(),
-            error: tried.error.clone(),
-        });
-        Self {
-            rung: hook.rung.map(|rung| rung.name().into()),
-            tried: tried.collect(),
         }
     }
 }
