@@ -908,11 +908,11 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn what_is_killed_takes_its_agents_along_and_the_next_start_cleans_up() {
     let _alone = alone();
     let out = tempfile::tempdir().unwrap();
-    // Its agent starts a daemon, which no parent's death reaches. The lengths of the
-    // sleeps mark the processes as those of this test.
+    // Its agent starts a child and a daemon, which no parent's death reaches. The lengths of
+    // the sleeps mark the processes as those of this test.
     let mark = |n: u32| format!("{}{n}", 1_000_000 + std::process::id());
-    let [daemon, stays, program] = [1, 2, 3].map(mark);
-    let agent = format!("a=sh -c 'setsid sleep {daemon} & exec sleep {stays}'");
+    let [daemon, stays, program, child] = [1, 2, 3, 4].map(mark);
+    let agent = format!("a=sh -c 'setsid sleep {daemon} & sleep {child} & exec sleep {stays}'");
     let length = format!("0.7{program}");
     let mut first = start(
         out.path(),
@@ -921,24 +921,30 @@ fn what_is_killed_takes_its_agents_along_and_the_next_start_cleans_up() {
         ],
     );
     wait_until("the program runs", || {
-        processes(&program) > 0 && processes(&daemon) > 0
+        [&program, &daemon, &child]
+            .iter()
+            .all(|mark| processes(mark) > 0)
     });
     first.kill().unwrap();
     first.wait().unwrap();
     wait_until("its children are gone", || {
         processes(&stays) + processes(&program) == 0
     });
+    if nix::unistd::geteuid().is_root() && probecost::host::cgroup2_mount().is_ok() {
+        wait_until("its children's children are gone", || {
+            processes(&daemon) + processes(&child) == 0
+        });
+    } else {
+        // Without a cgroup of its own nothing finds them: this test ends what it began.
+        for left in [&daemon, &child] {
+            let ended = Command::new("pkill")
+                .args(["-f", &format!("^sleep {left}$")])
+                .status();
+            assert!(ended.is_ok());
+        }
+    }
     let (output, _) = impact(&["--agent", "b=sleep 1000", "--", "true"]);
     assert!(output.status.code().is_some());
-    if nix::unistd::geteuid().is_root() && probecost::host::cgroup2_mount().is_ok() {
-        wait_until("its daemon is gone", || processes(&daemon) == 0);
-    } else {
-        // Without a cgroup of its own nothing finds it: this test ends what it began.
-        let ended = Command::new("pkill")
-            .args(["-f", &format!("^sleep {daemon}$")])
-            .status();
-        assert!(ended.is_ok());
-    }
     let temporary = std::env::temp_dir();
     let left = format!("-{}-", first.id());
     let names = std::fs::read_dir(temporary).unwrap().flatten();

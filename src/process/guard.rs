@@ -8,23 +8,25 @@ use crate::host::Obstacle;
 
 /// It reads until nobody holds the other end, and then has the kernel kill all at once: one
 /// after the other, those that have children for ever would escape. Kernels before 5.14 cannot
-/// do that; there a few rounds have to do.
+/// do that; there a few rounds over it and those below have to do.
 const UNTIL_THE_END: &str = r#"
 read -r end
-echo 1 >"$1/cgroup.kill" || for round in 1 2 3 4 5; do kill -9 $(cat "$1/cgroup.procs"); done
+echo 1 >"$1/cgroup.kill" || for round in 1 2 3 4 5; do
+    kill -9 $(find "$1" -name cgroup.procs -exec cat {} +)
+done
 "#;
 
 /// Kills all that is in a cgroup when it is dropped, or when this process ends, however it
-/// ends.
+/// ends. Until then it waits, and takes no time.
 #[derive(Debug)]
-pub struct Guard(Child);
+pub(super) struct Guard(Child);
 
 impl Guard {
     /// Of this cgroup.
     ///
     /// # Errors
     /// No process can be started.
-    pub fn of(cgroup: &Path) -> Result<Self, Obstacle> {
+    pub(super) fn of(cgroup: &Path) -> Result<Self, Obstacle> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", UNTIL_THE_END, "sh"]).arg(cgroup);
         shell.stdin(Stdio::piped()).stdout(Stdio::null());
@@ -55,11 +57,14 @@ mod tests {
     #[test]
     fn without_cgroup_kill_they_are_killed_one_after_the_other() {
         let cgroup = tempfile::tempdir().unwrap();
+        let below = cgroup.path().join("below");
         std::fs::create_dir(cgroup.path().join("cgroup.kill")).unwrap();
+        std::fs::create_dir(&below).unwrap();
         let sleep = || Command::new("sleep").arg("30").spawn().unwrap();
         let mut sleeps = [sleep(), sleep()];
-        let pids = sleeps.each_ref().map(|sleep| format!("{}\n", sleep.id()));
-        std::fs::write(cgroup.path().join("cgroup.procs"), pids.concat()).unwrap();
+        for (place, sleep) in [cgroup.path(), &below].into_iter().zip(&sleeps) {
+            std::fs::write(place.join("cgroup.procs"), format!("{}\n", sleep.id())).unwrap();
+        }
         drop(Guard::of(cgroup.path()).unwrap());
         for sleep in &mut sleeps {
             assert!(!sleep.wait().unwrap().success());

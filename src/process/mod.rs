@@ -1,8 +1,9 @@
 //! Processes that we start, and that are gone when we are.
 //!
 //! A [`Ward`] holds all of them: a cgroup and a directory, both named after this
-//! process. Children die with it by the kernel's hand; what daemons left behind is found
-//! by those names at the next start.
+//! process. Children die with it by the kernel's hand, and all that is in the cgroup by a
+//! guard's; what is left even so, and the directory, is found by those names at the next
+//! start.
 
 mod child;
 mod end;
@@ -14,7 +15,6 @@ mod ward;
 
 pub use child::Child;
 pub use end::ProcessEnd;
-pub use guard::Guard;
 pub use output::KeptOutput;
 pub use signals::{interrupted, interruption, watch_signals};
 pub use tracefs::provide_tracefs;

@@ -14,6 +14,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
+use super::guard::Guard;
 use super::{Child, KeptOutput};
 use crate::host::{self, Obstacle};
 
@@ -23,8 +24,11 @@ const PREFIX: &str = "probecost-";
 /// How long killed processes may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// All processes that this one starts. Dropped, they and their files are gone.
+/// All processes that this one starts. Dropped, they and their files are gone; where this
+/// process ends otherwise, the processes are.
 pub struct Ward {
+    /// Where there is a cgroup. What a process dies with reaches no child of its own.
+    guard: Option<Guard>,
     directory: PathBuf,
     /// None where this process may not make cgroups: then processes are held by their
     /// groups alone.
@@ -54,7 +58,11 @@ impl Ward {
             .map(|mount| mount.join(&name))
             .filter(|path| fs::create_dir(path).is_ok());
         let directory = std::env::temp_dir().join(&name);
-        let ward = Self { directory, cgroup };
+        let mut ward = Self {
+            guard: None,
+            directory,
+            cgroup,
+        };
         // Servers that run as other users pass through it, whatever the umask.
         let open = || fs::set_permissions(&ward.directory, Permissions::from_mode(0o711));
         let made = fs::create_dir(&ward.directory).and_then(|()| open());
@@ -64,6 +72,7 @@ impl Ward {
                 "set TMPDIR to a directory with room that can be written to",
             )
         })?;
+        ward.guard = ward.cgroup.as_deref().map(Guard::of).transpose()?;
         Ok(ward)
     }
 
@@ -83,6 +92,8 @@ impl Ward {
 
 impl Drop for Ward {
     fn drop(&mut self) {
+        // While there is a cgroup in which to kill.
+        self.guard = None;
         if let Some(cgroup) = &self.cgroup {
             end(cgroup);
         }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::agent::Relatives;
 use crate::agent::calls::{CallCounter, CallCounts};
 use crate::host::Obstacle;
-use crate::process::{Guard, Ward, WardPlace};
+use crate::process::{Ward, WardPlace};
 use crate::schema::coverage::Kernel;
 
 /// How long processes that outlive their command may take to end.
@@ -45,8 +45,6 @@ pub enum Ending {
 
 /// What commands run in, so that nothing of them outlives this process, however it ends.
 pub struct Enclosure {
-    // Dropped first: it kills what is left in the ward.
-    _guard: Option<Guard>,
     place: WardPlace,
     _ward: Ward,
 }
@@ -60,11 +58,7 @@ impl Enclosure {
     pub fn new() -> Result<Self, Obstacle> {
         let ward = Ward::new()?;
         let place = ward.place("watched");
-        Ok(Self {
-            _guard: place.cgroup().map(Guard::of).transpose()?,
-            place,
-            _ward: ward,
-        })
+        Ok(Self { place, _ward: ward })
     }
 
     /// Has `command` run in it. First of all that is asked of the command: a filter of its
