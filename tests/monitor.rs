@@ -2,10 +2,12 @@
 
 #![cfg(feature = "agent")]
 
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SigHandler, signal};
 use probecost::schema::monitor::{MonitorEnding, MonitorReport, MonitorSample};
 
 fn command(out: &Path, arguments: &[&str]) -> Command {
@@ -221,6 +223,121 @@ fn nothing_of_a_command_outlives_a_watch_that_is_interrupted() {
     // Whoever adopted it may not have waited for it yet.
     let lives = status.is_ok_and(|status| !status.contains("State:\tZ"));
     assert!(!lives, "{sleeper}");
+}
+
+/// A shell whose worker takes CPU time, and then stays; where the numbers of both are told, and
+/// a file that is there when it stays.
+fn with_worker(directory: &Path, then: &str) -> (String, PathBuf, PathBuf) {
+    let [told, stays] = ["pids", "stays"].map(|name| directory.join(name));
+    let work = "awk 'BEGIN { for (i = 0; i < 3000000; i++) s = s + i }'";
+    let script = format!(
+        "({work}; >{}; exec sleep 1000) & echo $$ $! >{}; {then}",
+        stays.display(),
+        told.display()
+    );
+    (script, told, stays)
+}
+
+/// CPU time of a process and of those whom it waited for, in seconds.
+fn taken(pid: i32) -> f64 {
+    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    let stat = stat.unwrap();
+    let ticks = stat.utime + stat.stime + (stat.cutime + stat.cstime).unsigned_abs();
+    ticks as f64 / procfs::ticks_per_second() as f64
+}
+
+fn is_told(told: &Path) -> bool {
+    std::fs::read_to_string(told).is_ok_and(|line| line.ends_with('\n'))
+}
+
+/// The shell and its worker.
+fn both(told: &Path) -> [i32; 2] {
+    let told = std::fs::read_to_string(told).unwrap();
+    let pids = told.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// What `/proc` calls the state of a process.
+fn state(pid: i32) -> Option<char> {
+    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    stat.ok().map(|stat| stat.state)
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// As a terminal tells all of them to end. The shell does, here before the monitor runs again;
+/// what it started with `&` does not heed that, and has no parent then.
+#[test]
+fn ctrl_c_at_a_terminal_ends_those_who_do_not_hear_it_and_counts_them() {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+    let out = tempfile::tempdir().unwrap();
+    let (script, told, stays) = with_worker(out.path(), "wait");
+    let mut watching = command(out.path(), &["--", "sh", "-c", &script]);
+    watching.stdout(Stdio::piped()).process_group(0);
+    // Tests that run in the background may have it ignored.
+    // SAFETY: between fork and exec it only makes a system call.
+    let watching = unsafe {
+        watching.pre_exec(|| {
+            signal(nix::sys::signal::Signal::SIGINT, SigHandler::SigDfl)?;
+            Ok(())
+        })
+    };
+    let mut monitor = watching.spawn().unwrap();
+    wait_until("the worker stays", || stays.exists() && is_told(&told));
+    let [shell, worker] = both(&told);
+    let took = taken(worker);
+    let pid = Pid::from_raw(monitor.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    wait_until("it is stopped", || state(monitor.id() as i32) == Some('T'));
+    kill_process_group(pid, Signal::INT).unwrap();
+    wait_until("the shell has ended", || state(shell) == Some('Z'));
+    kill_process(pid, Signal::CONT).unwrap();
+    let report: MonitorReport = serde_json::from_reader(monitor.stdout.take().unwrap()).unwrap();
+    monitor.wait().unwrap();
+    assert_eq!(report.ending, Some(MonitorEnding::Killed(2)));
+    assert!(!Path::new(&format!("/proc/{worker}")).exists());
+    let totals = report.totals;
+    assert!(
+        took > 0.0 && totals.user_s + totals.system_s + 0.001 > took,
+        "{took} s, {totals:?}"
+    );
+}
+
+/// What a command leaves running when it ends by itself runs on, and what it had taken by the
+/// last look counts.
+#[test]
+fn what_a_command_leaves_running_is_left_and_counted() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let out = tempfile::tempdir().unwrap();
+    let end = out.path().join("end");
+    let then = format!("while ! [ -e {} ]; do sleep 0.1; done", end.display());
+    let (script, told, stays) = with_worker(out.path(), &then);
+    let mut watching = command(out.path(), &["--", "sh", "-c", &script]);
+    let mut monitor = watching.stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the worker stays", || stays.exists() && is_told(&told));
+    let [_, worker] = both(&told);
+    let took = taken(worker);
+    let written = std::fs::read_to_string(out.path().join("latest/monitor.jsonl"));
+    let looks = written.map_or(0, |lines| lines.lines().count());
+    // One may have been under way.
+    wait_for_samples(out.path(), looks + 2);
+    std::fs::write(&end, "").unwrap();
+    let report: MonitorReport = serde_json::from_reader(monitor.stdout.take().unwrap()).unwrap();
+    monitor.wait().unwrap();
+    assert_eq!(report.ending, Some(MonitorEnding::Exited(0)));
+    // It still runs.
+    kill_process(Pid::from_raw(worker).unwrap(), Signal::KILL).unwrap();
+    let totals = report.totals;
+    assert!(
+        took > 0.0 && totals.user_s + totals.system_s + 0.001 > took,
+        "{took} s, {totals:?}"
+    );
 }
 
 #[test]

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use procfs::process::Process;
+use procfs::ticks_per_second;
 use rustix::process::Signal;
 
 use super::Monitor;
@@ -36,7 +39,7 @@ pub enum MonitoredCommand {
 }
 
 /// Watches until the process ends, or `stop` is set; each sample is written to `results` at
-/// once.
+/// once. A command is to be the only child of this process.
 ///
 /// # Errors
 /// There is no such process, the command cannot be started, or nothing can be written.
@@ -46,9 +49,9 @@ pub fn watch(
     stop: &Arc<AtomicBool>,
 ) -> Result<MonitorReport, Obstacle> {
     let mut log = Log::create(results.path())?;
-    let mut child = match watched {
-        MonitoredCommand::Pid(_) => None,
-        MonitoredCommand::Command(command) => Some(start(command)?),
+    let (_adoption, mut child) = match watched {
+        MonitoredCommand::Pid(_) => (None, None),
+        MonitoredCommand::Command(command) => (Some(Adoption::begin()), Some(start(command)?)),
     };
     let pid = match (watched, &child) {
         (MonitoredCommand::Pid(pid), _) => *pid,
@@ -56,10 +59,14 @@ pub fn watch(
         (MonitoredCommand::Command(_), None) => unreachable!("a command was started"),
     };
     let own_before = own_cpu_s();
-    let seen = samples(pid, stop, &mut log, results);
+    let seen = samples(pid, child.is_some(), stop, &mut log, results);
     let own_cpu_s = own_cpu_s() - own_before;
-    let ending = child.as_mut().and_then(end);
+    let ending = child.as_mut().and_then(|child| end(child, stop));
     let seen = seen?;
+    let totals = MonitorTotals {
+        own_cpu_s,
+        ..totals(&seen, ending.is_some())
+    };
     Ok(MonitorReport {
         schema: SCHEMA,
         provenance: provenance(),
@@ -68,14 +75,7 @@ pub fn watch(
             MonitoredCommand::Command(command) => command.clone(),
             MonitoredCommand::Pid(_) => seen.command,
         },
-        totals: MonitorTotals {
-            own_cpu_s,
-            ..totals(
-                &seen.samples,
-                seen.seconds,
-                ending.map(|_| seen.peak_resident),
-            )
-        },
+        totals,
         ending,
         samples: seen.samples,
     })
@@ -89,6 +89,26 @@ struct SeenProcesses {
     seconds: f64,
     /// The most resident memory of one of them, in bytes.
     peak_resident: u64,
+    /// The most that they had taken by any look, as [`Tree::taken`].
+    most_taken: [u64; 4],
+}
+
+/// Has the command's processes that lose their parent become children of this one, until it is
+/// dropped: they are found and waited for.
+struct Adoption;
+
+impl Adoption {
+    fn begin() -> Self {
+        // Every kernel has had it since 3.4.
+        let _ = set_child_subreaper(true);
+        Self
+    }
+}
+
+impl Drop for Adoption {
+    fn drop(&mut self) {
+        let _ = set_child_subreaper(false);
+    }
 }
 
 /// What it prints goes to standard error: standard output is the report's.
@@ -106,9 +126,11 @@ fn start(command: &[String]) -> Result<Child, Obstacle> {
         .map_err(|error| failed(format!("{program} cannot be started: {error}")))
 }
 
-/// Looks from second to second.
+/// Looks from second to second. Of a process that `is_ours` what ended without a parent is
+/// waited for meanwhile.
 fn samples(
     pid: u32,
+    is_ours: bool,
     stop: &AtomicBool,
     log: &mut Log,
     results: &Results,
@@ -132,6 +154,9 @@ fn samples(
         let Some(sample) = monitor.look() else {
             break seconds;
         };
+        if is_ours {
+            reap(pid);
+        }
         log.add(&sample)?;
         results.turn_latest()?;
         samples.push(sample);
@@ -144,6 +169,7 @@ fn samples(
         samples,
         seconds: seconds.as_secs_f64(),
         peak_resident: monitor.peak_resident(),
+        most_taken: monitor.most_taken,
     })
 }
 
@@ -157,13 +183,15 @@ fn next_look(passed: Duration) -> Duration {
     }
 }
 
-/// Ends the command where it still runs: whoever stopped the monitor wanted neither. How
-/// it ended; none where that cannot be known.
-fn end(child: &mut Child) -> Option<MonitorEnding> {
-    if child.try_wait().ok()?.is_none() {
-        end_tree(child.id());
+/// Ends the command and all that descends from it where it still runs or the monitor was told
+/// to `stop`: whoever did that wanted neither. How it ended; none where that cannot be known.
+fn end(child: &mut Child, stop: &AtomicBool) -> Option<MonitorEnding> {
+    let has_ended = child.try_wait().ok()?.is_some();
+    if !has_ended || stop.load(Ordering::Relaxed) {
+        end_all(child.id());
     }
     let status = child.wait().ok()?;
+    reap(child.id());
     match (status.code(), status.signal()) {
         (Some(code), _) => Some(MonitorEnding::Exited(code)),
         (None, Some(signal)) => Some(MonitorEnding::Killed(signal)),
@@ -171,29 +199,54 @@ fn end(child: &mut Child) -> Option<MonitorEnding> {
     }
 }
 
-/// Ends a process and all that descend from it, children before their parents.
-fn end_tree(pid: u32) {
-    let tree = Tree::read(pid as i32).unwrap_or_default();
-    // One that has ended this moment needs no end.
-    let processes = tree.pids.iter().rev().map(|&pid| ProcessEnd::of(pid));
-    let processes: Vec<ProcessEnd> = processes.flatten().collect();
+/// Ends all that descends from this process, children before their parents. Who is orphaned by
+/// that, or was before, has become a child of this process.
+fn end_all(command: u32) {
+    let never = AtomicBool::new(false);
     for signal in [Signal::TERM, Signal::KILL] {
-        processes.iter().for_each(|process| process.signal(signal));
         let until = Instant::now() + PATIENCE;
-        let never = AtomicBool::new(false);
-        if processes.iter().all(|process| process.wait(until, &never)) {
-            return;
+        // What was started meanwhile is told as well.
+        while Instant::now() < until {
+            reap(command);
+            let left = descendants();
+            if left.is_empty() {
+                return;
+            }
+            left.iter().for_each(|process| process.signal(signal));
+            for process in &left {
+                process.wait(until, &never);
+            }
         }
     }
 }
 
-/// From the kernel's own accounts where a command of ours has ended, of which `peak_resident`
-/// was seen, else from samples.
-fn totals(samples: &[MonitorSample], seconds: f64, peak_resident: Option<u64>) -> MonitorTotals {
+/// Those of this process that have not ended, children before their parents.
+fn descendants() -> Vec<ProcessEnd> {
+    let tree = Tree::read(std::process::id() as i32).unwrap_or_default();
+    let below = tree.pids.iter().skip(1).rev();
+    // One that has ended this moment needs no end.
+    let processes = below.flat_map(|&pid| ProcessEnd::of(pid));
+    processes.filter(|process| !process.has_come()).collect()
+}
+
+/// Waits for children that have ended, all but the command: its own handle does that.
+fn reap(command: u32) {
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    let next = || waitid(Id::All, ended | WaitPidFlag::WNOWAIT).ok()?.pid();
+    while let Some(pid) = next().filter(|pid| pid.as_raw() as u32 != command) {
+        // It was there a moment ago, and nobody else waits for it.
+        let _ = waitid(Id::Pid(pid), ended);
+    }
+}
+
+/// From the kernel's own accounts where a command `of_ours` has ended, and from what was seen
+/// where that is more: nobody need have waited for a process. Else from samples.
+fn totals(of: &SeenProcesses, of_ours: bool) -> MonitorTotals {
+    let samples = &of.samples;
     let most = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).max().unwrap_or(0);
     let sum = |value: fn(&MonitorSample) -> u64| samples.iter().map(value).sum();
     let seen = MonitorTotals {
-        seconds,
+        seconds: of.seconds,
         user_s: cpu_s(samples, |s| s.user_pct),
         system_s: cpu_s(samples, |s| s.system_pct),
         peak_resident: most(|s| s.resident),
@@ -203,19 +256,22 @@ fn totals(samples: &[MonitorSample], seconds: f64, peak_resident: Option<u64>) -
         ..MonitorTotals::default()
     };
     // The monitor has no other children.
-    match (getrusage(UsageWho::RUSAGE_CHILDREN), peak_resident) {
-        (Ok(children), Some(peak_resident)) => {
+    match getrusage(UsageWho::RUSAGE_CHILDREN) {
+        Ok(children) if of_ours => {
             let [user_s, system_s] = times(&children);
+            let [user, system, wanted, forced] = of.most_taken;
+            let seconds = |ticks: u64| ticks as f64 / ticks_per_second() as f64;
+            let switches = |counted: i64, seen: u64| counted.unsigned_abs().max(seen);
             MonitorTotals {
-                user_s,
-                system_s,
+                user_s: user_s.max(seconds(user)),
+                system_s: system_s.max(seconds(system)),
                 peak_resident: peak(
                     children.max_rss().unsigned_abs() * 1024,
                     own_peak_resident(),
-                    peak_resident,
+                    of.peak_resident,
                 ),
-                voluntary_switches: children.voluntary_context_switches().unsigned_abs(),
-                involuntary_switches: children.involuntary_context_switches().unsigned_abs(),
+                voluntary_switches: switches(children.voluntary_context_switches(), wanted),
+                involuntary_switches: switches(children.involuntary_context_switches(), forced),
                 ..seen
             }
         }
@@ -225,9 +281,12 @@ fn totals(samples: &[MonitorSample], seconds: f64, peak_resident: Option<u64>) -
 
 /// The peak of a command in bytes, of which the kernel counts at least that of this process,
 /// whose memory the command had until its `execve`: what is no more than that may be ours, and
-/// then the most that was seen holds.
+/// then the most that was seen holds. That holds, too, of one that nobody waited for.
 fn peak(counted: u64, own: u64, seen: u64) -> u64 {
-    if counted > own { counted } else { seen }
+    match counted > own {
+        true => counted.max(seen),
+        false => seen,
+    }
 }
 
 /// The most resident memory that this process has had, in bytes.
@@ -270,5 +329,6 @@ mod tests {
     fn what_the_kernel_counts_may_be_our_own() {
         assert_eq!(peak(30, 12, 20), 30);
         assert_eq!(peak(12, 12, 2), 2);
+        assert_eq!(peak(30, 12, 40), 40);
     }
 }

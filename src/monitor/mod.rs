@@ -33,6 +33,8 @@ pub struct Monitor {
     at: Instant,
     tree: Tree,
     peak_resident: u64,
+    /// The most that the processes together had taken by any look, as [`Tree::taken`].
+    most_taken: [u64; 4],
     pressure: Option<Pressure>,
 }
 
@@ -56,6 +58,7 @@ impl Monitor {
             begin: at,
             at,
             peak_resident: tree.peak_resident,
+            most_taken: tree.taken(),
             tree,
             pressure: Pressure::read(),
         })
@@ -75,6 +78,9 @@ impl Monitor {
             ..tree.since(&self.tree, seconds)
         };
         self.peak_resident = self.peak_resident.max(tree.peak_resident);
+        for (most, now) in self.most_taken.iter_mut().zip(tree.taken()) {
+            *most = now.max(*most);
+        }
         (self.at, self.tree, self.pressure) = (at, tree, pressure);
         Some(sample)
     }

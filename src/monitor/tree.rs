@@ -64,6 +64,13 @@ impl Tree {
         Some(children)
     }
 
+    /// All that was taken so far: ticks in user mode and in the kernel, and context switches,
+    /// wanted and not, of the threads that there are.
+    pub(super) fn taken(&self) -> [u64; 4] {
+        let switches = |kind: usize| self.switches.values().map(|both| both[kind]).sum();
+        [self.ticks[0], self.ticks[1], switches(0), switches(1)]
+    }
+
     /// What was taken since `then`, so many seconds ago, and what is held now.
     pub(super) fn since(&self, then: &Self, seconds: f64) -> MonitorSample {
         // A child that ended without being waited for takes its ticks with it.

@@ -49,9 +49,9 @@ pub struct MonitorTotals {
     pub user_s: f64,
     /// CPU time in the kernel, in seconds.
     pub system_s: f64,
-    /// The most resident memory of one process, in bytes: the kernel's own count where
-    /// the monitor started it and it is more than the monitor's own peak, which the kernel
-    /// counts as well; else the most that was seen.
+    /// The most resident memory of one process, in bytes: the most that was seen, or the
+    /// kernel's own count where the monitor started it and it is more than that and than the
+    /// monitor's own peak, which the kernel counts as well.
     pub peak_resident: u64,
     /// The most descriptors that were seen.
     pub peak_descriptors: u64,
