@@ -4,13 +4,14 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
@@ -576,6 +577,33 @@ fn every_wakeup_policy_delivers_everything() {
         let after = agent.drain().unwrap();
         assert_eq!(after.received - before.received, 5000, "{wakeup:?}");
     }
+}
+
+/// A consumer that would only look in an hour is woken before the ring is full.
+#[test]
+fn a_small_ring_wakes_its_consumer() {
+    let _alone = alone();
+    let Some(agent) = start(Options {
+        ring_bytes: 64 << 10,
+        wakeup: Wakeup::Bytes(64 << 10),
+        drain_every: Duration::from_secs(3600),
+        ..Options::default()
+    }) else {
+        return;
+    };
+    // Dropped, it would wait for its consumer to look.
+    let mut agent = ManuallyDrop::new(agent);
+    agent.attach().unwrap();
+    agent.set_emitting(true).unwrap();
+    for _ in 0..5000 {
+        open(Path::new("/etc/hosts"));
+    }
+    let begin = Instant::now();
+    while agent.stats().unwrap().received < 100 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "nobody woke it");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    agent.detach();
 }
 
 /// A child in a cgroup of its own is audited by cgroup; this process is not.

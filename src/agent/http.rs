@@ -183,7 +183,7 @@ impl HttpHook {
         let consumer = Consumer::spawn(ring, options, sink)?;
         let settings = HttpScope {
             excluded: consumer.tid(),
-            wakeup_bytes: options.wakeup.bytes(),
+            wakeup_bytes: options.wakeup_bytes(),
             capture: CAPTURE,
             ..HttpScope::default()
         };

@@ -144,7 +144,7 @@ impl Agent {
         settings.match_all = 0;
         settings.excluded_tid = consumer.tid();
         settings.sample = options.sample;
-        settings.wakeup_bytes = options.wakeup.bytes();
+        settings.wakeup_bytes = options.wakeup_bytes();
         maps.write(&settings)?;
         maps.clear_counters()?;
         Ok(Self {

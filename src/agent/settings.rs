@@ -30,7 +30,7 @@ pub enum Wakeup {
     Never,
     /// As the kernel does by default: whenever the consumer had caught up.
     Default,
-    /// From so many unread bytes on.
+    /// From so many unread bytes on, at most half of the ring.
     Bytes(u32),
 }
 
@@ -124,12 +124,35 @@ impl Settings {
     }
 }
 
-impl Wakeup {
-    pub(crate) fn bytes(self) -> u32 {
-        match self {
-            Self::Never => 0,
-            Self::Default => 1,
-            Self::Bytes(bytes) => bytes.max(2),
+impl Options {
+    /// The wake-up as the programs read it. A ring is never quite full: one that was to wake
+    /// its consumer when it is would never do so.
+    pub(crate) fn wakeup_bytes(&self) -> u32 {
+        match self.wakeup {
+            Wakeup::Never => 0,
+            Wakeup::Default => 1,
+            Wakeup::Bytes(bytes) => bytes.min(self.ring_bytes / 2).max(2),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wakeup_comes_before_the_ring_is_full() {
+        let told = |wakeup| {
+            let options = Options {
+                ring_bytes: 64 << 10,
+                wakeup,
+                ..Options::default()
+            };
+            options.wakeup_bytes()
+        };
+        for (bytes, told_bytes) in [(64 << 10, 32 << 10), (4096, 4096), (0, 2)] {
+            assert_eq!(told(Wakeup::Bytes(bytes)), told_bytes);
+        }
+        assert_eq!([told(Wakeup::Never), told(Wakeup::Default)], [0, 1]);
     }
 }

@@ -45,7 +45,7 @@ impl RecordLoad {
         maps.write(&Settings {
             tgid: pid,
             excluded_tid: consumer.tid(),
-            wakeup_bytes: options.wakeup.bytes(),
+            wakeup_bytes: options.wakeup_bytes(),
             ..Settings::everything()
         })?;
         ladder::program(&mut ebpf, PROGRAM)
