@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 fn probecost(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_probecost"));
@@ -85,17 +86,24 @@ fn a_policy_is_named_once() {
     assert!(error.contains("--policy names something twice"), "{error}");
 }
 
-#[test]
-fn the_monitor_reacts_and_everything_is_put_back() {
+/// A measurement that has begun, the directory that it works in, and what its groups are named
+/// by; none where nothing limits memory here.
+fn started() -> Option<(TempDir, Child, String)> {
     let directory = tempfile::tempdir().unwrap();
     if obstacle(directory.path()).is_some() {
-        return;
+        return None;
     }
-    let child = probecost(directory.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut measuring = probecost(directory.path());
+    let child = measuring.stdout(Stdio::piped()).spawn().unwrap();
     let owner = child.id().to_string();
+    Some((directory, child, owner))
+}
+
+#[test]
+fn the_monitor_reacts_and_everything_is_put_back() {
+    let Some((directory, child, owner)) = started() else {
+        return;
+    };
     let output = child.wait_with_output().unwrap();
     assert!(matches!(output.status.code(), Some(2 | 3)), "{output:?}");
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -138,15 +146,9 @@ fn monitors(owner: &str) -> Vec<i32> {
 /// A monitor is killed amid its block, which is not the first.
 #[test]
 fn what_was_measured_before_a_failure_is_judged_all_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    if obstacle(directory.path()).is_some() {
+    let Some((_directory, child, owner)) = started() else {
         return;
-    }
-    let child = probecost(directory.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let owner = child.id().to_string();
+    };
     let begin = Instant::now();
     let next = |than: Option<i32>| {
         loop {
@@ -174,15 +176,9 @@ fn what_was_measured_before_a_failure_is_judged_all_the_same() {
 
 #[test]
 fn what_was_killed_leaves_no_process_and_the_next_start_removes_its_groups() {
-    let directory = tempfile::tempdir().unwrap();
-    if obstacle(directory.path()).is_some() {
+    let Some((directory, mut killed, owner)) = started() else {
         return;
-    }
-    let mut killed = probecost(directory.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let owner = killed.id().to_string();
+    };
     let begin = Instant::now();
     while groups(&owner) == 0 {
         assert!(
