@@ -26,6 +26,7 @@ pub mod failure;
 pub mod history;
 mod input;
 mod listing;
+mod lock;
 pub mod merge;
 #[cfg(test)]
 mod noise;

@@ -2,7 +2,7 @@
 //! paths of one length.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ use super::stand_in;
 use super::tree::{COMMITTED, Side, Tree, lock_file, one_lock_file, one_toolchain};
 use crate::bench_place::{self, BenchPlace};
 use crate::failure::Failure;
+use crate::lock;
 use crate::repository;
 
 /// How often one looks for a Ctrl-C while cargo builds.
@@ -349,12 +350,8 @@ fn enter(directory: &Path, variable: &str) -> Result<(PathBuf, File), Failure> {
     let directory = directory.canonicalize().map_err(|e| at(directory, e))?;
     let path = directory.join("lock");
     let lock = File::create(&path).map_err(|e| at(&path, e))?;
-    match lock.try_lock() {
-        Ok(()) => Ok((directory, lock)),
-        Err(TryLockError::WouldBlock) => Err(Failure::at(&path, "another duet runs here")
-            .remedy("wait for it; two would measure each other")),
-        Err(TryLockError::Error(e)) => Err(at(&path, e)),
-    }
+    let lock = lock::hold(lock, &path, "another duet runs here")?;
+    Ok((directory, lock))
 }
 
 impl Drop for BuildDir {

@@ -5,7 +5,7 @@ mod part;
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +20,7 @@ use probecost::schema::{Host, Portion, ProbeTimes, RunRecord, SHARD_VARIABLE, Sh
 use crate::baselines;
 use crate::failure::Failure;
 use crate::input;
+use crate::lock;
 use crate::probes;
 use crate::repository::{self, Head};
 
@@ -68,7 +69,8 @@ pub fn run(args: &RunArgs) -> Result<String, Failure> {
     let (out, times) = (&args.out, args.times as usize);
     fs::create_dir_all(out).map_err(|e| Failure::at(out, e))?;
     let out = out.canonicalize().map_err(|e| Failure::at(out, e))?;
-    let _lock = lock(&out)?;
+    let directory = File::open(&out).map_err(|e| Failure::at(&out, e))?;
+    let _lock = lock::hold(directory, &out, "another run measures into it")?;
     let (portion, command, processes) = match args.shard {
         None => {
             let all = BenchProcess::here(args.command.clone());
@@ -189,17 +191,6 @@ fn stranger(record: &RunRecord, series: &RunSeries) -> Option<String> {
     }
     (record.command != series.command)
         .then(|| format!("a run of another command: {}", record.command.join(" ")))
-}
-
-/// Holds a directory of runs against others who would measure into it.
-fn lock(out: &Path) -> Result<File, Failure> {
-    let directory = File::open(out).map_err(|e| Failure::at(out, e))?;
-    match directory.try_lock() {
-        Ok(()) => Ok(directory),
-        Err(TryLockError::WouldBlock) => Err(Failure::at(out, "another run measures into it")
-            .remedy("wait for it; two would measure each other")),
-        Err(TryLockError::Error(e)) => Err(Failure::at(out, e)),
-    }
 }
 
 /// The commit by now, and what differs from it.
